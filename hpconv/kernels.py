@@ -1,0 +1,88 @@
+"""Numpy kernels behind the symbolic operators: window sums, correlation, warping.
+
+All arrays are channel-major ``(N, C, H, W)`` and every kernel is 'valid': nothing is
+padded, a window that does not fit raises ``ValueError``.
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import ndimage
+
+IM2COL_BYTES = 32_000_000  # one batch of unrolled windows: large enough for BLAS, small for RAM
+OUTSIDE = -1.0  # never a pixel value: marks pixels from outside an image
+
+
+def _fits(shape: tuple[int, ...], size: int) -> None:
+    if min(shape[2:]) < size:
+        raise ValueError(f"a {size}x{size} window does not fit a {shape[2]}x{shape[3]} map")
+
+
+def window_sum(x: np.ndarray, size: int) -> np.ndarray:
+    """Sum over every ``size`` x ``size`` window: ``(N, C, H-size+1, W-size+1)``.
+
+    The sum is separable; shifted slices are added instead of differencing a running sum,
+    which would lose digits where a map mixes large and small values.
+    """
+    _fits(x.shape, size)
+    rows = sum_shifted(x, size, axis=2)
+    return sum_shifted(rows, size, axis=3)
+
+
+def sum_shifted(x: np.ndarray, size: int, axis: int) -> np.ndarray:
+    """Sum of ``size`` copies of x, each shifted by one along an axis, cut to where all exist."""
+    length = x.shape[axis] - size + 1
+    index: list[slice] = [slice(None)] * x.ndim
+    index[axis] = slice(0, length)
+    total = x[tuple(index)].copy()
+    for shift in range(1, size):
+        index[axis] = slice(shift, shift + length)
+        total += x[tuple(index)]
+    return total
+
+
+def correlate(x: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    """Correlate ``(N, C, H, W)`` with ``(K, C, s, s)``: ``(N, K, H-s+1, W-s+1)``.
+
+    Windows are unrolled to a matrix batch by batch, so that BLAS does the arithmetic.
+    """
+    count, channels, height, width = x.shape
+    n_filters, _, size, _ = filters.shape
+    _fits(x.shape, size)
+    rows, cols = height - size + 1, width - size + 1
+    out = np.empty((count, n_filters, rows, cols), x.dtype)
+    weights = filters.reshape(n_filters, -1).astype(x.dtype)
+    batch = max(1, IM2COL_BYTES // (rows * cols * channels * size * size * x.itemsize))
+    for start in range(0, count, batch):
+        windows = sliding_window_view(x[start : start + batch], (size, size), axis=(2, 3))
+        unrolled = windows.transpose(0, 1, 4, 5, 2, 3).reshape(len(windows), -1, rows * cols)
+        np.matmul(
+            weights, unrolled, out=out[start : start + batch].reshape(-1, n_filters, rows * cols)
+        )
+    return out
+
+
+def warp(x: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Resample each channel under an affine map, bilinearly: ``(N, C, size, size)``.
+
+    Args:
+        x: images in [0, 1].
+        matrix: 3x3, from input ``(column, row, 1)`` to output; it is inverted here.
+        size: rows and columns of the result; pixels from outside the input are 0.
+    """
+    out = np.empty((*x.shape[:2], size, size), x.dtype)
+    for index in np.ndindex(*x.shape[:2]):
+        out[index] = _resample(x[index], matrix, size, outside=0.0)
+    return np.clip(out, 0, 1, out=out)
+
+
+def background(matrix: np.ndarray, image_size: int, size: int) -> float:
+    """The share of a warped image that lies wholly outside the original."""
+    ones = np.ones((image_size, image_size))
+    return float(np.mean(_resample(ones, matrix, size, outside=OUTSIDE) == OUTSIDE))
+
+
+def _resample(image: np.ndarray, matrix: np.ndarray, size: int, outside: float) -> np.ndarray:
+    inverse = np.linalg.inv(matrix)[[1, 0, 2]][:, [1, 0, 2]]  # ndimage indexes (row, column)
+    return ndimage.affine_transform(
+        image, inverse, output_shape=(size, size), order=1, mode="grid-constant", cval=outside
+    )

@@ -1,0 +1,243 @@
+"""The pipeline's operators as PyTensor graphs: symbolic ``(N, C, H, W)`` tensors in and out.
+
+Every operator is 'valid' (no padding) and keeps the dtype of its input, so the same graph
+serves float32 work and float64 checks. ``B_k`` in the docstrings is the sum over a k x k
+window. Source of all formulas: Bergstra, Yamins and Cox, ICML 2013, and its public code.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.graph.basic import Apply
+from pytensor.graph.op import Op
+from pytensor.tensor.variable import TensorVariable
+
+from hpconv import kernels
+
+EPSILON = 1e-4  # keeps divisors of normalisation away from zero
+
+
+class WindowSum(Op):
+    """Sum over size x size windows of every channel."""
+
+    __props__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def make_node(self, x: TensorVariable) -> Apply:
+        # the channel count stays in the type: one channel broadcasts against many
+        shape = (*x.type.shape[:2], None, None)
+        return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=shape)])
+
+    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+        output_storage[0][0] = kernels.window_sum(inputs[0], self.size)
+
+
+class Correlate(Op):
+    """Correlation of images with a filterbank."""
+
+    __props__ = ()
+
+    def make_node(self, x: TensorVariable, filters: TensorVariable) -> Apply:
+        return Apply(self, [x, filters], [pt.tensor4(dtype=x.dtype)])
+
+    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+        output_storage[0][0] = kernels.correlate(*inputs)
+
+
+class Warp(Op):
+    """Affine resampling of images to size x size."""
+
+    __props__ = ("size",)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def make_node(self, x: TensorVariable, matrix: TensorVariable) -> Apply:
+        return Apply(self, [x, matrix], [pt.tensor4(dtype=x.dtype)])
+
+    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+        x, matrix = inputs
+        output_storage[0][0] = kernels.warp(x, matrix, self.size)
+
+
+def _like(x: TensorVariable, value: Any) -> TensorVariable:
+    return pt.constant(np.asarray(value, x.dtype))
+
+
+def _is_whole(order: float) -> bool:
+    return float(order) == int(order)
+
+
+def _positive_root(x: TensorVariable, order: float) -> TensorVariable:
+    x = pt.maximum(x, _like(x, 0))
+    return pt.sqrt(x) if order == 2 else x ** _like(x, 1.0 / order)
+
+
+def _power(x: TensorVariable, order: float) -> TensorVariable:
+    return x * x if order == 2 else x ** _like(x, order)
+
+
+def warp(x: TensorVariable, matrix: np.ndarray, size: int) -> TensorVariable:
+    """Resample under a 3x3 affine matrix over (column, row, 1); see ``kernels.warp``."""
+    return Warp(size)(x, pt.constant(np.asarray(matrix, "float64")))
+
+
+def lpool(x: TensorVariable, ker_size: int, order: float, stride: int) -> TensorVariable:
+    """Lp pooling ``max(B_k(x^p), 0)^(1/p)``, strided; order 1 is the plain sum ``B_k(x)``.
+
+    A whole order keeps signs as powers do, a real order takes ``|x|`` first.
+    """
+    if order == 1:
+        pooled = WindowSum(ker_size)(x)
+    else:
+        base = x if _is_whole(order) else pt.abs(x)
+        pooled = _positive_root(WindowSum(ker_size)(_power(base, order)), order)
+    return pooled[:, :, ::stride, ::stride]
+
+
+def lpool_alpha(
+    x: TensorVariable, ker_size: int, order: float, stride: int, alpha: float
+) -> TensorVariable:
+    """Lp pooling of ``max(x-alpha, 0)`` and ``max(-x-alpha, 0)``, stacked to 2C channels."""
+    halves = []
+    for signed in (x, -x):
+        rectified = pt.maximum(signed - _like(x, alpha), _like(x, 0))
+        pooled = _positive_root(WindowSum(ker_size)(_power(rectified, order)), order)
+        halves.append(pooled[:, :, ::stride, ::stride])
+    return pt.concatenate(halves, axis=1)
+
+
+def quantize_gridpool(
+    x: TensorVariable, grid_res: int, order: float, alpha: float, use_mid: bool = False
+) -> TensorVariable:
+    """Lp norms of rectified maps over a coarse grid, flattened from (N, C, g, g, 2 or 3).
+
+    Cells are ``round(H / g)`` rows and columns, by integer division; the last takes the rest.
+    The parts are ``max(x-alpha, 0)``, ``max(-x-alpha, 0)`` and, with use_mid,
+    ``max(alpha-|x|, 0)``.
+    """
+    zero, threshold = _like(x, 0), _like(x, alpha)
+    parts = [pt.maximum(x - threshold, zero), pt.maximum(-x - threshold, zero)]
+    if use_mid:
+        parts.append(pt.maximum(threshold - pt.abs(x), zero))
+    edges = [i * (x.shape[2] // grid_res) for i in range(grid_res)]
+    pools = [_positive_root(_grid_sum(_power(part, order), edges), order) for part in parts]
+    return pt.stack(pools, axis=4).flatten(2)
+
+
+def lpool_smallgrid(x: TensorVariable, grid_res: int, order: float) -> TensorVariable:
+    """``lpool`` over non-overlapping cells of ``ceil(H / grid_res)``: (N, C, g, g)."""
+    edges = [i * (-(-x.shape[2] // grid_res)) for i in range(grid_res)]
+    if order == 1:
+        return _grid_sum(x, edges)
+    base = x if _is_whole(order) else pt.abs(x)
+    return _positive_root(_grid_sum(_power(base, order), edges), order)
+
+
+def _grid_sum(x: TensorVariable, edges: list[Any]) -> TensorVariable:
+    """Sums over the cells of a square grid that starts at edges; the last cell takes the rest."""
+    cells = [slice(a, b) for a, b in zip(edges, [*edges[1:], None], strict=True)]
+    for axis in (2, 3):
+        slabs = [x[:, :, cell] if axis == 2 else x[:, :, :, cell] for cell in cells]
+        x = pt.stack([slab.sum(axis=axis, dtype=x.dtype) for slab in slabs], axis=axis)
+    return x
+
+
+def _normalise(
+    centred: TensorVariable, ssq: TensorVariable, threshold: float, stretch: float
+) -> TensorVariable:
+    divisor = _like(ssq, EPSILON) + pt.sqrt(pt.maximum(ssq, _like(ssq, 0)))
+    divisor = divisor * _like(ssq, stretch)
+    small = divisor < _like(ssq, threshold + EPSILON)
+    return centred * _like(centred, stretch) / pt.switch(small, _like(ssq, 1), divisor)
+
+
+def lnorm(
+    x: TensorVariable, ker_size: int, remove_mean: bool, threshold: float, stretch: float = 1.0
+) -> TensorVariable:
+    """Local contrast normalisation over a k x k x C window, centred on each kept pixel.
+
+    The divisor is ``1e-4 + sqrt(ssq)`` (of the centred window with remove_mean), and 1
+    where that stays under ``threshold + 1e-4``.
+    """
+    before, after = ker_size // 2 - (ker_size + 1) % 2, ker_size // 2
+    inner = slice(before, -after) if after else slice(None)
+    centre = x[:, :, inner, inner]
+    ssq = _channel_window_sum(x * x, ker_size)
+    if remove_mean:
+        total = _channel_window_sum(x, ker_size)
+        count = (x.shape[1] * ker_size**2).astype(x.dtype)
+        centre = centre - total / count
+        ssq = ssq - total * total / count
+    return _normalise(centre, ssq, threshold, stretch)
+
+
+def _channel_window_sum(x: TensorVariable, size: int) -> TensorVariable:
+    # channels first: the window then runs over one map instead of C
+    return WindowSum(size)(x.sum(axis=1, keepdims=True, dtype=x.dtype))
+
+
+def gnorm(
+    x: TensorVariable,
+    remove_mean: bool,
+    threshold: float,
+    stretch: float = 1.0,
+    across_channels: bool = True,
+) -> TensorVariable:
+    """Contrast normalisation over the whole map, of all channels together or of each."""
+    axes = (1, 2, 3) if across_channels else (2, 3)
+    ssq = (x * x).sum(axis=axes, keepdims=True, dtype=x.dtype)
+    if remove_mean:
+        total = x.sum(axis=axes, keepdims=True, dtype=x.dtype)
+        count = (x.shape[2] * x.shape[3] * (x.shape[1] if across_channels else 1)).astype(x.dtype)
+        x, ssq = x - total / count, ssq - total * total / count
+    return _normalise(x, ssq, threshold, stretch)
+
+
+def clip(x: TensorVariable, min_out: float, max_out: float) -> TensorVariable:
+    """Limit every value to [min_out, max_out]."""
+    return pt.clip(x, _like(x, min_out), _like(x, max_out))
+
+
+def fbcorr(x: TensorVariable, filters: TensorVariable) -> TensorVariable:
+    """Plain correlation with filters ``(K, C, s, s)``: ``(N, K, H-s+1, W-s+1)``."""
+    return Correlate()(x, pt.as_tensor(filters))
+
+
+def fbncc(
+    x: TensorVariable,
+    mean: np.ndarray,
+    filters: np.ndarray,
+    remove_mean: bool,
+    beta: float,
+    hard_beta: bool,
+) -> TensorVariable:
+    """Correlation of contrast-normalised patches, less a mean patch, with filters.
+
+    Each s x s x C patch p becomes ``c = (p - m) / sqrt(q)``, where m is its mean or 0 and q
+    is ``max(|p-m|^2, beta)`` if hard_beta else ``|p-m|^2 + beta``; the result is
+    ``(c - mean) . filter``. Patches are never built: with ``a = 1/sqrt(q)`` it equals
+    ``a * (filters*x - m * sum(filters)) - filters . mean``.
+
+    Args:
+        mean: broadcastable to ``(C, s, s)``.
+        filters: ``(K, C, s, s)``.
+    """
+    size = filters.shape[-1]
+    response = fbcorr(x, filters.astype(x.dtype))
+    ssq = _channel_window_sum(x * x, size)
+    if remove_mean:
+        count = float(np.prod(filters.shape[1:]))
+        total = _channel_window_sum(x, size)
+        ssq = ssq - total * total / _like(x, count)
+        response = response - total / _like(x, count) * _per_filter(x, filters)
+    ssq = pt.maximum(ssq, _like(x, 0))
+    q = pt.maximum(ssq, _like(x, beta)) if hard_beta else ssq + _like(x, beta)
+    return response / pt.sqrt(q) - _per_filter(x, filters * mean)
+
+
+def _per_filter(x: TensorVariable, weights: np.ndarray) -> TensorVariable:
+    return _like(x, weights.sum(axis=(1, 2, 3), dtype="float64")[None, :, None, None])

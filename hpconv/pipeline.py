@@ -1,0 +1,106 @@
+"""A described pipeline becomes a feature extractor: filters learned, stages compiled."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hpconv import filterbanks
+from hpconv.candidate import ModelSettings, Pipeline, Stage
+from hpconv.engine import compile_stage
+from hpconv.errors import CandidateError
+from hpconv.filterbanks import FilterBank
+from hpconv.layers import Filter, Layer
+
+Function = Callable[[np.ndarray], np.ndarray]
+Tick = Callable[[int], None]  # called with the number of images of each finished batch
+
+
+class Extractor:
+    """A pipeline with learned filterbanks, compiled stage by stage."""
+
+    def __init__(self, pipeline: Pipeline, functions: Sequence[Function], batch_size: int) -> None:
+        self.pipeline = pipeline
+        self.feature_shape = [shape for _, shape in pipeline.shapes()][-1]
+        self._functions = functions
+        self._batch_size = batch_size
+
+    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """Features of uint8 images ``(N, C, H, W)``, a batch at a time.
+
+        Raises:
+            CandidateError: ``non_finite`` when a value overflows or has no meaning.
+        """
+        for start in range(0, len(images), self._batch_size):
+            yield _run(self._functions, to_float(images[start : start + self._batch_size]))
+
+    def transform(self, images: np.ndarray, tick: Tick = lambda n: None) -> np.ndarray:
+        """Features ``(N, *feature_shape)`` of all images, float32, in memory."""
+        features = np.empty((len(images), *self.feature_shape), "float32")
+        start = 0
+        for batch in self.batches(images):
+            features[start : start + len(batch)] = batch
+            start += len(batch)
+            tick(len(batch))
+        return features
+
+
+def to_float(images: np.ndarray) -> np.ndarray:
+    """Pixels 0..255 as float32 in [0, 1]."""
+    return images.astype("float32") / np.float32(255)
+
+
+def _run(functions: Sequence[Function], maps: np.ndarray) -> np.ndarray:
+    for function in functions:
+        maps = function(maps)
+    if not np.isfinite(maps).all():
+        raise CandidateError("non_finite", "features are infinite or not a number")
+    return maps
+
+
+def learn(
+    pipeline: Pipeline, images: np.ndarray, model: ModelSettings, tick: Tick = lambda n: None
+) -> Extractor:
+    """Fill the filterbanks from unlabelled uint8 images ``(N, C, H, W)`` and compile.
+
+    Each layer's patches are cut from the images as the layers below it show them.
+    """
+    stages: list[Stage] = []
+    functions: list[Function] = []
+    maps = to_float(images)
+    for stage in pipeline.stages:
+        if functions:
+            maps = _through(functions[-1], maps, model.batch_size, tick)
+        stages.append(tuple(_with_bank(layer, maps, model) for layer in stage))
+        functions.append(compile_stage(stages[-1], maps.shape[1]))
+    return Extractor(replace(pipeline, stages=tuple(stages)), functions, model.batch_size)
+
+
+def _through(function: Function, maps: np.ndarray, batch_size: int, tick: Tick) -> np.ndarray:
+    batches = []
+    for start in range(0, len(maps), batch_size):
+        batches.append(_run([function], maps[start : start + batch_size]))
+        tick(len(batches[-1]))
+    return np.concatenate(batches)
+
+
+def _with_bank(layer: Layer, maps: np.ndarray, model: ModelSettings) -> Layer:
+    if not isinstance(layer, Filter):
+        return layer
+    return replace(layer, bank=_learn_bank(layer, maps, model))
+
+
+def _learn_bank(layer: Filter, maps: np.ndarray, model: ModelSettings) -> FilterBank:
+    recipe, channels = layer.recipe, maps.shape[1]
+    if recipe.kind == "projections":
+        return filterbanks.uniform_projections(
+            layer.n_filters, layer.size, channels, recipe.seed, recipe.normalize
+        )
+    rng = np.random.RandomState(recipe.patch_seed)
+    patches = filterbanks.random_patches(maps, model.n_patches, layer.size, rng)
+    whitening = filterbanks.whiten(
+        patches, recipe.gamma, layer.remove_mean, layer.beta, layer.hard_beta
+    )
+    shape = (channels, layer.size, layer.size)
+    make = getattr(filterbanks, recipe.kind)
+    return make(whitening, layer.n_filters, recipe.seed, shape)

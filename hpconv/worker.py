@@ -1,0 +1,197 @@
+"""A worker: takes trials from the queue and evaluates them in a process of its own.
+
+The evaluation runs beside the worker, which keeps the heartbeat, stops a trial that takes too
+long, and gives it back at once when the job is told to end.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import signal
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pymongo
+from pymongo.errors import PyMongoError
+
+from hpconv.candidate import ModelSettings
+from hpconv.objective import evaluate, failure
+from hpconv.processes import die_with_parent, owner_name
+from hpconv.protocols import Selection
+from hpconv.store import Document, Store, TrialLost
+
+POLL_SECONDS = 0.1
+HEARTBEAT_SECONDS = 2.0
+PARTING_SECONDS = 5.0  # a server that is gone must not keep a worker from ending
+MAX_CONSECUTIVE_ERRORS = 4
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+log = logging.getLogger(__name__)
+
+
+class EvaluationError(Exception):
+    """The evaluation showed a programming error, or its process died."""
+
+
+class Evaluator:
+    """One evaluation process, replaced when it dies or has to be stopped."""
+
+    def __init__(self, data: Path, model: ModelSettings) -> None:
+        self._arguments = (data, model)
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, far_end = context.Pipe()
+        self._process = context.Process(target=_evaluations, args=(far_end, *self._arguments))
+        self._process.start()
+        far_end.close()
+
+    def submit(self, assignment: dict[str, Any]) -> None:
+        """Begin to evaluate."""
+        self._pipe.send(assignment)
+
+    def result(self, timeout: float) -> dict[str, Any] | None:
+        """The result, or None if it is not there within timeout seconds.
+
+        Raises:
+            EvaluationError: with the traceback, or how the process ended.
+        """
+        if not self._pipe.poll(timeout):
+            return None
+        try:
+            kind, content = self._pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            code = self._process.exitcode
+            self._start()
+            raise EvaluationError(f"the evaluation process ended with status {code}") from None
+        if kind == "error":
+            raise EvaluationError(content)
+        return content
+
+    def restart(self) -> None:
+        """Abandon what runs and start afresh."""
+        self.close()
+        self._start()
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.join()
+
+
+def _evaluations(pipe: Connection, data: Path, model: ModelSettings) -> None:
+    die_with_parent()
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+    selection = Selection(data)
+    while True:
+        try:
+            assignment = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(("result", evaluate(assignment, selection, model)))
+        except Exception:
+            pipe.send(("error", traceback.format_exc()))
+
+
+class Worker:
+    """Works on an experiment's queue until the search is over."""
+
+    def __init__(self, store: Store, evaluator: Evaluator, trial_seconds: float) -> None:
+        self._store = store
+        self._evaluator = evaluator
+        self._trial_seconds = trial_seconds
+        self._owner = owner_name()
+        self._trial: Document | None = None
+        self._last_heartbeat = 0.0
+        self.finished = 0
+
+    def run(self) -> None:
+        """Evaluate trials; a trial in hand is given back when the process is told to stop.
+
+        Raises:
+            EvaluationError: after several programming errors in a row.
+        """
+        for number in STOP_SIGNALS:
+            signal.signal(number, _leave)
+        errors = 0
+        try:
+            while not self._store.search_is_over():
+                self._beat()
+                self._trial = self._store.reserve(self._owner)
+                if self._trial is None:
+                    time.sleep(POLL_SECONDS)
+                    continue
+                errors = self._work(self._trial, errors)
+                self._trial = None
+        finally:
+            self._part()
+
+    def _part(self) -> None:
+        self._evaluator.close()
+        with contextlib.suppress(PyMongoError), pymongo.timeout(PARTING_SECONDS):
+            if self._trial is not None:
+                self._store.give_back(self._trial, self._owner)
+                log.info("trial %d given back", self._trial["tid"])
+            self._store.leave(self._owner)
+
+    def _beat(self) -> bool:
+        """Send a heartbeat if one is due, and say whether it was."""
+        due = time.monotonic() - self._last_heartbeat > HEARTBEAT_SECONDS
+        if due:
+            self._store.heartbeat(self._owner, self._trial)
+            self._last_heartbeat = time.monotonic()
+        return due
+
+    def _work(self, trial: Document, errors: int) -> int:
+        """Evaluate one trial; returns how many have shown programming errors in a row."""
+        try:
+            result = self._evaluate(trial)
+            self._store.finish(trial, self._owner, result)
+        except TrialLost as lost:
+            log.warning("%s", lost)
+            self._evaluator.restart()
+        except EvaluationError as error:
+            log.error("trial %d: %s", trial["tid"], error)
+            self._store.fail(trial, self._owner, str(error))
+            if errors + 1 == MAX_CONSECUTIVE_ERRORS:
+                raise
+            return errors + 1
+        else:
+            self.finished += 1
+            log.info("trial %d: %s", trial["tid"], describe_result(result))
+        return 0
+
+    def _evaluate(self, trial: Document) -> dict[str, Any]:
+        start = time.monotonic()
+        self._evaluator.submit({k: v[0] for k, v in trial["misc"]["vals"].items() if v})
+        while (result := self._evaluator.result(POLL_SECONDS)) is None:
+            if self._beat() and self._store.search_is_over():
+                sys.exit(0)  # enough trials have finished, this one goes back
+            seconds = time.monotonic() - start
+            if seconds > self._trial_seconds:
+                self._evaluator.restart()
+                reason = f"stopped after {self._trial_seconds:g} s"
+                return failure("too_slow", reason, {"total": seconds})
+        return result
+
+
+def _leave(signum: int, frame: object) -> None:
+    for number in STOP_SIGNALS:  # once is enough: nothing may interrupt the hand-back
+        signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + signum)
+
+
+def describe_result(result: dict[str, Any]) -> str:
+    """A result in a few words."""
+    if "failure" in result:
+        return "failed, {kind}: {reason}".format(**result["failure"])
+    seconds = sum(result["seconds"].values())
+    return f"error {result['loss']:.2%} in {seconds:.1f} s"

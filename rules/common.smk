@@ -1,0 +1,51 @@
+import json
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+from hpconv.config import resolve
+from hpconv.errors import UserError
+
+
+def load_config():
+    schema = Path(workflow.basedir, "config/schemas/config.schema.yaml")
+    try:
+        return resolve(config, yaml.safe_load(schema.read_text()))
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+def section(name, *keys):
+    """A section of the configuration, or some of its keys, as JSON for the command line."""
+    chosen = config[name]
+    return json.dumps({key: chosen[key] for key in keys} if keys else chosen)
+
+
+def final_outputs():
+    names = ["trials.csv", "best_trials.tsv", "final_evaluation.json", "report.html"]
+    return [f"{RESULTS}/{name}" for name in names]
+
+
+def check_slots():
+    """Server and driver run while the workers do: fewer slots would wait for ever."""
+    slots = workflow.cores if workflow.nodes is None else workflow.nodes
+    needed = 2 + config["search"]["worker_threads"]
+    if workflow.is_main_process and slots is not None and slots < needed:
+        raise WorkflowError(
+            f"{slots} job slots are too few: server, driver and a worker of "
+            f"{needed - 2} threads run side by side, use --cores {needed} or more"
+        )
+
+
+config = load_config()
+RESULTS = f"results/{config['experiment']}"
+LOGS = f"{RESULTS}/logs"
+DATA = f"{RESULTS}/data.h5"
+CONNECTION = f"{RESULTS}/mongodb/connection.json"
+HISTORY = f"{RESULTS}/trials.jsonl"
+WORKERS = range(1, config["search"]["workers"] + 1)
+RANKS = range(1, config["evaluation"]["winners"] + 1)
+
+check_slots()

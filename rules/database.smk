@@ -1,0 +1,31 @@
+# Server and driver are one group: the server is a service that only the driver consumes, so
+# it starts before the driver and is stopped after it. Workers wait for the address instead,
+# so that a cluster may place them on other nodes.
+rule mongod:
+    output:
+        service(CONNECTION),
+    params:
+        dbpath=f"{RESULTS}/mongodb/db",
+        mongod_log=f"{LOGS}/mongod-server.log",
+        binary=f"--binary {config['database']['mongod']}" if config["database"]["mongod"] else "",
+    log:
+        f"{LOGS}/mongod.log",
+    message:
+        "Starting MongoDB"
+    shell:
+        "exec hpconv mongod --dbpath {params.dbpath} --connection {output}"
+        " --log {params.mongod_log} {params.binary} > {log} 2>&1"
+
+
+rule await_server:
+    output:
+        temp(touch(f"{RESULTS}/search/server.ready")),
+    params:
+        connection=CONNECTION,
+    log:
+        f"{LOGS}/await_server.log",
+    localrule: True
+    message:
+        "Waiting for MongoDB"
+    shell:
+        "hpconv wait --connection {params.connection} --seconds 600 > {log} 2>&1"

@@ -1,0 +1,60 @@
+rule driver:
+    input:
+        connection=CONNECTION,
+        data=DATA,
+    output:
+        temp(f"{RESULTS}/search/history.jsonl"),
+    params:
+        experiment=config["experiment"],
+        model=section("model"),
+        search=section(
+            "search", "algorithm", "max_evals", "startup_trials", "seed", "patience_minutes"
+        ),
+    log:
+        f"{LOGS}/driver.log",
+    message:
+        "Searching: suggesting trials and following their results"
+    shell:
+        "exec hpconv driver --connection {input.connection} --exp-key {params.experiment}"
+        " --data {input.data} --model {params.model:q} --search {params.search:q}"
+        " --output {output} 2> >(tee {log} >&2)"
+
+
+rule worker:
+    input:
+        ready=f"{RESULTS}/search/server.ready",
+        data=DATA,
+    output:
+        temp(f"{RESULTS}/search/worker-{{number}}.json"),
+    params:
+        connection=CONNECTION,
+        experiment=config["experiment"],
+        model=section("model"),
+        seconds=config["search"]["trial_seconds"],
+    log:
+        f"{LOGS}/worker-{{number}}.log",
+    threads: config["search"]["worker_threads"]
+    message:
+        "Worker {wildcards.number}: evaluating trials"
+    shell:
+        "exec hpconv worker --connection {params.connection} --exp-key {params.experiment}"
+        " --data {input.data} --model {params.model:q} --trial-seconds {params.seconds}"
+        " --output {output} > {log} 2>&1"
+
+
+rule gather:
+    input:
+        history=f"{RESULTS}/search/history.jsonl",
+        workers=expand(f"{RESULTS}/search/worker-{{number}}.json", number=WORKERS),
+    output:
+        history=HISTORY,
+        csv=f"{RESULTS}/trials.csv",
+    params:
+        search=section("search", "max_evals"),  # a longer search continues where this one ended
+    log:
+        f"{LOGS}/gather.log",
+    message:
+        "Exporting all trials"
+    shell:
+        "hpconv gather --history {input.history} --csv {output.csv} --output {output.history}"
+        " > {log} 2>&1"
