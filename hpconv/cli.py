@@ -33,7 +33,8 @@ TrialFile = Annotated[Path, typer.Option("--trial", help="A winner's trial.json.
 
 def main() -> None:
     """Run a verb; what a person can mend becomes one line and a non-zero exit status."""
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("hpconv").setLevel(logging.INFO)
     try:
         app()
     except UserError as error:

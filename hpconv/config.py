@@ -1,11 +1,12 @@
 """An experiment's configuration: defaults filled in, and one clear line for what is wrong."""
 
+import contextlib
 import copy
 from difflib import get_close_matches
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.exceptions import best_match
 
 from hpconv.errors import UserError
 
@@ -16,10 +17,24 @@ def resolve(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: naming the key, what was found and what is allowed.
     """
+    config = _numbers_from_text(config, schema)
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is not None:
         raise UserError(_explain(error))
     return _with_defaults(config, schema)
+
+
+def _numbers_from_text(value: Any, schema: dict[str, Any]) -> Any:
+    """Snakemake hands over what stands inside ``--config key={...}`` as text."""
+    if isinstance(value, dict):
+        parts = schema.get("properties", {})
+        return {key: _numbers_from_text(v, parts.get(key, {})) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_numbers_from_text(item, schema.get("items", {})) for item in value]
+    if isinstance(value, str) and schema.get("type") in ("integer", "number"):
+        with contextlib.suppress(ValueError):
+            return float(value) if schema["type"] == "number" else int(value)
+    return value
 
 
 def _with_defaults(value: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +45,7 @@ def _with_defaults(value: dict[str, Any], schema: dict[str, Any]) -> dict[str, A
     return resolved
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: Any) -> str:  # a ValidationError, whose stubs make every field optional
     key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
         return _explain_unknown(key, error)
@@ -40,7 +55,7 @@ def _explain(error: ValidationError) -> str:
     return f"config key '{key}' is {error.instance!r}, it must be {_allowed(error)}"
 
 
-def _explain_unknown(parent: str, error: ValidationError) -> str:
+def _explain_unknown(parent: str, error: Any) -> str:
     known = list(error.schema["properties"])
     unknown = next(name for name in error.instance if name not in known)
     key = f"{parent}.{unknown}" if parent else unknown
@@ -49,7 +64,7 @@ def _explain_unknown(parent: str, error: ValidationError) -> str:
     return f"config key '{key}' is unknown, {hint}allowed here: {', '.join(known)}"
 
 
-def _allowed(error: ValidationError) -> str:
+def _allowed(error: Any) -> str:
     bound = error.validator_value
     if isinstance(bound, list):
         bound = ", ".join("null" if item is None else str(item) for item in bound)

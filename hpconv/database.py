@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from pymongo import MongoClient
@@ -106,7 +107,7 @@ def _server(
 ) -> Iterator[tuple[str, subprocess.Popen | None]]:
     """The address of a server that answers, and its process if it is ours."""
     if uri := os.environ.get(URI_VARIABLE):
-        MongoClient(uri, serverSelectionTimeoutMS=START_SECONDS * 1000).admin.command("ping")
+        _client(uri, START_SECONDS).admin.command("ping")
         yield uri, None
         return
     binary = find_mongod(configured)
@@ -129,7 +130,7 @@ def _new_password(command: list[str], log_path: Path) -> str:
         socket_path = f"{private}/mongod.sock"
         uri = f"mongodb://{quote(socket_path, safe='')}"
         with _process([*command, f"--bind_ip={socket_path}"], uri, log_path):
-            admin = MongoClient(uri).admin
+            admin = _client(uri, START_SECONDS).admin
             try:
                 admin.command("createUser", USER, pwd=password, roles=["root"])
             except OperationFailure:  # the user is there from an earlier run
@@ -168,6 +169,10 @@ def _await_answer(process: subprocess.Popen, uri: str, log_path: Path) -> None:
             client.admin.command("ping")
             return
     raise UserError(f"mongod did not answer within {START_SECONDS} s, see {log_path}")
+
+
+def _client(uri: str, seconds: float) -> MongoClient[dict[str, Any]]:
+    return MongoClient(uri, serverSelectionTimeoutMS=int(1000 * seconds))
 
 
 def _check_alive(process: subprocess.Popen, log_path: Path) -> None:
@@ -222,7 +227,7 @@ def await_server(connection: Path, seconds: float) -> None:
     while time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError, PyMongoError):
             uri = read_connection(connection)
-            MongoClient(uri, serverSelectionTimeoutMS=1000).admin.command("ping")
+            _client(uri, seconds=1).admin.command("ping")
             return
         time.sleep(0.2)
     raise UserError(f"no server has written {connection} in {seconds:.0f} s: see its log")

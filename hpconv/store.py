@@ -30,7 +30,9 @@ class Store:
 
     def __init__(self, uri: str, exp_key: str, database: str = "hpconv") -> None:
         # a result counts when a majority of servers has it on disk
-        self._client = MongoClient(uri, w="majority", journal=True, appname="hpconv")
+        self._client: MongoClient[Document] = MongoClient(
+            uri, w="majority", journal=True, appname="hpconv"
+        )
         db = self._client[database]
         self._jobs, self._ids = db.jobs, db.job_ids
         self._searches, self._workers = db.searches, db.workers
@@ -52,6 +54,7 @@ class Store:
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
+        assert begun is not None  # upserted
         if begun["fingerprint"] != fingerprint:
             raise UserError(
                 f"experiment '{self.exp_key}' has trials of other data or another model: "

@@ -3,10 +3,14 @@ import sys
 from pathlib import Path
 
 import yaml
-from snakemake.exceptions import WorkflowError
 
 from hpconv.config import resolve
 from hpconv.errors import UserError
+
+
+def refuse(reason):
+    """End with one line; Snakemake's own errors add places in files that a user cannot mend."""
+    sys.exit(f"hpconv: {reason}")
 
 
 def load_config():
@@ -14,7 +18,7 @@ def load_config():
     try:
         return resolve(config, yaml.safe_load(schema.read_text()))
     except UserError as error:
-        raise WorkflowError(str(error))
+        refuse(error)
 
 
 def section(name, *keys):
@@ -25,7 +29,8 @@ def section(name, *keys):
 
 def final_outputs():
     names = ["trials.csv", "best_trials.tsv", "final_evaluation.json", "report.html"]
-    return [f"{RESULTS}/{name}" for name in names]
+    winners = expand("winners/{rank}/{name}", rank=RANKS, name=["features.h5", "evaluation.json"])
+    return [f"{RESULTS}/{name}" for name in [*names, *winners]]
 
 
 def check_slots():
@@ -33,7 +38,7 @@ def check_slots():
     slots = workflow.cores if workflow.nodes is None else workflow.nodes
     needed = 2 + config["search"]["worker_threads"]
     if workflow.is_main_process and slots is not None and slots < needed:
-        raise WorkflowError(
+        refuse(
             f"{slots} job slots are too few: server, driver and a worker of "
             f"{needed - 2} threads run side by side, use --cores {needed} or more"
         )

@@ -1,0 +1,73 @@
+"""The report: one HTML file that holds all it shows."""
+
+import platform
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hpconv import figures, trials
+from hpconv.files import read_json, replacing
+from hpconv.trials import Trial
+
+N_BEST = 10
+LIBRARIES = ("hpconv", "hyperopt", "numpy", "pymongo", "pytensor", "scikit-learn", "snakemake")
+
+
+def write(history: Path, data: Path, evaluation: Path, features: Path, path: Path) -> None:
+    """Write the report of a search and its final evaluation."""
+    all_trials, final = trials.read(history), read_json(evaluation)
+    with h5py.File(data) as file:
+        classes = list(file.attrs["classes"])
+        parts = {name: len(file[name]) for name in ("train", "validation", "test")}
+    with h5py.File(features) as file:
+        bank = file["filters/0"][()]
+    environment = Environment(
+        loader=PackageLoader("hpconv", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    winner, raw_pixels = final["winners"][0], final["raw_pixels"]
+    losses = [(t["tid"], t["result"]["loss"]) for t in all_trials if "loss" in t["result"]]
+    page = environment.get_template("report.html").render(
+        data=final["data"],
+        parts=parts,
+        trials=all_trials,
+        winners=final["winners"],
+        raw_pixels=raw_pixels,
+        best=_best(all_trials, final["winners"]),
+        failures=_failures(all_trials),
+        convergence=figures.convergence(losses, raw_pixels["validation_error"]),
+        filters=figures.filters(bank),
+        filter_shape=bank.shape,
+        confusion=figures.confusion(winner["confusion"], classes),
+        versions={"Python": platform.python_version()} | {n: version(n) for n in LIBRARIES},
+    )
+    with replacing(path) as unfinished:
+        unfinished.write_text(page)
+
+
+def _best(all_trials: list[Trial], winners: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The best trials with the test error of those that were retrained."""
+    tested = {winner["tid"]: winner["test_error"] for winner in winners}
+    return [
+        trials.summary(trial)
+        | {
+            "test_error": tested.get(trial["tid"]),
+            "hyperparameters": trials.hyperparameters(trial),
+        }
+        for trial in trials.succeeded(all_trials)[:N_BEST]
+    ]
+
+
+def _failures(all_trials: list[Trial]) -> list[dict[str, Any]]:
+    """How often each kind of failure was seen, with one example, the most frequent first."""
+    failed = [failure for trial in all_trials if (failure := trials.failure(trial))]
+    example = {failure["kind"]: failure["reason"] for failure in reversed(failed)}
+    counts = Counter(failure["kind"] for failure in failed)
+    return [{"kind": k, "count": n, "example": example[k]} for k, n in counts.most_common()]
