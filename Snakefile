@@ -17,3 +17,8 @@ rule all:
     input:
         final_outputs(),
     default_target: True
+
+
+onstart:
+    # of a run that was killed: nobody may take it for this run's server
+    Path(CONNECTION).unlink(missing_ok=True)

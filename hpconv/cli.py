@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pymongo.errors import ConnectionFailure
 
 from hpconv.errors import CandidateError, UserError
 
@@ -39,6 +40,9 @@ def main() -> None:
         app()
     except UserError as error:
         _stop(str(error), EXIT_USER_ERROR)
+    except ConnectionFailure as error:
+        reason = str(error).partition(" (configured timeouts")[0]
+        _stop(f"the MongoDB server is out of reach: {reason}", EXIT_USER_ERROR)
     except CandidateError as refusal:
         _stop(str(refusal), EXIT_CANDIDATE_REFUSED)
 
@@ -73,14 +77,11 @@ def mongod(
 
 
 @app.command()
-def wait(
-    connection: Connection,
-    seconds: Annotated[float, typer.Option(help="Give up after so long.")],
-) -> None:
+def wait(connection: Connection) -> None:
     """Return when the server answers."""
     from hpconv import database
 
-    database.await_server(connection, seconds)
+    database.await_server(connection)
 
 
 @app.command()
@@ -97,7 +98,7 @@ def driver(
     from hpconv.candidate import ModelSettings
     from hpconv.store import Store
 
-    store = Store(database.read_connection(connection), exp_key)
+    store = Store(database.await_server(connection), exp_key)
     store.open_search(driver.fingerprint(datasets.verify(data), model))
     settings = driver.SearchSettings(**search)
     driver.Driver(store, ModelSettings(**model), settings).run()
@@ -114,21 +115,19 @@ def worker(
     output: Output,
 ) -> None:
     """Evaluate trials until the driver has closed the search."""
-    from pymongo.errors import ConnectionFailure
-
     from hpconv import database, worker
     from hpconv.candidate import ModelSettings
     from hpconv.files import write_json
     from hpconv.store import Store
 
     evaluator = worker.Evaluator(data, ModelSettings(**model))
-    store = Store(database.read_connection(connection), exp_key)
+    store = Store(database.await_server(connection), exp_key)
     at_work = worker.Worker(store, evaluator, trial_seconds)
     try:
         at_work.run()
-    except ConnectionFailure as error:
+    except ConnectionFailure:
         if connection.exists():  # a server that stops in order takes the file along
-            raise UserError(f"the server is out of reach: {error}") from error
+            raise
     write_json(output, {"finished": at_work.finished})
 
 

@@ -28,7 +28,8 @@ from hpconv.processes import die_with_parent
 
 USER = "hpconv"
 URI_VARIABLE = "HPCONV_MONGODB_URI"  # an external server; in the environment, as it has a password
-START_SECONDS, STOP_SECONDS = 60, 30
+START_SECONDS, STOP_SECONDS, AWAIT_SECONDS = 60, 30, 600
+HAND_BACK_SECONDS = 1.5  # Ctrl-C reaches the workers too, they give their trials back
 EXIT_CODES = {48: "the port is in use", 100: "another mongod uses this database folder"}
 PACKAGES = {"libcurl.so.4": "libcurl4", "libssl.so.3": "libssl3", "libcrypto.so.3": "libssl3"}
 SMALL = (
@@ -95,6 +96,8 @@ def _exit_on_signals() -> None:
     def leave(signum: int, frame: object) -> None:
         for number in numbers:  # once is enough: nothing may interrupt the clean-up
             signal.signal(number, signal.SIG_IGN)
+        if signum == signal.SIGINT:
+            time.sleep(HAND_BACK_SECONDS)
         sys.exit(0)
 
     for number in numbers:
@@ -162,11 +165,8 @@ def _await_answer(process: subprocess.Popen, uri: str, log_path: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         _check_alive(process, log_path)
-        with (
-            contextlib.suppress(PyMongoError),
-            MongoClient(uri, serverSelectionTimeoutMS=200) as client,
-        ):
-            client.admin.command("ping")
+        with contextlib.suppress(PyMongoError):
+            _client(uri, seconds=0.2).admin.command("ping")
             return
     raise UserError(f"mongod did not answer within {START_SECONDS} s, see {log_path}")
 
@@ -204,30 +204,19 @@ def _publish(connection: Path, **content: str) -> None:
         unfinished.write_text(json.dumps(content))
 
 
-def read_connection(connection: Path) -> str:
-    """The server's URI.
-
-    Raises:
-        FileNotFoundError: while there is no server.
-        UserError: when the server could not be started.
-    """
-    content = read_json(connection)
-    if "error" in content:
-        raise UserError(content["error"])
-    return str(content["uri"])
-
-
-def await_server(connection: Path, seconds: float) -> None:
-    """Return when the server answers.
+def await_server(connection: Path) -> str:
+    """The server's URI, as soon as it answers.
 
     Raises:
         UserError: when it failed to start, or does not answer in time.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + AWAIT_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError, PyMongoError):
-            uri = read_connection(connection)
-            _client(uri, seconds=1).admin.command("ping")
-            return
+            content = read_json(connection)
+            if "error" in content:
+                raise UserError(content["error"])
+            _client(content["uri"], seconds=1).admin.command("ping")
+            return str(content["uri"])
         time.sleep(0.2)
-    raise UserError(f"no server has written {connection} in {seconds:.0f} s: see its log")
+    raise UserError(f"no server has written {connection} within {AWAIT_SECONDS} s: see its log")

@@ -37,6 +37,7 @@ class Store:
         self._jobs, self._ids = db.jobs, db.job_ids
         self._searches, self._workers = db.searches, db.workers
         self.exp_key = exp_key
+        self._ids.create_index([("exp_key", 1)], unique=True)
         self._jobs.create_index([("exp_key", 1), ("tid", 1)], unique=True)
         self._jobs.create_index([("exp_key", 1), ("state", 1), ("tid", 1)])
         self._jobs.create_index([("exp_key", 1), ("state", 1), ("refresh_time", 1)])
@@ -73,7 +74,7 @@ class Store:
     def next_tid(self) -> int:
         """A trial number that nobody had before."""
         counter = self._ids.find_one_and_update(
-            {"a": 0, "exp_key": self.exp_key}, {"$inc": {"last_id": 1}}, upsert=True
+            {"exp_key": self.exp_key}, {"$inc": {"last_id": 1}}, upsert=True
         )
         return int(counter["last_id"]) if counter else 0
 

@@ -1,10 +1,14 @@
 # Server and driver are one group: the server is a service that only the driver consumes, so
 # it starts before the driver and is stopped after it. Workers wait for the address instead,
 # so that a cluster may place them on other nodes.
+#
+# The service file only says that the server was launched: Snakemake waits for it without an
+# ear for Ctrl-C. Driver and workers wait for the connection file, which tells of a failure too.
 rule mongod:
     output:
-        service(CONNECTION),
+        service(f"{RESULTS}/mongodb/launched"),
     params:
+        connection=CONNECTION,
         dbpath=f"{RESULTS}/mongodb/db",
         mongod_log=f"{LOGS}/mongod-server.log",
         binary=f"--binary {config['database']['mongod']}" if config["database"]["mongod"] else "",
@@ -13,8 +17,9 @@ rule mongod:
     message:
         "Starting MongoDB"
     shell:
-        "exec hpconv mongod --dbpath {params.dbpath} --connection {output}"
-        " --log {params.mongod_log} {params.binary} > {log} 2>&1"
+        "touch {output}; exec hpconv mongod --dbpath {params.dbpath}"
+        " --connection {params.connection} --log {params.mongod_log} {params.binary}"
+        " > {log} 2>&1"
 
 
 rule await_server:
@@ -28,4 +33,4 @@ rule await_server:
     message:
         "Waiting for MongoDB"
     shell:
-        "hpconv wait --connection {params.connection} --seconds 600 > {log} 2>&1"
+        "exec hpconv wait --connection {params.connection} > {log} 2>&1"

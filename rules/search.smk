@@ -1,10 +1,11 @@
 rule driver:
     input:
-        connection=CONNECTION,
+        server=f"{RESULTS}/mongodb/launched",
         data=DATA,
     output:
         temp(f"{RESULTS}/search/history.jsonl"),
     params:
+        connection=CONNECTION,
         experiment=config["experiment"],
         model=section("model"),
         search=section(
@@ -15,7 +16,7 @@ rule driver:
     message:
         "Searching: suggesting trials and following their results"
     shell:
-        "exec hpconv driver --connection {input.connection} --exp-key {params.experiment}"
+        "exec hpconv driver --connection {params.connection} --exp-key {params.experiment}"
         " --data {input.data} --model {params.model:q} --search {params.search:q}"
         " --output {output} 2> >(tee {log} >&2)"
 

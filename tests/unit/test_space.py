@@ -1,0 +1,39 @@
+"""The search space against the published one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hyperopt.base import Domain
+
+from hpconv.space import search_space
+
+SPACE = json.loads((Path(__file__).parents[1] / "fixtures" / "search_space.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict:
+    return Domain(lambda assignment: 0.0, search_space((32, 64), (64, 128))).params
+
+
+def test_labels_are_the_published_238(parameters: dict) -> None:
+    assert len(SPACE) == 238
+    assert set(parameters) == {entry["label"] for entry in SPACE}
+
+
+@pytest.mark.parametrize("entry", SPACE, ids=lambda entry: entry["label"])
+def test_distribution_is_the_published_one(parameters: dict, entry: dict) -> None:
+    node = parameters[entry["label"]]
+    node = node.pos_args[1] if node.name == "hyperopt_param" else node
+    named = {name: value.obj for name, value in node.named_args if name not in ("rng", "size")}
+    values = [value.obj for value in node.pos_args] + list(named.values())
+    assert node.name == entry["dist"]
+    expected = entry["args"] + list(entry["kw"].values())
+    np.testing.assert_allclose(sorted(values), sorted(expected), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("depth", "exits"), [(0, 3), (1, 6), (2, 9)])
+def test_every_stackable_layer_adds_three_exits(depth: int, exits: int) -> None:
+    domain = Domain(lambda assignment: 0.0, search_space((16,), (32,) * depth))
+    assert domain.params["exit"].pos_args[0].obj == exits

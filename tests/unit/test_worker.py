@@ -1,0 +1,114 @@
+"""A real worker process on a real store."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
+
+from hpconv.store import Store
+from tests.unit.test_objective import CANDIDATE, MODEL
+
+
+def queue(store: Store, **changes: Any) -> None:
+    tid = store.next_tid()
+    vals = {label: [value] for label, value in (CANDIDATE | changes).items()}
+    store.insert({"tid": tid, "misc": {"tid": tid, "vals": vals}, "result": {"status": "new"}})
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def start(server: Path, store: Store, digits: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Starts workers on the test's store; whatever still runs at the end is killed."""
+    store.open_search("a fingerprint")
+    started: list[subprocess.Popen] = []
+
+    def start_worker(trial_seconds: float = 60) -> subprocess.Popen:
+        command = [sys.executable, "-c", "from hpconv.cli import main; main()", "worker"]
+        command += ["--connection", server, "--exp-key", store.exp_key, "--data", digits]
+        command += ["--model", json.dumps(asdict(MODEL)), "--trial-seconds", str(trial_seconds)]
+        started.append(subprocess.Popen([*command, "--output", tmp_path / "record.json"]))
+        return started[-1]
+
+    yield start_worker
+    for process in started:
+        process.kill()
+
+
+def test_a_worker_finishes_trials_and_leaves_when_the_search_is_over(
+    store: Store, start: Callable[..., subprocess.Popen], tmp_path: Path
+) -> None:
+    queue(store)
+    queue(store, l0eg_alpha=1e9)
+    process = start()
+    until(lambda: store.count(JOB_STATE_DONE) == 2)
+    store.close_search()
+    assert process.wait(20) == 0
+    assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 2}
+    good, bad = store.finished()
+    assert good["result"]["loss"] < 0.03
+    assert bad["result"]["failure"]["kind"] == "homogeneous"
+    assert store.live_workers() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_worker_told_to_stop_gives_its_trial_back(
+    store: Store, start: Callable[..., subprocess.Popen], number: signal.Signals
+) -> None:
+    queue(store)
+    process = start()
+    until(lambda: store.count(JOB_STATE_RUNNING))
+    process.send_signal(number)
+    assert process.wait(10) == 128 + number
+    assert store.count(JOB_STATE_NEW) == 1
+    assert store.live_workers() == 0
+
+
+def test_a_trial_that_takes_too_long_is_stopped(
+    store: Store, start: Callable[..., subprocess.Popen]
+) -> None:
+    queue(store)
+    start(trial_seconds=0.05)
+    until(lambda: store.count(JOB_STATE_DONE))
+    assert store.finished()[0]["result"]["failure"]["kind"] == "too_slow"
+
+
+def test_a_dead_evaluation_ends_its_trial_only(
+    store: Store, start: Callable[..., subprocess.Popen]
+) -> None:
+    queue(store)
+    process = start()
+    until(lambda: store.count(JOB_STATE_RUNNING))
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if "spawn_main" in " ".join(child.cmdline()):
+            child.kill()
+    until(lambda: store.count(JOB_STATE_ERROR) == 1)
+    assert "ended with status -9" in store.finished()[0]["error"]
+    queue(store)
+    until(lambda: store.count(JOB_STATE_DONE) == 1)
+
+
+def test_programming_errors_in_a_row_end_the_worker_loudly(
+    store: Store, start: Callable[..., subprocess.Popen]
+) -> None:
+    for _ in range(5):
+        queue(store, l0eg_alpha="high")
+    assert start().wait(60) != 0
+    failed = store.finished()
+    assert len(failed) == 4
+    assert "could not convert string to float" in failed[0]["error"]
+    assert store.count(JOB_STATE_NEW) == 1

@@ -1,0 +1,204 @@
+"""The whole workflow on real images and a real mongod, as a user runs it."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hpconv.trials import read
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests/workflow/tiny.yaml"
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    profile = ["--profile", str(ROOT / "profiles/local"), "--configfile", str(TINY)]
+    return [*snakemake, *profile, "--directory", str(folder), "--nocolor", *options]
+
+
+def environment() -> dict[str, str]:
+    bin_folder = str(Path(sys.executable).parent)  # where `hpconv` is, venv activated or not
+    return {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(folder, *options),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+        timeout=240,
+        check=False,
+    )
+
+
+def planned(folder: Path, *options: str) -> dict[str, int]:
+    """How often each rule would run."""
+    output = run(folder, "--dry-run", *options).stdout
+    table = output.rpartition("Job stats:")[2].partition("total")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Processes that still work in a folder."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        try:
+            inside = process.cwd() == str(folder)
+        except psutil.Error:
+            continue
+        if inside and process.pid != os.getpid():
+            found.append(" ".join(process.info["cmdline"] or []))
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the workflow has run once."""
+    folder = tmp_path_factory.mktemp("workflow")
+    result = run(folder)
+    assert result.returncode == 0, result.stdout
+    assert re.search(r"\d/8 trials, \d failed, best error", result.stdout), "no progress shown"
+    return folder
+
+
+@pytest.fixture
+def results(finished: Path) -> Path:
+    return finished / "results/tiny"
+
+
+def test_every_trial_is_in_the_table(results: Path) -> None:
+    with (results / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["tid"]) for row in rows] == list(range(8))
+    for row in rows:
+        assert row["exit"]
+        assert (row["status"] == "ok") == bool(row["loss"])
+        assert (row["status"] == "fail") == bool(row["kind"] and row["reason"])
+
+
+def test_best_trials_are_in_order(results: Path) -> None:
+    with (results / "best_trials.tsv").open() as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file, dialect="excel-tab")]
+    assert losses == sorted(losses)
+
+
+def test_the_final_evaluation_holds_winners_and_baseline(results: Path) -> None:
+    final = json.loads((results / "final_evaluation.json").read_text())
+    assert 0 < final["raw_pixels"]["test_error"] < 0.1
+    best = read(results / "trials.jsonl")
+    best = sorted((t["result"]["loss"], t["tid"]) for t in best if "loss" in t["result"])[:2]
+    assert [(w["validation_error"], w["tid"]) for w in final["winners"]] == best
+    for winner in final["winners"]:
+        assert 0 <= winner["test_error"] < 0.2
+        assert winner["hyperparameters"]["exit"] in range(6)
+        assert winner["feature_shape"]
+        assert {"extract", "retrain"} <= set(winner["seconds"])
+        assert sum(map(sum, winner["confusion"])) == 450
+
+
+def test_the_report_needs_nothing_else(results: Path) -> None:
+    report = (results / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', report)
+    for part in ("convergence", "best", "failures", "filters", "confusion"):
+        assert f'id="{part}"' in report
+    assert report.count("<svg") == 3
+
+
+def test_no_server_and_no_password_is_left(finished: Path) -> None:
+    assert leftovers(finished) == []
+    assert not (finished / "results/tiny/mongodb/connection.json").exists()
+    for log in (finished / "results/tiny/logs").iterdir():
+        assert "mongodb://" not in log.read_text()
+
+
+def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
+    assert "Nothing to be done" in run(finished).stdout
+
+
+def test_a_deleted_result_of_one_winner_reruns_only_that(finished: Path, results: Path) -> None:
+    evaluation = results / "winners/2/evaluation.json"
+    before = evaluation.read_text()
+    evaluation.unlink()
+    assert planned(finished) == {"all": 1, "retrain": 1, "evaluate": 1, "report": 1}
+    assert run(finished).returncode == 0
+    again, first = json.loads(evaluation.read_text()), json.loads(before)
+    assert again["test_error"] == first["test_error"]
+
+
+def test_more_winners_need_no_search(finished: Path) -> None:
+    assert not {"mongod", "driver", "worker"} & set(
+        planned(finished, "--config", "evaluation={winners: 3}")
+    )
+
+
+def test_more_trials_continue_the_search(finished: Path, results: Path) -> None:
+    before = read(results / "trials.jsonl")
+    longer = finished / "longer.yaml"
+    longer.write_text(TINY.read_text().replace("max_evals: 8", "max_evals: 10"))
+    result = run(finished, "--configfile", str(longer))
+    assert result.returncode == 0, result.stdout
+    after = read(results / "trials.jsonl")
+    assert len(after) == 10
+    assert after[:8] == before
+
+
+@pytest.mark.parametrize("seconds", [2.5, 6])
+def test_ctrl_c_leaves_nothing_running_and_loses_nothing(tmp_path: Path, seconds: float) -> None:
+    process = subprocess.Popen(
+        command(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)  # the terminal sends it to the whole group
+    assert process.wait(30) != 0
+    time.sleep(1)
+    assert leftovers(tmp_path) == []
+    again = run(tmp_path)
+    assert again.returncode == 0, again.stdout
+    assert len(read(tmp_path / "results/tiny/trials.jsonl")) == 8
+
+
+def test_too_few_successes_are_explained(finished: Path, results: Path) -> None:
+    result = run(finished, "--config", "evaluation={winners: 99}")
+    assert result.returncode != 0
+    assert "'evaluation.winners' is 99" in (results / "logs/best.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--config", "search={workers: 0}"], "'search.workers' is 0, it must be 1 or more"),
+        (["--config", "serach={workers: 2}"], "'serach' is unknown, did you mean 'search'?"),
+        (["--cores", "2"], "2 job slots are too few"),
+    ],
+)
+def test_a_bad_start_is_refused_in_one_line(
+    tmp_path: Path, options: Sequence[str], message: str
+) -> None:
+    result = run(tmp_path, *options)
+    assert result.returncode != 0
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("hpconv:")]
+    assert message in line
+    assert "Job stats" not in result.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_works_on_a_clean_clone(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    assert (plan["driver"], plan["worker"], plan["retrain"]) == (1, 2, 2)
+    assert not (tmp_path / "results").exists()
