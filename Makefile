@@ -1,0 +1,38 @@
+# make demo   search, retrain and report on one machine, in a few minutes
+# make test   run the tests
+# make clean  remove all that the other two made
+.PHONY: help demo test clean lock
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG := config/demo.yaml
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+# pip works from outside the environment: Debian's python3 has no ensurepip to put it inside.
+.venv/installed: requirements.lock pyproject.toml
+	@echo "==> setting up .venv (a minute or two, once)"
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hpconv needs Python 3.11 or newer")'
+	$(PYTHON) -m venv --without-pip .venv
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --requirement requirements.lock
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps --editable .
+	@touch $@
+
+demo: .venv/installed
+	@echo "==> searching feature extractors for handwritten digits"
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --profile profiles/local --configfile $(CONFIG)
+	@echo "==> done, the report is $(CURDIR)/results/demo/report.html"
+
+test: .venv/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+
+clean:
+	rm -rf .venv .snakemake results .pytest_cache .mypy_cache .ruff_cache *.egg-info
+
+# Every version that `make demo` and `make test` install, for all supported Pythons.
+lock:
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras \
+	  --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+	  pyproject.toml --output-file requirements.lock
