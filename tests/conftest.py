@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpconv import database, datasets
+from hpconv.mongod import URI_VARIABLE
 from hpconv.store import Store
 
 
@@ -29,7 +30,7 @@ def start_server(folder: Path) -> subprocess.Popen:
         [*command, "--log", str(folder / "mongod.log")],
         stderr=subprocess.PIPE,
         text=True,
-        env={k: v for k, v in os.environ.items() if k != database.URI_VARIABLE},
+        env={k: v for k, v in os.environ.items() if k != URI_VARIABLE},
     )
 
 

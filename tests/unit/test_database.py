@@ -12,7 +12,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from hpconv import database
+from hpconv import database, mongod
 from hpconv.errors import UserError
 from hpconv.files import read_json
 from tests.conftest import start_server
@@ -99,23 +99,41 @@ def test_two_servers_do_not_share_a_folder(server: Path, tmp_path: Path) -> None
 
 def test_a_server_that_is_not_there_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="no mongod found at /nowhere"):
-        database.find_mongod("/nowhere")
+        mongod.find_mongod("/nowhere")
 
 
 def test_a_missing_library_is_named_with_its_package(tmp_path: Path) -> None:
     broken = tmp_path / "mongod"
-    text = "error while loading shared libraries: libcurl.so.4: cannot open shared object file"
+    text = "error while loading shared libraries: libssl.so.3: cannot open shared object file"
     broken.write_text(f"#!/bin/sh\necho 'mongod: {text}' >&2\nexit 127\n")
     broken.chmod(0o755)
-    with pytest.raises(UserError, match="install the package libcurl4"):
-        database.find_mongod(str(broken))
+    with pytest.raises(UserError, match="install the package libssl3"):
+        mongod.find_mongod(str(broken))
+
+
+def test_a_machine_without_libcurl_uses_the_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picky = tmp_path / "mongod"
+    picky.write_text(
+        "#!/bin/sh\n"
+        "for folder in $(echo $LD_LIBRARY_PATH | tr : ' '); do\n"
+        "  test -e $folder/libcurl.so.4 && echo db version v0 && exit 0\n"
+        "done\n"
+        "echo 'libcurl.so.4: cannot open shared object file' >&2; exit 127\n"
+    )
+    picky.chmod(0o755)
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    found, environment = mongod.find_mongod(str(picky))
+    assert found == str(picky)
+    assert "pycurl.libs" in environment["LD_LIBRARY_PATH"]
 
 
 def test_an_external_server_is_used_as_it_is(
     server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = database.await_server(server)
-    monkeypatch.setenv(database.URI_VARIABLE, uri)
+    monkeypatch.setenv(mongod.URI_VARIABLE, uri)
     connection = tmp_path / "connection.json"
     command = [sys.executable, "-c", "from hpconv.cli import main; main()", "mongod"]
     command += ["--dbpath", str(tmp_path / "db"), "--connection", str(connection)]
