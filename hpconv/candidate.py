@@ -38,6 +38,7 @@ class ModelSettings:
     max_row_elements: int
     n_unsupervised: int
     batch_size: int
+    engine: str = "auto"
 
 
 @dataclass(frozen=True)

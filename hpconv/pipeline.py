@@ -7,12 +7,11 @@ import numpy as np
 
 from hpconv import filterbanks
 from hpconv.candidate import ModelSettings, Pipeline, Stage
-from hpconv.engine import compile_stage
+from hpconv.engines import Function, compile_stage
 from hpconv.errors import CandidateError
 from hpconv.filterbanks import FilterBank
 from hpconv.layers import Filter, Layer
 
-Function = Callable[[np.ndarray], np.ndarray]
 Tick = Callable[[int], None]  # called with the number of images of each finished batch
 
 
@@ -72,7 +71,7 @@ def learn(
         if functions:
             maps = _through(functions[-1], maps, model.batch_size, tick)
         stages.append(tuple(_with_bank(layer, maps, model) for layer in stage))
-        functions.append(compile_stage(stages[-1], maps.shape[1]))
+        functions.append(compile_stage(stages[-1], maps.shape[1], model.engine))
     return Extractor(replace(pipeline, stages=tuple(stages)), functions, model.batch_size)
 
 
