@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.14")
 
 
+configfile: "config/config.yaml"
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/database.smk"
@@ -14,11 +17,12 @@ include: "rules/report.smk"
 
 
 rule all:
+    default_target: True
     input:
         final_outputs(),
-    default_target: True
 
 
 onstart:
+    check_slots()
     # of a run that was killed: nobody may take it for this run's server
     Path(CONNECTION).unlink(missing_ok=True)

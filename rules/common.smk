@@ -29,7 +29,9 @@ def section(name, *keys):
 
 def final_outputs():
     names = ["trials.csv", "best_trials.tsv", "final_evaluation.json", "report.html"]
-    winners = expand("winners/{rank}/{name}", rank=RANKS, name=["features.h5", "evaluation.json"])
+    winners = expand(
+        "winners/{rank}/{name}", rank=RANKS, name=["features.h5", "evaluation.json"]
+    )
     return [f"{RESULTS}/{name}" for name in [*names, *winners]]
 
 
@@ -37,7 +39,7 @@ def check_slots():
     """Server and driver run while the workers do: fewer slots would wait for ever."""
     slots = workflow.cores if workflow.nodes is None else workflow.nodes
     needed = 2 + config["search"]["worker_threads"]
-    if workflow.is_main_process and slots is not None and slots < needed:
+    if slots is not None and slots < needed:
         refuse(
             f"{slots} job slots are too few: server, driver and a worker of "
             f"{needed - 2} threads run side by side, use --cores {needed} or more"
@@ -53,4 +55,5 @@ HISTORY = f"{RESULTS}/trials.jsonl"
 WORKERS = range(1, config["search"]["workers"] + 1)
 RANKS = range(1, config["evaluation"]["winners"] + 1)
 
-check_slots()
+# An environment made by conda has the libraries, but not this package: it is found here.
+shell.prefix(f'export PATH="$PATH:{workflow.basedir}/envs/bin"; ')

@@ -1,10 +1,12 @@
 rule data:
     output:
         DATA,
-    params:
-        settings=section("data"),
     log:
         f"{LOGS}/data.log",
+    conda:
+        "../envs/hpconv.yaml"
+    params:
+        settings=section("data"),
     message:
         "Writing the images and their splits"
     shell:

@@ -7,13 +7,19 @@
 rule mongod:
     output:
         service(f"{RESULTS}/mongodb/launched"),
+    log:
+        f"{LOGS}/mongod.log",
+    conda:
+        "../envs/mongodb.yaml"
     params:
         connection=CONNECTION,
         dbpath=f"{RESULTS}/mongodb/db",
         mongod_log=f"{LOGS}/mongod-server.log",
-        binary=f"--binary {config['database']['mongod']}" if config["database"]["mongod"] else "",
-    log:
-        f"{LOGS}/mongod.log",
+        binary=(
+            f"--binary {config['database']['mongod']}"
+            if config["database"]["mongod"]
+            else ""
+        ),
     message:
         "Starting MongoDB"
     shell:
@@ -25,11 +31,13 @@ rule mongod:
 rule await_server:
     output:
         temp(touch(f"{RESULTS}/search/server.ready")),
-    params:
-        connection=CONNECTION,
     log:
         f"{LOGS}/await_server.log",
     localrule: True
+    conda:
+        "../envs/hpconv.yaml"
+    params:
+        connection=CONNECTION,
     message:
         "Waiting for MongoDB"
     shell:

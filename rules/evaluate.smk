@@ -4,11 +4,13 @@ rule best:
     output:
         table=f"{RESULTS}/best_trials.tsv",
         trials=expand(f"{RESULTS}/winners/{{rank}}/trial.json", rank=RANKS),
-    params:
-        winners=config["evaluation"]["winners"],
-        folder=f"{RESULTS}/winners",
     log:
         f"{LOGS}/best.log",
+    conda:
+        "../envs/hpconv.yaml"
+    params:
+        winners=config["evaluation"]["winners"],
+        folder=lambda wildcards, output: Path(output.trials[0]).parents[1],
     message:
         "Ranking the trials"
     shell:
@@ -22,10 +24,12 @@ rule features:
         data=DATA,
     output:
         f"{RESULTS}/winners/{{rank}}/features.h5",
-    params:
-        model=section("model"),
     log:
         f"{LOGS}/features-{{rank}}.log",
+    conda:
+        "../envs/hpconv.yaml"
+    params:
+        model=section("model"),
     message:
         "Winner {wildcards.rank}: extracting features of all images"
     shell:
@@ -40,10 +44,12 @@ rule retrain:
         features=f"{RESULTS}/winners/{{rank}}/features.h5",
     output:
         f"{RESULTS}/winners/{{rank}}/evaluation.json",
-    params:
-        model=section("model"),
     log:
         f"{LOGS}/retrain-{{rank}}.log",
+    conda:
+        "../envs/hpconv.yaml"
+    params:
+        model=section("model"),
     message:
         "Winner {wildcards.rank}: retraining and testing"
     shell:
@@ -58,6 +64,8 @@ rule baseline:
         f"{RESULTS}/baseline.json",
     log:
         f"{LOGS}/baseline.log",
+    conda:
+        "../envs/hpconv.yaml"
     message:
         "Evaluating a linear classifier on raw pixels"
     shell:
@@ -73,6 +81,8 @@ rule evaluate:
         f"{RESULTS}/final_evaluation.json",
     log:
         f"{LOGS}/evaluate.log",
+    conda:
+        "../envs/hpconv.yaml"
     message:
         "Gathering the evaluations"
     shell:

@@ -8,6 +8,8 @@ rule report:
         f"{RESULTS}/report.html",
     log:
         f"{LOGS}/report.log",
+    conda:
+        "../envs/hpconv.yaml"
     message:
         "Writing the report"
     shell:

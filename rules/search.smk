@@ -4,15 +4,22 @@ rule driver:
         data=DATA,
     output:
         temp(f"{RESULTS}/search/history.jsonl"),
+    log:
+        f"{LOGS}/driver.log",
+    conda:
+        "../envs/hpconv.yaml"
     params:
         connection=CONNECTION,
         experiment=config["experiment"],
         model=section("model"),
         search=section(
-            "search", "algorithm", "max_evals", "startup_trials", "seed", "patience_minutes"
+            "search",
+            "algorithm",
+            "max_evals",
+            "startup_trials",
+            "seed",
+            "patience_minutes",
         ),
-    log:
-        f"{LOGS}/driver.log",
     message:
         "Searching: suggesting trials and following their results"
     shell:
@@ -27,14 +34,16 @@ rule worker:
         data=DATA,
     output:
         temp(f"{RESULTS}/search/worker-{{number}}.json"),
+    log:
+        f"{LOGS}/worker-{{number}}.log",
+    conda:
+        "../envs/hpconv.yaml"
+    threads: config["search"]["worker_threads"]
     params:
         connection=CONNECTION,
         experiment=config["experiment"],
         model=section("model"),
         seconds=config["search"]["trial_seconds"],
-    log:
-        f"{LOGS}/worker-{{number}}.log",
-    threads: config["search"]["worker_threads"]
     message:
         "Worker {wildcards.number}: evaluating trials"
     shell:
@@ -50,10 +59,12 @@ rule gather:
     output:
         history=HISTORY,
         csv=f"{RESULTS}/trials.csv",
-    params:
-        search=section("search", "max_evals"),  # a longer search continues where this one ended
     log:
         f"{LOGS}/gather.log",
+    conda:
+        "../envs/hpconv.yaml"
+    params:
+        search=section("search", "max_evals"),  # a longer search continues where this one ended
     message:
         "Exporting all trials"
     shell:

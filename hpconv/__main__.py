@@ -1,0 +1,5 @@
+"""``python -m hpconv``."""
+
+from hpconv.cli import main
+
+main()
