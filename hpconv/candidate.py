@@ -101,6 +101,20 @@ def describe(assignment: dict[str, Any], image_shape: Shape, model: ModelSetting
     )
 
 
+def for_image_size(pipeline: Pipeline, size: int) -> Pipeline:
+    """The same pipeline behind a warp that takes square images of another size."""
+    (warp,), *stages = pipeline.stages
+    assert isinstance(warp, Warp)
+    scale = pipeline.image_shape[-1] / size
+    rows = tuple((x * scale, y * scale, shift) for x, y, shift in warp.matrix[:2])
+    resize = Warp((*rows, warp.matrix[2]), warp.size)
+    return replace(
+        pipeline,
+        image_shape=(pipeline.image_shape[0], size, size),
+        stages=((resize,), *stages),
+    )
+
+
 def _stage_shape(stage: Stage, shape: Shape, model: ModelSettings) -> Shape:
     for layer in stage:
         shape = layer.output_shape(shape)

@@ -29,6 +29,7 @@ Output = Annotated[Path, typer.Option(help="File to write.")]
 Connection = Annotated[Path, typer.Option(help="File in which the server says where it is.")]
 Experiment = Annotated[str, typer.Option(help="Name of the experiment (hyperopt's exp_key).")]
 History = Annotated[Path, typer.Option(help="Export of all trials, one JSON document a line.")]
+Sizes = Annotated[str, typer.Option(metavar="N,N", help="Sizes, with commas.")]
 TrialFile = Annotated[Path, typer.Option("--trial", help="A winner's trial.json.")]
 
 
@@ -164,6 +165,76 @@ def features(trial: TrialFile, data: Data, model: Model, output: Output) -> None
     from hpconv.candidate import ModelSettings
 
     features.extract(trial, data, ModelSettings(**model), output)
+
+
+@app.command()
+def space(
+    json_: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+    output_sizes: Sizes = "32,64",
+    max_layer_sizes: Sizes = "64,128",
+) -> None:
+    """List the hyperparameters: what each is drawn from, and when it is active."""
+    from hpconv import hyperparameters
+    from hpconv.space import search_space
+
+    table = hyperparameters.table(search_space(_sizes(output_sizes), _sizes(max_layer_sizes)))
+    if json_:
+        print(json.dumps(table, indent=2))
+        return
+    for row in table:
+        arguments = ", ".join([*map(str, row["args"]), *(f"{k}={v}" for k, v in row["kw"].items())])
+        when = " and ".join(f"{label} in {options}" for label, options in row["condition"].items())
+        print(f"{row['label']:26}{row['dist']}({arguments})  {when}")
+
+
+@app.command()
+def extract(
+    images: Annotated[Path, typer.Option(help="Images to extract features of (.npy).")],
+    output: Output,
+    assignment: Annotated[Path | None, typer.Option(help="Hyperparameters (JSON).")] = None,
+    unsupervised: Annotated[Path | None, typer.Option(help="Images to learn from (.npy).")] = None,
+    trial: Annotated[int | None, typer.Option(help="A finished trial, by its number.")] = None,
+    experiment: Annotated[Path | None, typer.Option(help="Folder of the trial's results.")] = None,
+    output_sizes: Sizes = "32,64",
+    max_layer_sizes: Sizes = "64,128",
+    n_patches: int = 50000,
+    max_n_features: int = 16000,
+    max_row_elements: int = 500000,
+) -> None:
+    """Write features of any images, by a trial or by hyperparameters of your own.
+
+    Either give --trial and --experiment, or --assignment and --unsupervised; the options after
+    those are for the second form.
+    """
+    from hpconv import extract
+    from hpconv import images as pictures
+    from hpconv.candidate import ModelSettings
+    from hpconv.files import read_json
+
+    if trial is not None and experiment is not None:
+        values, extractor = extract.from_trial(trial, experiment)
+    elif assignment is not None and unsupervised is not None:
+        values, learn_from = read_json(assignment), pictures.read(unsupervised)
+        model = ModelSettings(
+            output_sizes=_sizes(output_sizes),
+            max_layer_sizes=_sizes(max_layer_sizes),
+            n_patches=n_patches,
+            max_n_features=max_n_features,
+            max_row_elements=max_row_elements,
+            n_unsupervised=len(learn_from),
+            batch_size=100,
+        )
+        extractor = extract.from_assignment(values, learn_from, model)
+    else:
+        raise UserError("give --trial and --experiment, or --assignment and --unsupervised")
+    extract.extract(extractor, values, pictures.read(images), output)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in text.split(",") if size)
+    except ValueError:
+        raise UserError(f"sizes are '{text}', write numbers with commas, such as 32,64") from None
 
 
 @app.command()

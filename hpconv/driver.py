@@ -43,6 +43,7 @@ class Driver:
 
     def __init__(self, store: Store, model: ModelSettings, settings: SearchSettings) -> None:
         self._store = store
+        self._model = model
         self._settings = settings
         graph = space.search_space(model.output_sizes, model.max_layer_sizes)
         self._domain = Domain(lambda assignment: 0.0, graph)  # workers evaluate, not hyperopt
@@ -102,6 +103,7 @@ class Driver:
         # the tid is part of the seed: a driver that resumes repeats no suggestion
         seed = int(np.random.SeedSequence([self._settings.seed, tid]).generate_state(1)[0])
         (trial,) = self._suggest([tid], self._domain, self._trials, seed)
+        trial["misc"]["model"] = vars(self._model)  # a trial says all that rebuilds its pipeline
         return _plain({key: trial[key] for key in ("tid", "spec", "result", "misc")})
 
     def _see_workers_off(self) -> None:

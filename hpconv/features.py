@@ -32,7 +32,7 @@ def extract(trial_path: Path, data: Path, model: ModelSettings, path: Path) -> N
         pipeline = describe(assignment, images.shape[1:], model)
         extractor = learn(pipeline, protocols.unlabelled(data, model.n_unsupervised), model)
         with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
-            _write_features(file, extractor, images)
+            write_features(file, extractor, images)
             file.attrs["assignment"] = json.dumps(assignment)
             file.attrs["model"] = json.dumps(asdict(model))
             file.attrs["version"] = __version__
@@ -41,7 +41,10 @@ def extract(trial_path: Path, data: Path, model: ModelSettings, path: Path) -> N
     log.info("trial %d: features of %d images", trial["tid"], len(images))
 
 
-def _write_features(file: h5py.File, extractor: Extractor, images: h5py.Dataset) -> None:
+def write_features(
+    file: h5py.File, extractor: Extractor, images: h5py.Dataset | np.ndarray
+) -> None:
+    """Write ``features`` (N, ...) of images, and the extractor's ``filters/I``, to a file."""
     shape = (len(images), *extractor.feature_shape)
     features = file.create_dataset("features", shape, "float32")
     start = 0

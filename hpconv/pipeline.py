@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from hpconv import filterbanks
-from hpconv.candidate import ModelSettings, Pipeline, Stage
+from hpconv.candidate import ModelSettings, Pipeline, Stage, for_image_size
 from hpconv.engines import Function, compile_stage
 from hpconv.errors import CandidateError
 from hpconv.filterbanks import FilterBank
@@ -18,14 +18,26 @@ Tick = Callable[[int], None]  # called with the number of images of each finishe
 class Extractor:
     """A pipeline with learned filterbanks, compiled stage by stage."""
 
-    def __init__(self, pipeline: Pipeline, functions: Sequence[Function], batch_size: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, functions: Sequence[Function], batch_size: int, engine: str
+    ) -> None:
         self.pipeline = pipeline
         self.feature_shape = [shape for _, shape in pipeline.shapes()][-1]
         self._functions = functions
         self._batch_size = batch_size
+        self._engine = engine
+
+    def for_image_size(self, size: int) -> "Extractor":
+        """The same extractor for square images of another size in pixels."""
+        if size == self.pipeline.image_shape[-1]:
+            return self
+        pipeline = for_image_size(self.pipeline, size)
+        resize = compile_stage(pipeline.stages[0], pipeline.image_shape[0], self._engine)
+        functions = [resize, *self._functions[1:]]
+        return Extractor(pipeline, functions, self._batch_size, self._engine)
 
     def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
-        """Features of uint8 images ``(N, C, H, W)``, a batch at a time.
+        """Features of images ``(N, C, H, W)``, uint8 or float in [0, 1], a batch at a time.
 
         Raises:
             CandidateError: ``non_finite`` when a value overflows or has no meaning.
@@ -45,8 +57,9 @@ class Extractor:
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
-    """Pixels 0..255 as float32 in [0, 1]."""
-    return images.astype("float32") / np.float32(255)
+    """Pixels as float32 in [0, 1]: uint8 is divided by 255, floats are taken as they are."""
+    pixels = images.astype("float32")
+    return pixels / np.float32(255) if images.dtype == np.uint8 else pixels
 
 
 def _run(functions: Sequence[Function], maps: np.ndarray) -> np.ndarray:
@@ -60,7 +73,7 @@ def _run(functions: Sequence[Function], maps: np.ndarray) -> np.ndarray:
 def learn(
     pipeline: Pipeline, images: np.ndarray, model: ModelSettings, tick: Tick = lambda n: None
 ) -> Extractor:
-    """Fill the filterbanks from unlabelled uint8 images ``(N, C, H, W)`` and compile.
+    """Fill the filterbanks from unlabelled images ``(N, C, H, W)`` and compile.
 
     Each layer's patches are cut from the images as the layers below it show them.
     """
@@ -72,7 +85,8 @@ def learn(
             maps = _through(functions[-1], maps, model.batch_size, tick)
         stages.append(tuple(_with_bank(layer, maps, model) for layer in stage))
         functions.append(compile_stage(stages[-1], maps.shape[1], model.engine))
-    return Extractor(replace(pipeline, stages=tuple(stages)), functions, model.batch_size)
+    learned = replace(pipeline, stages=tuple(stages))
+    return Extractor(learned, functions, model.batch_size, model.engine)
 
 
 def _through(function: Function, maps: np.ndarray, batch_size: int, tick: Tick) -> np.ndarray:

@@ -63,10 +63,10 @@ def _seed(label: str) -> Node:
 
 def _warp(output_sizes: Sequence[int]) -> Node:
     affine = {
-        "rotation": hp.uniform("warp_rot", -0.3, 0.3),
-        "shear": hp.uniform("warp_shear", -0.3, 0.3),
-        "scale": [hp.uniform(f"warp_scale_{axis}", 0.8, 1.2) for axis in "hv"],
-        "translation": [hp.uniform(f"warp_trans_{axis}", -0.2, 0.2) for axis in "hv"],
+        "rotation": hp.uniform("warp_rot", low=-0.3, high=0.3),
+        "shear": hp.uniform("warp_shear", low=-0.3, high=0.3),
+        "scale": [hp.uniform(f"warp_scale_{axis}", low=0.8, high=1.2) for axis in "hv"],
+        "translation": [hp.uniform(f"warp_trans_{axis}", low=-0.2, high=0.2) for axis in "hv"],
     }
     plain = {"rotation": 0.0, "shear": 0.0, "scale": [1.0, 1.0], "translation": [0.0, 0.0]}
     size = hp.choice("warp_osize", list(output_sizes))

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hyperopt import Trials, rand
 from hyperopt.base import Domain
 
+from hpconv.hyperparameters import table
 from hpconv.space import search_space
 
 SPACE = json.loads((Path(__file__).parents[1] / "fixtures" / "search_space.json").read_text())
@@ -37,3 +39,25 @@ def test_distribution_is_the_published_one(parameters: dict, entry: dict) -> Non
 def test_every_stackable_layer_adds_three_exits(depth: int, exits: int) -> None:
     domain = Domain(lambda assignment: 0.0, search_space((16,), (32,) * depth))
     assert domain.params["exit"].pos_args[0].obj == exits
+
+
+ROWS = {row["label"]: row for row in table(search_space((32, 64), (64, 128)))}
+
+
+@pytest.mark.parametrize("entry", SPACE, ids=lambda entry: entry["label"])
+def test_listing_is_the_published_one(entry: dict) -> None:
+    row = ROWS[entry["label"]]
+    assert {key: row[key] for key in entry} == entry
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_conditions_tell_what_is_active(seed: int) -> None:
+    domain = Domain(lambda assignment: 0.0, search_space((32, 64), (64, 128)))
+    (trial,) = rand.suggest([seed], domain, Trials(), seed)
+    drawn = {label: values[0] for label, values in trial["misc"]["vals"].items() if values}
+
+    def holds(label: str) -> bool:
+        conditions = ROWS[label]["condition"].items()
+        return all(drawn.get(choice) in options for choice, options in conditions)
+
+    assert {label for label in ROWS if holds(label)} == set(drawn)

@@ -1,0 +1,63 @@
+"""Anybody's images in the one form that pipelines take."""
+
+from pathlib import Path
+
+import numpy as np
+
+from hpconv.errors import UserError
+
+SMALLEST = 16  # pixels; smaller pictures leave most candidates nothing to pool
+LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
+
+
+def read(path: Path) -> np.ndarray:
+    """Images of a .npy file as ``(N, C, H, W)``, uint8 or float32 in [0, 1].
+
+    The file may hold gray ``(N, H, W)``, or gray or colour with channels first or last.
+
+    Raises:
+        UserError: when it holds anything else, or images that are not square or too small.
+    """
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a .npy file of images: {error}") from error
+    if images.ndim == 3:
+        images = images[:, None]
+    elif images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
+        images = images.transpose(0, 3, 1, 2)
+    _check_shape(path, images)
+    return np.ascontiguousarray(images if images.dtype == np.uint8 else _unit(path, images))
+
+
+def _check_shape(path: Path, images: np.ndarray) -> None:
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise UserError(
+            f"{path} has shape {images.shape}, it must be (N, H, W), (N, C, H, W) or "
+            "(N, H, W, C) with one or three channels"
+        )
+    height, width = images.shape[2:]
+    if height != width or height < SMALLEST:
+        raise UserError(
+            f"images of {path} are {height}x{width} pixels, they must be square and at least "
+            f"{SMALLEST}x{SMALLEST}"
+        )
+
+
+def _unit(path: Path, images: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(images.dtype, np.floating):
+        raise UserError(f"{path} holds {images.dtype}, it must hold uint8 or float")
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 1):
+        raise UserError(f"{path} holds values from {low:g} to {high:g}, floats must be in [0, 1]")
+    return images.astype("float32")
+
+
+def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Gray images in colour, or colour images in gray; what fits already stays as it is."""
+    if images.shape[1] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=1)
+    gray = np.tensordot(images, LUMINANCE, axes=(1, 0))[:, None]
+    return np.rint(gray).astype("uint8") if images.dtype == np.uint8 else gray.astype("float32")
