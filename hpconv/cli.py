@@ -112,18 +112,19 @@ def worker(
     exp_key: Experiment,
     data: Data,
     model: Model,
-    trial_seconds: Annotated[float, typer.Option(help="Stop a trial that takes longer.")],
+    budget: Section,
     output: Output,
 ) -> None:
     """Evaluate trials until the driver has closed the search."""
     from hpconv import database, worker
+    from hpconv.budget import Budget
     from hpconv.candidate import ModelSettings
     from hpconv.files import write_json
     from hpconv.store import Store
 
-    evaluator = worker.Evaluator(data, ModelSettings(**model))
+    evaluator = worker.Evaluator(data, ModelSettings(**model), Budget(**budget))
     store = Store(database.await_server(connection), exp_key)
-    at_work = worker.Worker(store, evaluator, trial_seconds)
+    at_work = worker.Worker(store, evaluator)
     try:
         at_work.run()
     except ConnectionFailure:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hyperopt import STATUS_FAIL, STATUS_OK
 
+from hpconv.budget import Budget, Pace, check_memory
 from hpconv.candidate import ModelSettings, describe
 from hpconv.errors import CandidateError
 from hpconv.learners import FeatureClassifier
@@ -31,7 +32,7 @@ class Stopwatch:
 
 
 def evaluate(
-    assignment: dict[str, Any], selection: Selection, model: ModelSettings
+    assignment: dict[str, Any], selection: Selection, model: ModelSettings, budget: Budget
 ) -> dict[str, Any]:
     """Run a trial.
 
@@ -42,7 +43,7 @@ def evaluate(
     """
     watch = Stopwatch()
     try:
-        return _measure(assignment, selection, model, watch)
+        return _measure(assignment, selection, model, budget, watch)
     except CandidateError as refusal:
         return failure(refusal.kind, refusal.reason, watch.seconds)
     except MemoryError as error:
@@ -56,14 +57,20 @@ def failure(kind: str, reason: str, seconds: dict[str, float]) -> dict[str, Any]
 
 
 def _measure(
-    assignment: dict[str, Any], selection: Selection, model: ModelSettings, watch: Stopwatch
+    assignment: dict[str, Any],
+    selection: Selection,
+    model: ModelSettings,
+    budget: Budget,
+    watch: Stopwatch,
 ) -> dict[str, Any]:
     unlabelled = selection.images[np.searchsorted(selection.rows, selection.train.rows)]
+    pace = Pace(budget.images_per_second)
     with watch("learn"):
         pipeline = describe(assignment, selection.images.shape[1:], model)
-        extractor = learn(pipeline, unlabelled[: model.n_unsupervised], model)
+        check_memory(pipeline, len(selection.images), model, budget.trial_memory_gb)
+        extractor = learn(pipeline, unlabelled[: model.n_unsupervised], model, pace.tick)
     with watch("extract"):
-        features = extractor.transform(selection.images)
+        features = extractor.transform(selection.images, pace.tick)
     with watch("classify"):
         algorithm = FeatureClassifier(features, selection.rows, pipeline.classifier)
         loss = selection.loss(algorithm)

@@ -1,5 +1,6 @@
 """A described pipeline becomes a feature extractor: filters learned, stages compiled."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,11 @@ from hpconv.errors import CandidateError
 from hpconv.filterbanks import FilterBank
 from hpconv.layers import Filter, Layer
 
-Tick = Callable[[int], None]  # called with the number of images of each finished batch
+Tick = Callable[[int, float], None]  # told the images of each finished batch, and its seconds
+
+
+def no_tick(images: int, seconds: float) -> None:
+    """For those who do not watch the pace."""
 
 
 class Extractor:
@@ -36,23 +41,23 @@ class Extractor:
         functions = [resize, *self._functions[1:]]
         return Extractor(pipeline, functions, self._batch_size, self._engine)
 
-    def batches(self, images: np.ndarray) -> Iterator[np.ndarray]:
+    def batches(self, images: np.ndarray, tick: Tick = no_tick) -> Iterator[np.ndarray]:
         """Features of images ``(N, C, H, W)``, uint8 or float in [0, 1], a batch at a time.
 
         Raises:
             CandidateError: ``non_finite`` when a value overflows or has no meaning.
         """
         for start in range(0, len(images), self._batch_size):
-            yield _run(self._functions, to_float(images[start : start + self._batch_size]))
+            maps = to_float(images[start : start + self._batch_size])
+            yield _run(self._functions, maps, tick)
 
-    def transform(self, images: np.ndarray, tick: Tick = lambda n: None) -> np.ndarray:
+    def transform(self, images: np.ndarray, tick: Tick = no_tick) -> np.ndarray:
         """Features ``(N, *feature_shape)`` of all images, float32, in memory."""
         features = np.empty((len(images), *self.feature_shape), "float32")
         start = 0
-        for batch in self.batches(images):
+        for batch in self.batches(images, tick):
             features[start : start + len(batch)] = batch
             start += len(batch)
-            tick(len(batch))
         return features
 
 
@@ -62,16 +67,18 @@ def to_float(images: np.ndarray) -> np.ndarray:
     return pixels / np.float32(255) if images.dtype == np.uint8 else pixels
 
 
-def _run(functions: Sequence[Function], maps: np.ndarray) -> np.ndarray:
+def _run(functions: Sequence[Function], maps: np.ndarray, tick: Tick) -> np.ndarray:
+    start = time.perf_counter()
     for function in functions:
         maps = function(maps)
     if not np.isfinite(maps).all():
         raise CandidateError("non_finite", "features are infinite or not a number")
+    tick(len(maps), time.perf_counter() - start)
     return maps
 
 
 def learn(
-    pipeline: Pipeline, images: np.ndarray, model: ModelSettings, tick: Tick = lambda n: None
+    pipeline: Pipeline, images: np.ndarray, model: ModelSettings, tick: Tick = no_tick
 ) -> Extractor:
     """Fill the filterbanks from unlabelled images ``(N, C, H, W)`` and compile.
 
@@ -90,11 +97,8 @@ def learn(
 
 
 def _through(function: Function, maps: np.ndarray, batch_size: int, tick: Tick) -> np.ndarray:
-    batches = []
-    for start in range(0, len(maps), batch_size):
-        batches.append(_run([function], maps[start : start + batch_size]))
-        tick(len(batches[-1]))
-    return np.concatenate(batches)
+    starts = range(0, len(maps), batch_size)
+    return np.concatenate([_run([function], maps[i : i + batch_size], tick) for i in starts])
 
 
 def _with_bank(layer: Layer, maps: np.ndarray, model: ModelSettings) -> Layer:

@@ -18,6 +18,7 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
+from hpconv.budget import Budget
 from hpconv.candidate import ModelSettings
 from hpconv.objective import evaluate, failure
 from hpconv.processes import die_with_parent, owner_name
@@ -40,8 +41,9 @@ class EvaluationError(Exception):
 class Evaluator:
     """One evaluation process, replaced when it dies or has to be stopped."""
 
-    def __init__(self, data: Path, model: ModelSettings) -> None:
-        self._arguments = (data, model)
+    def __init__(self, data: Path, model: ModelSettings, budget: Budget) -> None:
+        self._arguments = (data, model, budget)
+        self.trial_seconds = budget.trial_seconds
         self._start()
 
     def _start(self) -> None:
@@ -85,7 +87,7 @@ class Evaluator:
         self._process.join()
 
 
-def _evaluations(pipe: Connection, data: Path, model: ModelSettings) -> None:
+def _evaluations(pipe: Connection, data: Path, model: ModelSettings, budget: Budget) -> None:
     die_with_parent()
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
@@ -96,7 +98,7 @@ def _evaluations(pipe: Connection, data: Path, model: ModelSettings) -> None:
         except EOFError:
             return
         try:
-            pipe.send(("result", evaluate(assignment, selection, model)))
+            pipe.send(("result", evaluate(assignment, selection, model, budget)))
         except Exception:
             pipe.send(("error", traceback.format_exc()))
 
@@ -104,10 +106,9 @@ def _evaluations(pipe: Connection, data: Path, model: ModelSettings) -> None:
 class Worker:
     """Works on an experiment's queue until the search is over."""
 
-    def __init__(self, store: Store, evaluator: Evaluator, trial_seconds: float) -> None:
+    def __init__(self, store: Store, evaluator: Evaluator) -> None:
         self._store = store
         self._evaluator = evaluator
-        self._trial_seconds = trial_seconds
         self._owner = owner_name()
         self._trial: Document | None = None
         self._last_heartbeat = 0.0
@@ -176,9 +177,9 @@ class Worker:
             if self._beat() and self._store.search_is_over():
                 sys.exit(0)  # enough trials have finished, this one goes back
             seconds = time.monotonic() - start
-            if seconds > self._trial_seconds:
+            if seconds > self._evaluator.trial_seconds:
                 self._evaluator.restart()
-                reason = f"stopped after {self._trial_seconds:g} s"
+                reason = f"stopped after {self._evaluator.trial_seconds:g} s"
                 return failure("too_slow", reason, {"total": seconds})
         return result
 

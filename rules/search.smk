@@ -43,12 +43,12 @@ rule worker:
         connection=CONNECTION,
         experiment=config["experiment"],
         model=section("model"),
-        seconds=config["search"]["trial_seconds"],
+        budget=section("search", "trial_seconds", "images_per_second", "trial_memory_gb"),
     message:
         "Worker {wildcards.number}: evaluating trials"
     shell:
         "exec hpconv worker --connection {params.connection} --exp-key {params.experiment}"
-        " --data {input.data} --model {params.model:q} --trial-seconds {params.seconds}"
+        " --data {input.data} --model {params.model:q} --budget {params.budget:q}"
         " --output {output} > {log} 2>&1"
 
 

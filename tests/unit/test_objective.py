@@ -1,11 +1,13 @@
 """A trial gives an error rate or says why it cannot; our own mistakes are not hidden."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpconv import objective
+from hpconv.budget import Budget
 from hpconv.candidate import ModelSettings
 from hpconv.protocols import Selection
 
@@ -28,8 +30,11 @@ CANDIDATE = {
 }  # fmt: skip
 
 
-def run(digits: Path, **changes: Any) -> dict[str, Any]:
-    return objective.evaluate(CANDIDATE | changes, Selection(digits), MODEL)
+BUDGET = Budget(trial_seconds=60, images_per_second=1, trial_memory_gb=4)
+
+
+def run(digits: Path, budget: Budget = BUDGET, **changes: Any) -> dict[str, Any]:
+    return objective.evaluate(CANDIDATE | changes, Selection(digits), MODEL, budget)
 
 
 def test_a_good_candidate_beats_raw_pixels(digits: Path) -> None:
@@ -59,6 +64,19 @@ def test_a_useless_candidate_fails_with_its_kind(
     assert result["failure"]["kind"] == kind
     assert result["failure"]["reason"]
     assert "loss" not in result
+
+
+def test_a_candidate_behind_the_required_pace_is_stopped(digits: Path) -> None:
+    failure = run(digits, replace(BUDGET, images_per_second=1e9))["failure"]
+    assert failure["kind"] == "too_slow"
+    assert "1e+09 are required" in failure["reason"]
+
+
+def test_a_candidate_too_large_for_memory_is_refused_before_it_runs(digits: Path) -> None:
+    result = run(digits, replace(BUDGET, trial_memory_gb=0.001))
+    assert result["failure"]["kind"] == "out_of_memory"
+    assert "0.001 are allowed" in result["failure"]["reason"]
+    assert set(result["seconds"]) == {"learn"}
 
 
 def test_running_out_of_memory_fails_the_candidate(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
 
 from hpconv.store import Store
-from tests.unit.test_objective import CANDIDATE, MODEL
+from tests.unit.test_objective import BUDGET, CANDIDATE, MODEL
 
 
 def queue(store: Store, **changes: Any) -> None:
@@ -40,7 +40,8 @@ def start(server: Path, store: Store, digits: Path, tmp_path: Path):  # type: ig
     def start_worker(trial_seconds: float = 60) -> subprocess.Popen:
         command = [sys.executable, "-c", "from hpconv.cli import main; main()", "worker"]
         command += ["--connection", server, "--exp-key", store.exp_key, "--data", digits]
-        command += ["--model", json.dumps(asdict(MODEL)), "--trial-seconds", str(trial_seconds)]
+        budget = replace(BUDGET, trial_seconds=trial_seconds)
+        command += ["--model", json.dumps(asdict(MODEL)), "--budget", json.dumps(asdict(budget))]
         started.append(subprocess.Popen([*command, "--output", tmp_path / "record.json"]))
         return started[-1]
 

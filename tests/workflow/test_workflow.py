@@ -194,7 +194,7 @@ def test_a_bad_start_is_refused_in_one_line(
     assert result.returncode != 0
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("hpconv:")]
     assert message in line
-    assert "Job stats" not in result.stdout
+    assert "Finished jobid" not in result.stdout
     assert not (tmp_path / "results").exists()
 
 
