@@ -8,7 +8,6 @@ import contextlib
 import logging
 import multiprocessing
 import signal
-import sys
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -36,6 +35,10 @@ log = logging.getLogger(__name__)
 
 class EvaluationError(Exception):
     """The evaluation showed a programming error, or its process died."""
+
+
+class SearchOver(Exception):
+    """Enough trials have finished; the one in hand is not needed."""
 
 
 class Evaluator:
@@ -122,18 +125,23 @@ class Worker:
         """
         for number in STOP_SIGNALS:
             signal.signal(number, _leave)
-        errors = 0
         try:
-            while not self._store.search_is_over():
-                self._beat()
-                self._trial = self._store.reserve(self._owner)
-                if self._trial is None:
-                    time.sleep(POLL_SECONDS)
-                    continue
-                errors = self._work(self._trial, errors)
-                self._trial = None
+            self._take_trials()
+        except SearchOver:
+            log.info("the search is over")
         finally:
             self._part()
+
+    def _take_trials(self) -> None:
+        errors = 0
+        while not self._store.search_is_over():
+            self._beat()
+            self._trial = self._store.reserve(self._owner)
+            if self._trial is None:
+                time.sleep(POLL_SECONDS)
+                continue
+            errors = self._work(self._trial, errors)
+            self._trial = None
 
     def _part(self) -> None:
         self._evaluator.close()
@@ -175,7 +183,7 @@ class Worker:
         self._evaluator.submit({k: v[0] for k, v in trial["misc"]["vals"].items() if v})
         while (result := self._evaluator.result(POLL_SECONDS)) is None:
             if self._beat() and self._store.search_is_over():
-                sys.exit(0)  # enough trials have finished, this one goes back
+                raise SearchOver
             seconds = time.monotonic() - start
             if seconds > self._evaluator.trial_seconds:
                 self._evaluator.restart()

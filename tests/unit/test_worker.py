@@ -79,6 +79,20 @@ def test_a_worker_told_to_stop_gives_its_trial_back(
     assert store.live_workers() == 0
 
 
+def test_a_trial_that_is_no_longer_needed_goes_back(
+    store: Store, start: Callable[..., subprocess.Popen], tmp_path: Path
+) -> None:
+    slow = {"l0eg_order": 2, "l0eg_order_real": 1.7, "l0eg_l2_reg": 1e-9}
+    for _ in range(20):
+        queue(store, **slow)
+    process = start()
+    until(lambda: store.count(JOB_STATE_RUNNING))
+    store.close_search()
+    assert process.wait(20) == 0
+    assert json.loads((tmp_path / "record.json").read_text())["finished"] < 20
+    assert store.count(JOB_STATE_RUNNING) == 0
+
+
 def test_a_trial_that_takes_too_long_is_stopped(
     store: Store, start: Callable[..., subprocess.Popen]
 ) -> None:
