@@ -30,6 +30,7 @@ Connection = Annotated[Path, typer.Option(help="File in which the server says wh
 Experiment = Annotated[str, typer.Option(help="Name of the experiment (hyperopt's exp_key).")]
 History = Annotated[Path, typer.Option(help="Export of all trials, one JSON document a line.")]
 Sizes = Annotated[str, typer.Option(metavar="N,N", help="Sizes, with commas.")]
+MaxEvals = Annotated[int, typer.Option(help="Trials of a whole search.")]
 TrialFile = Annotated[Path, typer.Option("--trial", help="A winner's trial.json.")]
 
 
@@ -78,11 +79,12 @@ def mongod(
 
 
 @app.command()
-def wait(connection: Connection) -> None:
-    """Return when the server answers."""
-    from hpconv import database
+def wait(connection: Connection, history: History, max_evals: MaxEvals) -> None:
+    """Return when the server answers, or when the search needs none any more."""
+    from hpconv import database, trials
 
-    database.await_server(connection)
+    if not trials.complete(history, max_evals):
+        database.await_server(connection)
 
 
 @app.command()
@@ -113,24 +115,29 @@ def worker(
     data: Data,
     model: Model,
     budget: Section,
+    history: History,
+    max_evals: MaxEvals,
     output: Output,
 ) -> None:
     """Evaluate trials until the driver has closed the search."""
-    from hpconv import database, worker
+    from hpconv import database, trials, worker
     from hpconv.budget import Budget
     from hpconv.candidate import ModelSettings
     from hpconv.files import write_json
     from hpconv.store import Store
 
-    evaluator = worker.Evaluator(data, ModelSettings(**model), Budget(**budget))
-    store = Store(database.await_server(connection), exp_key)
-    at_work = worker.Worker(store, evaluator)
-    try:
-        at_work.run()
-    except ConnectionFailure:
-        if connection.exists():  # a server that stops in order takes the file along
-            raise
-    write_json(output, {"finished": at_work.finished})
+    finished = 0
+    if not trials.complete(history, max_evals):
+        evaluator = worker.Evaluator(data, ModelSettings(**model), Budget(**budget))
+        store = Store(database.await_server(connection), exp_key)
+        at_work = worker.Worker(store, evaluator)
+        try:
+            at_work.run()
+        except ConnectionFailure:
+            if connection.exists():  # a server that stops in order takes the file along
+                raise
+        finished = at_work.finished
+    write_json(output, {"finished": finished})
 
 
 @app.command()

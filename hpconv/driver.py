@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from hyperopt import Trials, anneal, rand, tpe
-from hyperopt.base import JOB_STATE_NEW, JOB_STATE_RUNNING, Domain
+from hyperopt.base import Domain
 
 from hpconv import space
 from hpconv.candidate import ModelSettings
@@ -94,8 +94,10 @@ class Driver:
         # one trial a worker, half as many in reserve so that nobody waits for a suggestion;
         # a single worker gets no reserve: each suggestion then knows all results before it
         wanted = max(1, live_workers) + live_workers // 2
-        wanted = min(wanted, self._settings.max_evals - len(self._finished))
-        for _ in range(wanted - self._store.count(JOB_STATE_NEW, JOB_STATE_RUNNING)):
+        # a trial that ended since the last look still counts as waiting: never one too many
+        begun = self._store.count()
+        missing = min(wanted - (begun - len(self._finished)), self._settings.max_evals - begun)
+        for _ in range(missing):
             self._store.insert(self._next_trial())
 
     def _next_trial(self) -> Document:

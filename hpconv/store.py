@@ -5,7 +5,6 @@ DONE (with a result, which may be a failed candidate) or ERROR in the end. All t
 server's, so hosts need not agree on the clock.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -160,9 +159,10 @@ class Store:
         }
         self._jobs.update_many(silent, [{"$set": {**change, "owner": None}}])
 
-    def count(self, *states: int) -> int:
-        """Trials in any of these states."""
-        return self._jobs.count_documents({"exp_key": self.exp_key, "state": {"$in": states}})
+    def count(self, state: int | None = None) -> int:
+        """Trials in a state, or all."""
+        query = {"exp_key": self.exp_key} | ({} if state is None else {"state": state})
+        return self._jobs.count_documents(query)
 
     def finished(self, since: datetime | None = None) -> list[Document]:
         """Trials that have ended, or those whose end came at this time or later, by tid."""
@@ -170,11 +170,6 @@ class Store:
         if since is not None:
             query["refresh_time"] = {"$gte": since}
         return list(self._jobs.find(query).sort("tid", ASCENDING))
-
-    def waiting(self) -> Iterable[Document]:
-        """Trials that have not ended, by tid."""
-        states = (JOB_STATE_NEW, JOB_STATE_RUNNING)
-        return self._jobs.find({"exp_key": self.exp_key, "state": {"$in": states}}).sort("tid", 1)
 
 
 def _held(trial: Document, owner: str) -> Document:

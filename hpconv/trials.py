@@ -18,6 +18,11 @@ def read(path: Path) -> list[Trial]:
         return sorted(map(json.loads, file), key=lambda trial: trial["tid"])
 
 
+def complete(path: Path, max_evals: int) -> bool:
+    """Whether an export exists and holds a whole search: then there is no server to wait for."""
+    return path.exists() and len(read(path)) >= max_evals
+
+
 def hyperparameters(trial: Trial) -> dict[str, Any]:
     """The active hyperparameters of a trial: label to value, choices by index."""
     return {label: values[0] for label, values in trial["misc"]["vals"].items() if values}

@@ -51,6 +51,9 @@ RESULTS = f"results/{config['experiment']}"
 LOGS = f"{RESULTS}/logs"
 DATA = f"{RESULTS}/data.h5"
 CONNECTION = f"{RESULTS}/mongodb/connection.json"
+EXPORT = (
+    f"{RESULTS}/search/history.jsonl"  # by the driver; HISTORY is what remains of it
+)
 HISTORY = f"{RESULTS}/trials.jsonl"
 WORKERS = range(1, config["search"]["workers"] + 1)
 RANKS = range(1, config["evaluation"]["winners"] + 1)

@@ -38,7 +38,10 @@ rule await_server:
         "../envs/hpconv.yaml"
     params:
         connection=CONNECTION,
+        history=EXPORT,
+        max_evals=config["search"]["max_evals"],
     message:
         "Waiting for MongoDB"
     shell:
-        "exec hpconv wait --connection {params.connection} > {log} 2>&1"
+        "exec hpconv wait --connection {params.connection} --history {params.history}"
+        " --max-evals {params.max_evals} > {log} 2>&1"

@@ -3,7 +3,7 @@ rule driver:
         server=f"{RESULTS}/mongodb/launched",
         data=DATA,
     output:
-        temp(f"{RESULTS}/search/history.jsonl"),
+        temp(EXPORT),
     log:
         f"{LOGS}/driver.log",
     conda:
@@ -43,18 +43,23 @@ rule worker:
         connection=CONNECTION,
         experiment=config["experiment"],
         model=section("model"),
-        budget=section("search", "trial_seconds", "images_per_second", "trial_memory_gb"),
+        history=EXPORT,
+        max_evals=config["search"]["max_evals"],
+        budget=section(
+            "search", "trial_seconds", "images_per_second", "trial_memory_gb"
+        ),
     message:
         "Worker {wildcards.number}: evaluating trials"
     shell:
         "exec hpconv worker --connection {params.connection} --exp-key {params.experiment}"
         " --data {input.data} --model {params.model:q} --budget {params.budget:q}"
+        " --history {params.history} --max-evals {params.max_evals}"
         " --output {output} > {log} 2>&1"
 
 
 rule gather:
     input:
-        history=f"{RESULTS}/search/history.jsonl",
+        history=EXPORT,
         workers=expand(f"{RESULTS}/search/worker-{{number}}.json", number=WORKERS),
     output:
         history=HISTORY,

@@ -106,3 +106,14 @@ def test_the_export_holds_every_trial(store: Store, tmp_path) -> None:  # type: 
     assert [trials.hyperparameters(t) for t in exported] == [
         trials.hyperparameters(t) for t in store.finished()
     ]
+
+
+def test_a_trial_that_ends_behind_the_drivers_back_is_not_made_up_for(store: Store) -> None:
+    store.open_search("a fingerprint")
+    driver = Driver(store, MODEL, replace(SETTINGS, max_evals=1))
+    driver._fill_queue(live_workers=1)
+    trial = store.reserve("worker")
+    assert trial is not None
+    store.finish(trial, "worker", {"status": "ok", "loss": 0.1})
+    driver._fill_queue(live_workers=1)
+    assert store.count() == 1

@@ -40,6 +40,7 @@ def start(server: Path, store: Store, digits: Path, tmp_path: Path):  # type: ig
     def start_worker(trial_seconds: float = 60) -> subprocess.Popen:
         command = [sys.executable, "-c", "from hpconv.cli import main; main()", "worker"]
         command += ["--connection", server, "--exp-key", store.exp_key, "--data", digits]
+        command += ["--history", tmp_path / "history.jsonl", "--max-evals", "20"]
         budget = replace(BUDGET, trial_seconds=trial_seconds)
         command += ["--model", json.dumps(asdict(MODEL)), "--budget", json.dumps(asdict(budget))]
         started.append(subprocess.Popen([*command, "--output", tmp_path / "record.json"]))
@@ -115,6 +116,16 @@ def test_a_dead_evaluation_ends_its_trial_only(
     assert "ended with status -9" in store.finished()[0]["error"]
     queue(store)
     until(lambda: store.count(JOB_STATE_DONE) == 1)
+
+
+def test_a_worker_that_comes_after_the_search_has_nothing_to_do(
+    store: Store, start: Callable[..., subprocess.Popen], tmp_path: Path
+) -> None:
+    queue(store)
+    (tmp_path / "history.jsonl").write_text("".join(f'{{"tid": {i}}}\n' for i in range(20)))
+    assert start().wait(20) == 0
+    assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 0}
+    assert store.count(JOB_STATE_NEW) == 1
 
 
 def test_programming_errors_in_a_row_end_the_worker_loudly(

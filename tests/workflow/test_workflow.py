@@ -173,6 +173,32 @@ def test_ctrl_c_leaves_nothing_running_and_loses_nothing(tmp_path: Path, seconds
     assert len(read(tmp_path / "results/tiny/trials.jsonl")) == 8
 
 
+def test_a_killed_worker_is_made_good_by_the_next_run(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    )
+    victim = None
+    while victim is None:
+        assert process.poll() is None
+        victim = next((p for p in psutil.process_iter() if is_worker(p, tmp_path)), None)
+    victim.kill()
+    assert process.wait(120) != 0
+    assert leftovers(tmp_path) == []
+    again = run(tmp_path)
+    assert again.returncode == 0, again.stdout
+    assert len(read(tmp_path / "results/tiny/trials.jsonl")) == 8
+
+
+def is_worker(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.cwd() == str(folder) and "worker-1" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
 def test_too_few_successes_are_explained(finished: Path, results: Path) -> None:
     result = run(finished, "--config", "evaluation={winners: 99}")
     assert result.returncode != 0
