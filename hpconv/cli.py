@@ -101,10 +101,10 @@ def driver(
     from hpconv.candidate import ModelSettings
     from hpconv.store import Store
 
+    settings, bounds = driver.SearchSettings(**search), ModelSettings(**model)
     store = Store(database.await_server(connection), exp_key)
-    store.open_search(driver.fingerprint(datasets.verify(data), model))
-    settings = driver.SearchSettings(**search)
-    driver.Driver(store, ModelSettings(**model), settings).run()
+    store.open_search(driver.fingerprint(datasets.verify(data), bounds))
+    driver.Driver(store, bounds, settings).run()
     driver.export(store.finished(), output)
 
 

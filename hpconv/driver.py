@@ -23,6 +23,7 @@ from hpconv.store import Document, Store
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 5.0
 PARTING_SECONDS = 10.0  # for workers to notice that the search is over
+HOW_NOT_WHAT = ("engine", "batch_size")  # settings of a model that change no result
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Driver:
         """Search; on return ``max_evals`` trials have finished and the workers are leaving.
 
         Raises:
-            UserError: when no worker shows up, or every trial ends in an error.
+            UserError: when no worker shows up, or the last one has ended on an error.
         """
         self._refresh()
         while len(self._finished) < self._settings.max_evals:
@@ -83,6 +84,9 @@ class Driver:
         now = time.monotonic()
         if live:
             self._last_seen_worker = now
+        elif self._finished and (error := self._finished[-1].get("error")):
+            last_line = error.strip().splitlines()[-1]
+            raise UserError(f"no worker is left, the last trial ended in an error: {last_line}")
         elif now - self._last_seen_worker > self._settings.patience_minutes * 60:
             raise UserError(
                 f"no worker was seen for {self._settings.patience_minutes:g} minutes "
@@ -141,9 +145,10 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=lambda scalar: scalar.item()))
 
 
-def fingerprint(*parts: Any) -> str:
+def fingerprint(data_checksum: str, model: ModelSettings) -> str:
     """A short name for what a search is about; another one means another search."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=vars).encode()).hexdigest()[:16]
+    bounds = {key: value for key, value in vars(model).items() if key not in HOW_NOT_WHAT}
+    return hashlib.sha256(json.dumps([data_checksum, bounds]).encode()).hexdigest()[:16]
 
 
 def export(trials: Iterable[Document], path: Path) -> None:

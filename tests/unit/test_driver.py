@@ -10,7 +10,7 @@ import pytest
 
 from hpconv import trials
 from hpconv.candidate import ModelSettings
-from hpconv.driver import Driver, SearchSettings, export
+from hpconv.driver import Driver, SearchSettings, export, fingerprint
 from hpconv.errors import UserError
 from hpconv.store import Store
 
@@ -96,6 +96,24 @@ def test_without_any_worker_the_driver_gives_up(store: Store) -> None:
     impatient = replace(SETTINGS, patience_minutes=0.01)
     with pytest.raises(UserError, match="no worker was seen"):
         Driver(store, MODEL, impatient).run()
+
+
+def test_when_the_last_worker_ended_on_an_error_the_driver_says_which(store: Store) -> None:
+    store.open_search("a fingerprint")
+    driver = Driver(store, MODEL, SETTINGS)
+    driver._fill_queue(live_workers=1)
+    trial = store.reserve("worker")
+    assert trial is not None
+    store.fail(trial, "worker", "Traceback\nKeyError: 'x'\n")
+    with pytest.raises(UserError, match="KeyError: 'x'"):
+        driver.run()
+
+
+def test_how_features_are_computed_does_not_make_another_search() -> None:
+    one = fingerprint("data", MODEL)
+    assert fingerprint("data", replace(MODEL, engine="cpu", batch_size=7)) == one
+    assert fingerprint("data", replace(MODEL, max_n_features=7)) != one
+    assert fingerprint("other data", MODEL) != one
 
 
 def test_the_export_holds_every_trial(store: Store, tmp_path) -> None:  # type: ignore[no-untyped-def]
