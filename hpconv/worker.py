@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from hpconv.candidate import ModelSettings
+from hpconv.engines import choose
 from hpconv.objective import evaluate, failure
 from hpconv.processes import die_with_parent, owner_name
 from hpconv.protocols import Selection
@@ -38,10 +40,15 @@ class EvaluationError(Exception):
 
 
 class Evaluator:
-    """One evaluation process, replaced when it dies or has to be stopped."""
+    """One evaluation process, replaced when it dies or has to be stopped.
+
+    Raises:
+        UserError: when this machine does not have the engine that is asked for.
+    """
 
     def __init__(self, data: Path, model: ModelSettings) -> None:
-        self._arguments = (data, model)
+        self.engine = choose(model.engine)
+        self._arguments = (data, replace(model, engine=self.engine))
         self._start()
 
     def _start(self) -> None:
@@ -179,7 +186,7 @@ class Worker:
             if seconds > self._trial_seconds:
                 self._evaluator.restart()
                 reason = f"stopped after {self._trial_seconds:g} s"
-                return failure("too_slow", reason, {"total": seconds})
+                return failure("too_slow", reason, {"total": seconds}, self._evaluator.engine)
         return result
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from hpconv import objective
 from hpconv.candidate import ModelSettings
+from hpconv.engines import choose
 from hpconv.protocols import Selection
 
 MODEL = ModelSettings(
@@ -37,6 +38,7 @@ def test_a_good_candidate_beats_raw_pixels(digits: Path) -> None:
     assert result["status"] == "ok"
     assert result["loss"] < 0.03
     assert result["feature_shape"] == [800]
+    assert result["engine"] == choose("auto")
     assert set(result["seconds"]) == {"learn", "extract", "classify"}
 
 
@@ -58,6 +60,7 @@ def test_a_useless_candidate_fails_with_its_kind(
     assert result["status"] == "fail"
     assert result["failure"]["kind"] == kind
     assert result["failure"]["reason"]
+    assert result["engine"] == choose("auto")
     assert "loss" not in result
 
 
