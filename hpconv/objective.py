@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hyperopt import STATUS_FAIL, STATUS_OK
 
 from hpconv.budget import Budget, Pace, check_memory
 from hpconv.candidate import ModelSettings, describe
+from hpconv.engines import choose
 from hpconv.errors import CandidateError
 from hpconv.learners import FeatureClassifier
 from hpconv.pipeline import learn
@@ -38,22 +40,25 @@ def evaluate(
 
     Returns:
         a result as hyperopt stores it: ``status``, ``loss`` (validation error rate),
-        ``feature_shape``, ``seconds`` by step, and for a candidate that cannot be used
-        ``failure`` with ``kind`` and ``reason``. Programming errors are raised.
+        ``feature_shape``, ``seconds`` by step, ``engine`` (cpu or gpu), and for a candidate
+        that cannot be used ``failure`` with ``kind`` and ``reason``. Programming errors are
+        raised.
     """
+    model = replace(model, engine=choose(model.engine))
     watch = Stopwatch()
     try:
         return _measure(assignment, selection, model, budget, watch)
     except CandidateError as refusal:
-        return failure(refusal.kind, refusal.reason, watch.seconds)
+        return failure(refusal.kind, refusal.reason, watch.seconds, model.engine)
     except MemoryError as error:
-        return failure("out_of_memory", str(error) or "no memory left", watch.seconds)
+        reason = str(error) or "no memory left"
+        return failure("out_of_memory", reason, watch.seconds, model.engine)
 
 
-def failure(kind: str, reason: str, seconds: dict[str, float]) -> dict[str, Any]:
+def failure(kind: str, reason: str, seconds: dict[str, float], engine: str) -> dict[str, Any]:
     """The result of a candidate that cannot be used."""
     cause = {"kind": kind, "reason": reason}
-    return {"status": STATUS_FAIL, "failure": cause, "seconds": seconds}
+    return {"status": STATUS_FAIL, "failure": cause, "seconds": seconds, "engine": engine}
 
 
 def _measure(
@@ -79,4 +84,5 @@ def _measure(
         "loss": loss,
         "feature_shape": list(extractor.feature_shape),
         "seconds": watch.seconds,
+        "engine": model.engine,
     }

@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 import time
 import traceback
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pymongo.errors import PyMongoError
 
 from hpconv.budget import Budget
 from hpconv.candidate import ModelSettings
+from hpconv.engines import choose
 from hpconv.objective import evaluate, failure
 from hpconv.processes import die_with_parent, owner_name
 from hpconv.protocols import Selection
@@ -42,11 +44,16 @@ class SearchOver(Exception):
 
 
 class Evaluator:
-    """One evaluation process, replaced when it dies or has to be stopped."""
+    """One evaluation process, replaced when it dies or has to be stopped.
+
+    Raises:
+        UserError: when this machine does not have the engine that is asked for.
+    """
 
     def __init__(self, data: Path, model: ModelSettings, budget: Budget) -> None:
-        self._arguments = (data, model, budget)
+        self.engine = choose(model.engine)
         self.trial_seconds = budget.trial_seconds
+        self._arguments = (data, replace(model, engine=self.engine), budget)
         self._start()
 
     def _start(self) -> None:
@@ -188,7 +195,7 @@ class Worker:
             if seconds > self._evaluator.trial_seconds:
                 self._evaluator.restart()
                 reason = f"stopped after {self._evaluator.trial_seconds:g} s"
-                return failure("too_slow", reason, {"total": seconds})
+                return failure("too_slow", reason, {"total": seconds}, self._evaluator.engine)
         return result
 
 

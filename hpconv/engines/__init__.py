@@ -1,15 +1,19 @@
 """Engines turn a stage of typed layers into a function of images."""
 
+import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 
+from hpconv.errors import UserError
 from hpconv.layers import Layer
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 MODULES = {"cpu": "hpconv.engines.pytensor", "gpu": "hpconv.engines.torch"}
+USE_CPU = "set 'model.engine: cpu'"
 
 
 def compile_stage(stage: Sequence[Layer], n_channels: int, engine: str) -> Function:
@@ -17,10 +21,37 @@ def compile_stage(stage: Sequence[Layer], n_channels: int, engine: str) -> Funct
 
     Args:
         engine: ``cpu``, ``gpu``, or ``auto`` for the gpu where there is one.
+
+    Raises:
+        UserError: for ``gpu`` where it cannot run.
     """
     return import_module(MODULES[choose(engine)]).compile_stage(stage, n_channels)
 
 
 def choose(engine: str) -> str:
-    """The engine that a setting means on this machine."""
-    return "cpu" if engine == "auto" else engine
+    """The engine that a setting means on this machine: ``cpu`` or ``gpu``.
+
+    Raises:
+        UserError: for ``gpu`` where PyTorch or a CUDA device is missing.
+    """
+    if engine == "cpu":
+        return "cpu"
+    obstacle = _obstacle_to_gpu()
+    if engine == "gpu" and obstacle:
+        raise UserError(f"config key 'model.engine' is 'gpu', but {obstacle}")
+    return "cpu" if obstacle else "gpu"
+
+
+def _obstacle_to_gpu() -> str | None:
+    """What is missing and how to mend it, or None."""
+    if find_spec("torch") is None:
+        return f"PyTorch is not installed: run pip install 'hpconv[gpu]', or {USE_CPU}"
+    torch = import_module("torch")  # takes a second: only who may use a GPU waits for it
+    if torch.cuda.is_available():
+        return None
+    version = f"PyTorch {torch.__version__}"
+    if torch.version.cuda is None:
+        return f"{version} is built without CUDA: install a build with it, or {USE_CPU}"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+    found = f"{version} finds no CUDA device (CUDA_VISIBLE_DEVICES is {visible!r})"
+    return f"{found}: run where there is one, or {USE_CPU}"

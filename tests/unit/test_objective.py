@@ -9,6 +9,7 @@ import pytest
 from hpconv import objective
 from hpconv.budget import Budget
 from hpconv.candidate import ModelSettings
+from hpconv.engines import choose
 from hpconv.protocols import Selection
 
 MODEL = ModelSettings(
@@ -42,6 +43,7 @@ def test_a_good_candidate_beats_raw_pixels(digits: Path) -> None:
     assert result["status"] == "ok"
     assert result["loss"] < 0.03
     assert result["feature_shape"] == [800]
+    assert result["engine"] == choose("auto")
     assert set(result["seconds"]) == {"learn", "extract", "classify"}
 
 
@@ -63,6 +65,7 @@ def test_a_useless_candidate_fails_with_its_kind(
     assert result["status"] == "fail"
     assert result["failure"]["kind"] == kind
     assert result["failure"]["reason"]
+    assert result["engine"] == choose("auto")
     assert "loss" not in result
 
 

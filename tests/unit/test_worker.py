@@ -1,6 +1,7 @@
 """A real worker process on a real store."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import psutil
 import pytest
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
 
+from hpconv.engines import choose
 from hpconv.store import Store
 from tests.unit.test_objective import BUDGET, CANDIDATE, MODEL
 
@@ -100,7 +102,21 @@ def test_a_trial_that_takes_too_long_is_stopped(
     queue(store)
     start(trial_seconds=0.05)
     until(lambda: store.count(JOB_STATE_DONE))
-    assert store.finished()[0]["result"]["failure"]["kind"] == "too_slow"
+    result = store.finished()[0]["result"]
+    assert result["failure"]["kind"] == "too_slow"
+    assert result["engine"] == choose("auto")
+
+
+def test_a_worker_without_the_engine_asked_for_says_so_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from hpconv.cli import main; main()", "worker"]
+    command += ["--connection", tmp_path / "none", "--exp-key", "x", "--data", tmp_path / "none"]
+    command += ["--model", json.dumps(asdict(replace(MODEL, engine="gpu")))]
+    command += ["--trial-seconds", "1", "--output", tmp_path / "record.json"]
+    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    run = subprocess.run(command, capture_output=True, text=True, env=hidden, timeout=60)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("hpconv: config key 'model.engine' is 'gpu', but PyTorch")
 
 
 def test_a_dead_evaluation_ends_its_trial_only(
