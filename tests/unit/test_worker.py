@@ -15,6 +15,8 @@ import psutil
 import pytest
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
 
+from hpconv.budget import Budget
+from hpconv.candidate import ModelSettings
 from hpconv.engines import choose
 from hpconv.store import Store
 from tests.unit.test_objective import BUDGET, CANDIDATE, MODEL
@@ -33,6 +35,16 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def worker_command(
+    folder: Path, connection: Path, exp_key: str, data: Path, model: ModelSettings, budget: Budget
+) -> list[str]:
+    command = [sys.executable, "-m", "hpconv", "worker", "--connection", str(connection)]
+    command += ["--exp-key", exp_key, "--data", str(data), "--max-evals", "20"]
+    command += ["--model", json.dumps(asdict(model)), "--budget", json.dumps(asdict(budget))]
+    command += ["--history", str(folder / "history.jsonl")]
+    return [*command, "--output", str(folder / "record.json")]
+
+
 @pytest.fixture
 def start(server: Path, store: Store, digits: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
     """Starts workers on the test's store; whatever still runs at the end is killed."""
@@ -40,12 +52,9 @@ def start(server: Path, store: Store, digits: Path, tmp_path: Path):  # type: ig
     started: list[subprocess.Popen] = []
 
     def start_worker(trial_seconds: float = 60) -> subprocess.Popen:
-        command = [sys.executable, "-c", "from hpconv.cli import main; main()", "worker"]
-        command += ["--connection", server, "--exp-key", store.exp_key, "--data", digits]
-        command += ["--history", tmp_path / "history.jsonl", "--max-evals", "20"]
         budget = replace(BUDGET, trial_seconds=trial_seconds)
-        command += ["--model", json.dumps(asdict(MODEL)), "--budget", json.dumps(asdict(budget))]
-        started.append(subprocess.Popen([*command, "--output", tmp_path / "record.json"]))
+        command = worker_command(tmp_path, server, store.exp_key, digits, MODEL, budget)
+        started.append(subprocess.Popen(command))
         return started[-1]
 
     yield start_worker
@@ -108,10 +117,8 @@ def test_a_trial_that_takes_too_long_is_stopped(
 
 
 def test_a_worker_without_the_engine_asked_for_says_so_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from hpconv.cli import main; main()", "worker"]
-    command += ["--connection", tmp_path / "none", "--exp-key", "x", "--data", tmp_path / "none"]
-    command += ["--model", json.dumps(asdict(replace(MODEL, engine="gpu")))]
-    command += ["--trial-seconds", "1", "--output", tmp_path / "record.json"]
+    nowhere, on_gpu = tmp_path / "none", replace(MODEL, engine="gpu")
+    command = worker_command(tmp_path, nowhere, "x", nowhere, on_gpu, BUDGET)
     hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     run = subprocess.run(command, capture_output=True, text=True, env=hidden, timeout=60)
     assert run.returncode == 1
