@@ -44,7 +44,7 @@ def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
     if tid not in found:
         raise UserError(f"experiment {folder} has no trial {tid}, but 0 to {max(found)}")
     assignment = trials.hyperparameters(found[tid])
-    model = ModelSettings(**found[tid]["misc"]["model"])
+    model = ModelSettings(**found[tid]["misc"]["model"] | {"engine": "auto"})
     unlabelled = protocols.unlabelled(folder / "data.h5", model.n_unsupervised)
     return assignment, from_assignment(assignment, unlabelled, model)
 

@@ -81,6 +81,9 @@ class Evaluator:
             self._process.join()
             code = self._process.exitcode
             self._start()
+            if code == -signal.SIGKILL:  # what the kernel does when memory runs out
+                reason = "the evaluation process was killed, as happens when memory runs out"
+                return failure("out_of_memory", reason, {}, self.engine)
             raise EvaluationError(f"the evaluation process ended with status {code}") from None
         if kind == "error":
             raise EvaluationError(content)

@@ -126,19 +126,26 @@ def test_a_worker_without_the_engine_asked_for_says_so_at_once(tmp_path: Path) -
     assert line.startswith("hpconv: config key 'model.engine' is 'gpu', but PyTorch")
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_dead_evaluation_ends_its_trial_only(
-    store: Store, start: Callable[..., subprocess.Popen]
+    store: Store, start: Callable[..., subprocess.Popen], number: signal.Signals
 ) -> None:
     queue(store)
     process = start()
     until(lambda: store.count(JOB_STATE_RUNNING))
     for child in psutil.Process(process.pid).children(recursive=True):
         if "spawn_main" in " ".join(child.cmdline()):
-            child.kill()
-    until(lambda: store.count(JOB_STATE_ERROR) == 1)
-    assert "ended with status -9" in store.finished()[0]["error"]
+            child.send_signal(number)
+    until(lambda: store.finished())
+    (ended,) = store.finished()
+    if number == signal.SIGKILL:
+        assert ended["result"]["failure"]["kind"] == "out_of_memory"
+    else:
+        assert ended["state"] == JOB_STATE_ERROR
+        assert f"ended with status {-number}" in ended["error"]
     queue(store)
-    until(lambda: store.count(JOB_STATE_DONE) == 1)
+    until(lambda: len(store.finished()) == 2)
+    assert store.finished()[1]["result"]["loss"] < 0.03
 
 
 def test_a_worker_that_comes_after_the_search_has_nothing_to_do(
