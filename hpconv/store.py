@@ -110,11 +110,12 @@ class Store:
         """
         self._end(trial, owner, state=JOB_STATE_ERROR, error={"$literal": error})
 
-    def give_back(self, trial: Document, owner: str) -> None:
-        """Put a trial back into the queue, as if nobody had tried it."""
-        self._jobs.update_one(
-            _held(trial, owner), {"$set": {"state": JOB_STATE_NEW, "owner": None}}
-        )
+    def give_back(self, owner: str) -> list[int]:
+        """Put whatever this owner holds back into the queue; returns the trials' tids."""
+        held = {"exp_key": self.exp_key, "owner": owner, "state": JOB_STATE_RUNNING}
+        tids = [trial["tid"] for trial in self._jobs.find(held)]
+        self._jobs.update_many(held, {"$set": {"state": JOB_STATE_NEW, "owner": None}})
+        return tids
 
     def _end(self, trial: Document, owner: str, **fields: Any) -> None:
         change = [{"$set": {**fields, "refresh_time": "$$NOW"}}]

@@ -156,9 +156,9 @@ class Worker:
     def _part(self) -> None:
         self._evaluator.close()
         with contextlib.suppress(PyMongoError), pymongo.timeout(PARTING_SECONDS):
-            if self._trial is not None:
-                self._store.give_back(self._trial, self._owner)
-                log.info("trial %d given back", self._trial["tid"])
+            # by owner: a signal may come between the reservation and its arrival here
+            for tid in self._store.give_back(self._owner):
+                log.info("trial %d given back", tid)
             self._store.leave(self._owner)
 
     def _beat(self) -> bool:
