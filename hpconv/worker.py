@@ -20,7 +20,7 @@ from pymongo.errors import PyMongoError
 
 from hpconv.budget import Budget
 from hpconv.candidate import ModelSettings
-from hpconv.engines import choose
+from hpconv.engines import choose, warm_up
 from hpconv.objective import evaluate, failure
 from hpconv.processes import die_with_parent, owner_name
 from hpconv.protocols import Selection
@@ -61,7 +61,18 @@ class Evaluator:
         self._pipe, far_end = context.Pipe()
         self._process = context.Process(target=_evaluations, args=(far_end, *self._arguments))
         self._process.start()
+        self._ready = False
         far_end.close()
+
+    def ready(self, timeout: float) -> bool:
+        """Whether the process can take a trial, waiting for at most timeout seconds.
+
+        Raises:
+            EvaluationError: when it ended before it could.
+        """
+        if not self._ready and self._pipe.poll(timeout):
+            self._ready = self._receive()[0] == "ready"
+        return self._ready
 
     def submit(self, assignment: dict[str, Any]) -> None:
         """Begin to evaluate."""
@@ -75,19 +86,22 @@ class Evaluator:
         """
         if not self._pipe.poll(timeout):
             return None
+        kind, content = self._receive()
+        if kind == "error":
+            raise EvaluationError(content)
+        return content
+
+    def _receive(self) -> tuple[str, Any]:
         try:
-            kind, content = self._pipe.recv()
+            return self._pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join()
             code = self._process.exitcode
             self._start()
             if code == -signal.SIGKILL:  # what the kernel does when memory runs out
                 reason = "the evaluation process was killed, as happens when memory runs out"
-                return failure("out_of_memory", reason, {}, self.engine)
+                return "result", failure("out_of_memory", reason, {}, self.engine)
             raise EvaluationError(f"the evaluation process ended with status {code}") from None
-        if kind == "error":
-            raise EvaluationError(content)
-        return content
 
     def restart(self) -> None:
         """Abandon what runs and start afresh."""
@@ -105,6 +119,8 @@ def _evaluations(pipe: Connection, data: Path, model: ModelSettings, budget: Bud
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
     selection = Selection(data)
+    warm_up(model.engine)
+    pipe.send(("ready", None))
     while True:
         try:
             assignment = pipe.recv()
@@ -146,6 +162,8 @@ class Worker:
         errors = 0
         while not self._store.search_is_over():
             self._beat()
+            if not self._evaluator.ready(POLL_SECONDS):
+                continue
             self._trial = self._store.reserve(self._owner)
             if self._trial is None:
                 time.sleep(POLL_SECONDS)

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 
 from hpconv.errors import UserError
-from hpconv.layers import Layer
+from hpconv.filterbanks import FilterBank
+from hpconv.layers import BankRecipe, Filter, Layer, Lnorm, Lpool
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -26,6 +27,15 @@ def compile_stage(stage: Sequence[Layer], n_channels: int, engine: str) -> Funct
         UserError: for ``gpu`` where it cannot run.
     """
     return import_module(MODULES[choose(engine)]).compile_stage(stage, n_channels)
+
+
+def warm_up(engine: str) -> None:
+    """Do what only the first images of a process wait for: compile kernels, wake a device."""
+    bank = FilterBank(np.zeros((1, 1, 1), "float32"), np.ones((1, 1, 2, 2), "float32"))
+    recipe = BankRecipe("projections", seed=0)
+    filters = Filter(1, 2, recipe, remove_mean=True, beta=1.0, hard_beta=False, bank=bank)
+    stage = (filters, Lpool(ker_size=2, stride=1, order=2.0), Lnorm(2, True, threshold=1.0))
+    compile_stage(stage, 1, engine)(np.zeros((1, 1, 8, 8), "float32"))
 
 
 def choose(engine: str) -> str:
