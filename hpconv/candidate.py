@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from math import cos, prod, sin
 from typing import Any
 
-import numpy as np
-
-from hpconv import kernels, space
+from hpconv import space
 from hpconv.errors import CandidateError
+from hpconv.kernels.warp import background
 from hpconv.layers import (
     BankRecipe,
     Filter,
@@ -135,7 +134,7 @@ def _read_warp(entry: dict[str, Any], image_size: int) -> Warp:
         (x_scale * sin(rotation), y_scale * cos(tilt), y_shift),
         (0.0, 0.0, 1.0),
     )
-    empty = kernels.background(np.asarray(matrix), image_size, size)
+    empty = background(matrix, image_size, size)
     if empty > MAX_BACKGROUND:
         reason = f"{empty:.0%} of the warped image lies outside the original"
         raise CandidateError("warp_background", reason)

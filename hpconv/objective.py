@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from hyperopt import STATUS_FAIL, STATUS_OK
 
+from hpconv import kernels
 from hpconv.budget import Budget, Pace, check_memory
 from hpconv.candidate import ModelSettings, describe
 from hpconv.engines import choose
@@ -40,9 +41,9 @@ def evaluate(
 
     Returns:
         a result as hyperopt stores it: ``status``, ``loss`` (validation error rate),
-        ``feature_shape``, ``seconds`` by step, ``engine`` (cpu or gpu), and for a candidate
-        that cannot be used ``failure`` with ``kind`` and ``reason``. Programming errors are
-        raised.
+        ``feature_shape``, ``seconds`` by step, ``engine`` (cpu or gpu), ``kernels`` (c or
+        numba: what the cpu engine runs on), and for a candidate that cannot be used
+        ``failure`` with ``kind`` and ``reason``. Programming errors are raised.
     """
     model = replace(model, engine=choose(model.engine))
     watch = Stopwatch()
@@ -51,14 +52,20 @@ def evaluate(
     except CandidateError as refusal:
         return failure(refusal.kind, refusal.reason, watch.seconds, model.engine)
     except MemoryError as error:
-        reason = str(error) or "no memory left"
-        return failure("out_of_memory", reason, watch.seconds, model.engine)
+        reason = str(error).partition("\n")[0]  # PyTensor appends a description of the graph
+        return failure("out_of_memory", reason or "no memory left", watch.seconds, model.engine)
 
 
 def failure(kind: str, reason: str, seconds: dict[str, float], engine: str) -> dict[str, Any]:
     """The result of a candidate that cannot be used."""
     cause = {"kind": kind, "reason": reason}
-    return {"status": STATUS_FAIL, "failure": cause, "seconds": seconds, "engine": engine}
+    return {
+        "status": STATUS_FAIL,
+        "failure": cause,
+        "seconds": seconds,
+        "engine": engine,
+        "kernels": kernels.path(),
+    }
 
 
 def _measure(
@@ -85,4 +92,5 @@ def _measure(
         "feature_shape": list(extractor.feature_shape),
         "seconds": watch.seconds,
         "engine": model.engine,
+        "kernels": kernels.path(),
     }

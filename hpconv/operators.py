@@ -1,66 +1,30 @@
 """The pipeline's operators as PyTensor graphs: symbolic ``(N, C, H, W)`` tensors in and out.
 
-Every operator is 'valid' (no padding) and keeps the dtype of its input, so the same graph
-serves float32 work and float64 checks. ``B_k`` in the docstrings is the sum over a k x k
-window. Source of all formulas: Bergstra, Yamins and Cox, ICML 2013, and its public code.
+Every operator is 'valid' (no padding) and keeps the dtype of its input. On float32 images it
+is a step of a fused ``Kernel``; on float64 it is the formula itself, for checks. ``B_k`` in
+the docstrings is the sum over a k x k window. Source of all formulas: Bergstra, Yamins and
+Cox, ICML 2013, and its public code.
 """
 
 from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.graph.basic import Apply
-from pytensor.graph.op import Op
-from pytensor.tensor.variable import TensorVariable
+from pytensor.tensor.variable import TensorConstant, TensorVariable
 
 from hpconv import kernels
+from hpconv.kernels import Step
+from hpconv.ops import Correlate, Kernel, Warp, WindowSum
 
 EPSILON = 1e-4  # keeps divisors of normalisation away from zero
 
 
-class WindowSum(Op):
-    """Sum over size x size windows of every channel."""
-
-    __props__ = ("size",)
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def make_node(self, x: TensorVariable) -> Apply:
-        # the channel count stays in the type: one channel broadcasts against many
-        shape = (*x.type.shape[:2], None, None)
-        return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=shape)])
-
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
-        output_storage[0][0] = kernels.window_sum(inputs[0], self.size)
+def _is_float32(x: TensorVariable) -> bool:
+    return bool(x.dtype == "float32")
 
 
-class Correlate(Op):
-    """Correlation of images with a filterbank."""
-
-    __props__ = ()
-
-    def make_node(self, x: TensorVariable, filters: TensorVariable) -> Apply:
-        return Apply(self, [x, filters], [pt.tensor4(dtype=x.dtype)])
-
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
-        output_storage[0][0] = kernels.correlate(*inputs)
-
-
-class Warp(Op):
-    """Affine resampling of images to size x size."""
-
-    __props__ = ("size",)
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def make_node(self, x: TensorVariable, matrix: TensorVariable) -> Apply:
-        return Apply(self, [x, matrix], [pt.tensor4(dtype=x.dtype)])
-
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
-        x, matrix = inputs
-        output_storage[0][0] = kernels.warp(x, matrix, self.size)
+def _step(x: TensorVariable, step: Step) -> TensorVariable:
+    return Kernel((step,))(x)
 
 
 def _like(x: TensorVariable, value: Any) -> TensorVariable:
@@ -82,7 +46,7 @@ def _power(x: TensorVariable, order: float) -> TensorVariable:
 
 def warp(x: TensorVariable, matrix: np.ndarray, size: int) -> TensorVariable:
     """Resample under a 3x3 affine matrix over (column, row, 1); see ``kernels.warp``."""
-    return Warp(size)(x, pt.constant(np.asarray(matrix, "float64")))
+    return Warp(tuple(map(tuple, np.asarray(matrix).tolist())), size)(x)
 
 
 def lpool(x: TensorVariable, ker_size: int, order: float, stride: int) -> TensorVariable:
@@ -90,6 +54,8 @@ def lpool(x: TensorVariable, ker_size: int, order: float, stride: int) -> Tensor
 
     A whole order keeps signs as powers do, a real order takes ``|x|`` first.
     """
+    if _is_float32(x):
+        return _step(x, kernels.Lpool(ker_size, order, stride))
     if order == 1:
         pooled = WindowSum(ker_size)(x)
     else:
@@ -102,6 +68,8 @@ def lpool_alpha(
     x: TensorVariable, ker_size: int, order: float, stride: int, alpha: float
 ) -> TensorVariable:
     """Lp pooling of ``max(x-alpha, 0)`` and ``max(-x-alpha, 0)``, stacked to 2C channels."""
+    if _is_float32(x):
+        return _step(x, kernels.LpoolAlpha(ker_size, order, stride, alpha))
     halves = []
     for signed in (x, -x):
         rectified = pt.maximum(signed - _like(x, alpha), _like(x, 0))
@@ -119,6 +87,8 @@ def quantize_gridpool(
     The parts are ``max(x-alpha, 0)``, ``max(-x-alpha, 0)`` and, with use_mid,
     ``max(alpha-|x|, 0)``.
     """
+    if _is_float32(x):
+        return _step(x, kernels.Gridpool(grid_res, order, alpha, use_mid))
     zero, threshold = _like(x, 0), _like(x, alpha)
     parts = [pt.maximum(x - threshold, zero), pt.maximum(-x - threshold, zero)]
     if use_mid:
@@ -163,6 +133,8 @@ def lnorm(
     The divisor is ``1e-4 + sqrt(ssq)`` (of the centred window with remove_mean), and 1
     where that stays under ``threshold + 1e-4``.
     """
+    if _is_float32(x):
+        return _step(x, kernels.Lnorm(ker_size, remove_mean, threshold, stretch))
     before, after = ker_size // 2 - (ker_size + 1) % 2, ker_size // 2
     inner = slice(before, -after) if after else slice(None)
     centre = x[:, :, inner, inner]
@@ -199,12 +171,17 @@ def gnorm(
 
 def clip(x: TensorVariable, min_out: float, max_out: float) -> TensorVariable:
     """Limit every value to [min_out, max_out]."""
+    if _is_float32(x):
+        return _step(x, kernels.Clip(min_out, max_out))
     return pt.clip(x, _like(x, min_out), _like(x, max_out))
 
 
 def fbcorr(x: TensorVariable, filters: TensorVariable) -> TensorVariable:
     """Plain correlation with filters ``(K, C, s, s)``: ``(N, K, H-s+1, W-s+1)``."""
-    return Correlate()(x, pt.as_tensor(filters))
+    filters = pt.as_tensor(filters)
+    if _is_float32(x) and isinstance(filters, TensorConstant):
+        return _step(x, kernels.Fbcorr(filters.data))
+    return Correlate()(x, filters)
 
 
 def fbncc(
@@ -226,6 +203,8 @@ def fbncc(
         mean: broadcastable to ``(C, s, s)``.
         filters: ``(K, C, s, s)``.
     """
+    if _is_float32(x):
+        return _step(x, kernels.Fbncc(mean, filters, remove_mean, beta, hard_beta))
     size = filters.shape[-1]
     response = fbcorr(x, filters.astype(x.dtype))
     ssq = _channel_window_sum(x * x, size)

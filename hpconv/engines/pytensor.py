@@ -7,14 +7,16 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
+from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.tensor.variable import TensorVariable
 
 from hpconv import layers, operators
 from hpconv.layers import Layer
 
-# Thunks in Python around numpy kernels: a new graph is ready in about 0.1 s and needs no C
-# compiler, where PyTensor's Numba linker takes 4 s and its C linker 12 s (docs/decisions.md).
-MODE = Mode(linker="vm", optimizer="fast_run").excluding("fusion", "BlasOpt")
+# A stage is Warp and Kernel nodes, so fusing these is the only rewrite worth its time, and
+# thunks in Python are enough around them: a new graph is ready in milliseconds and needs no
+# compiler of PyTensor's (docs/decisions.md, Kernels).
+MODE = Mode(linker="vm", optimizer=RewriteDatabaseQuery(include=["merge_kernels"]))
 
 
 def compile_stage(stage: Sequence[Layer], n_channels: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -45,6 +45,7 @@ def test_a_good_candidate_beats_raw_pixels(digits: Path) -> None:
     assert result["feature_shape"] == [800]
     assert result["engine"] == choose("auto")
     assert set(result["seconds"]) == {"learn", "extract", "classify"}
+    assert result["kernels"] == "c"
 
 
 def test_a_trial_repeats_exactly(digits: Path) -> None:
@@ -66,6 +67,7 @@ def test_a_useless_candidate_fails_with_its_kind(
     assert result["failure"]["kind"] == kind
     assert result["failure"]["reason"]
     assert result["engine"] == choose("auto")
+    assert result["kernels"] == "c"
     assert "loss" not in result
 
 

@@ -1,4 +1,4 @@
-"""Numpy kernels behind the symbolic operators: window sums, correlation, warping.
+"""Window sums and correlation in plain numpy, for any dtype: float64 checks rest on them.
 
 All arrays are channel-major ``(N, C, H, W)`` and every kernel is 'valid': nothing is
 padded, a window that does not fit raises ``ValueError``.
@@ -6,10 +6,8 @@ padded, a window that does not fit raises ``ValueError``.
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import ndimage
 
 IM2COL_BYTES = 32_000_000  # one batch of unrolled windows: large enough for BLAS, small for RAM
-OUTSIDE = -1.0  # never a pixel value: marks pixels from outside an image
 
 
 def _fits(shape: tuple[int, ...], size: int) -> None:
@@ -24,11 +22,11 @@ def window_sum(x: np.ndarray, size: int) -> np.ndarray:
     which would lose digits where a map mixes large and small values.
     """
     _fits(x.shape, size)
-    rows = sum_shifted(x, size, axis=2)
-    return sum_shifted(rows, size, axis=3)
+    rows = _sum_shifted(x, size, axis=2)
+    return _sum_shifted(rows, size, axis=3)
 
 
-def sum_shifted(x: np.ndarray, size: int, axis: int) -> np.ndarray:
+def _sum_shifted(x: np.ndarray, size: int, axis: int) -> np.ndarray:
     """Sum of ``size`` copies of x, each shifted by one along an axis, cut to where all exist."""
     length = x.shape[axis] - size + 1
     index: list[slice] = [slice(None)] * x.ndim
@@ -59,30 +57,3 @@ def correlate(x: np.ndarray, filters: np.ndarray) -> np.ndarray:
             weights, unrolled, out=out[start : start + batch].reshape(-1, n_filters, rows * cols)
         )
     return out
-
-
-def warp(x: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Resample each channel under an affine map, bilinearly: ``(N, C, size, size)``.
-
-    Args:
-        x: images in [0, 1].
-        matrix: 3x3, from input ``(column, row, 1)`` to output; it is inverted here.
-        size: rows and columns of the result; pixels from outside the input are 0.
-    """
-    out = np.empty((*x.shape[:2], size, size), x.dtype)
-    for index in np.ndindex(*x.shape[:2]):
-        out[index] = _resample(x[index], matrix, size, outside=0.0)
-    return np.clip(out, 0, 1, out=out)
-
-
-def background(matrix: np.ndarray, image_size: int, size: int) -> float:
-    """The share of a warped image that lies wholly outside the original."""
-    ones = np.ones((image_size, image_size))
-    return float(np.mean(_resample(ones, matrix, size, outside=OUTSIDE) == OUTSIDE))
-
-
-def _resample(image: np.ndarray, matrix: np.ndarray, size: int, outside: float) -> np.ndarray:
-    inverse = np.linalg.inv(matrix)[[1, 0, 2]][:, [1, 0, 2]]  # ndimage indexes (row, column)
-    return ndimage.affine_transform(
-        image, inverse, output_shape=(size, size), order=1, mode="grid-constant", cval=outside
-    )

@@ -1,0 +1,49 @@
+"""Resampling under an affine map, against scipy's and by hand."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from hpconv.kernels.warp import Matrix, background, warp
+
+RNG = np.random.default_rng(0)
+IDENTITY: Matrix = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+
+
+@pytest.mark.parametrize("size", [9, 12, 30])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_warp_equals_scipy(size: int, dtype: str) -> None:
+    matrix: Matrix = ((1.1, 0.3, -1.7), (-0.4, 0.8, 2.2), (0, 0, 1))
+    x = RNG.random((2, 3, 12, 12)).astype(dtype)
+    swapped = np.linalg.inv(matrix)[[1, 0, 2]][:, [1, 0, 2]]  # scipy indexes (row, column)
+    expected = np.empty((2, 3, size, size))
+    for index in np.ndindex(2, 3):
+        expected[index] = ndimage.affine_transform(
+            x[index].astype("float64"),
+            swapped,
+            output_shape=(size, size),
+            order=1,
+            mode="grid-constant",
+        )
+    actual = warp(x, matrix, size)
+    assert actual.dtype == dtype
+    np.testing.assert_allclose(actual, expected, atol=1e-6 if dtype == "float32" else 1e-12)
+
+
+def test_warp_by_the_identity_changes_nothing() -> None:
+    x = RNG.random((2, 1, 6, 6)).astype("float32")
+    np.testing.assert_allclose(warp(x, IDENTITY, 6), x, rtol=1e-6)
+
+
+def test_warp_moves_columns_first() -> None:
+    x = np.zeros((1, 1, 5, 5))
+    x[0, 0, 1, 2] = 1
+    moved = warp(x, ((1, 0, 2), (0, 1, 0), (0, 0, 1)), 5)
+    assert moved[0, 0, 1, 4] == 1
+    assert moved.sum() == 1
+
+
+def test_background_is_the_share_outside() -> None:
+    aside: Matrix = ((1, 0, 4), (0, 1, 0), (0, 0, 1))
+    assert background(IDENTITY, 8, 8) == 0
+    assert background(aside, 8, 8) == 0.5
