@@ -246,6 +246,22 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 @app.command()
+def doctor(
+    mongod: Annotated[str | None, typer.Option(help="mongod to look at.")] = None,
+) -> None:
+    """Say what this machine has for hpconv, and what to do about what it lacks."""
+    from hpconv import doctor
+
+    findings = list(doctor.examine(mongod))
+    for finding in findings:
+        print(f"{finding.subject:10}{finding.found}")
+        if finding.advice:
+            print(f"{'':10}-> {finding.advice}")
+    if any(finding.found == doctor.MISSING for finding in findings):
+        sys.exit(EXIT_USER_ERROR)
+
+
+@app.command()
 def baseline(data: Data, output: Output) -> None:
     """Evaluate a linear classifier on raw pixels."""
     from hpconv import evaluate

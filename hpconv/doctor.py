@@ -1,0 +1,41 @@
+"""What this machine has for hpconv, and what to do about what it lacks."""
+
+import platform
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from hpconv import __version__, engines, kernels
+from hpconv.errors import UserError
+from hpconv.mongod import find_mongod
+
+MISSING = "missing"
+
+
+class Finding(NamedTuple):
+    """One line of the table; advice is empty where nothing needs doing."""
+
+    subject: str
+    found: str
+    advice: str = ""
+
+
+def examine(mongod: str | None) -> Iterator[Finding]:
+    """Look at Python, kernels, engine and server."""
+    yield Finding("hpconv", f"{__version__}, Python {platform.python_version()}")
+    yield _kernels()
+    yield _attempt("engine", lambda: engines.choose("auto"))
+    yield _attempt("mongod", lambda: find_mongod(mongod)[0])
+
+
+def _kernels() -> Finding:
+    found = f"{kernels.path()}, {kernels.threads()} threads"
+    if kernels.path() == "c":
+        return Finding("kernels", found)
+    return Finding("kernels", found, "install a C compiler (gcc or clang): several times faster")
+
+
+def _attempt(subject: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, look())
+    except UserError as error:
+        return Finding(subject, MISSING, str(error))
