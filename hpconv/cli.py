@@ -211,16 +211,17 @@ def extract(
 ) -> None:
     """Write features of any images, by a trial or by hyperparameters of your own.
 
-    Either give --trial and --experiment, or --assignment and --unsupervised; the options after
-    those are for the second form.
+    Either give --trial (and --experiment, where there are several), or --assignment and
+    --unsupervised; the options after those are for the second form.
     """
     from hpconv import extract
     from hpconv import images as pictures
     from hpconv.candidate import ModelSettings
     from hpconv.files import read_json
 
-    if trial is not None and experiment is not None:
-        values, extractor = extract.from_trial(trial, experiment)
+    if trial is not None:
+        folder = experiment or extract.only_experiment(Path("results"))
+        values, extractor = extract.from_trial(trial, folder)
     elif assignment is not None and unsupervised is not None:
         values, learn_from = read_json(assignment), pictures.read(unsupervised)
         model = ModelSettings(
@@ -234,7 +235,7 @@ def extract(
         )
         extractor = extract.from_assignment(values, learn_from, model)
     else:
-        raise UserError("give --trial and --experiment, or --assignment and --unsupervised")
+        raise UserError("give --trial, or --assignment and --unsupervised")
     extract.extract(extractor, values, pictures.read(images), output)
 
 

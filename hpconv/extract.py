@@ -28,6 +28,19 @@ def from_assignment(
     return learn(pipeline, unlabelled[: model.n_unsupervised], model)
 
 
+def only_experiment(results: Path) -> Path:
+    """The folder of the one finished experiment under a folder.
+
+    Raises:
+        UserError: when there is none, or more than one.
+    """
+    found = [history.parent for history in sorted(results.glob("*/trials.jsonl"))]
+    if len(found) != 1:
+        names = ", ".join(map(str, found)) or "none"
+        raise UserError(f"give --experiment: finished experiments under {results}/ are {names}")
+    return found[0]
+
+
 def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
     """The assignment and pipeline of a finished trial, as its search had them.
 

@@ -12,7 +12,7 @@ import pytest
 
 from hpconv import datasets, images
 from hpconv.errors import UserError
-from hpconv.extract import extract, from_assignment, from_trial
+from hpconv.extract import extract, from_assignment, from_trial, only_experiment
 from tests.unit.test_objective import CANDIDATE, MODEL
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -108,6 +108,18 @@ def test_other_arrays_are_refused_clearly(tmp_path: Path, array: np.ndarray, mes
     with pytest.raises(UserError) as refusal:
         images.read(tmp_path / "x.npy")
     assert message in str(refusal.value)
+
+
+def test_the_only_experiment_need_not_be_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="none"):
+        only_experiment(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "trials.jsonl").touch()
+        if name == "a":
+            assert only_experiment(tmp_path) == tmp_path / "a"
+    with pytest.raises(UserError, match="give --experiment"):
+        only_experiment(tmp_path)
 
 
 def test_a_trial_that_is_not_there_is_refused(experiment: Path) -> None:
