@@ -34,6 +34,8 @@ SMALL = (
     "--wiredTigerEngineConfigString=log=(prealloc=false,file_max=16MB)",
 )
 
+Client = MongoClient[dict[str, Any]]
+
 log = logging.getLogger(__name__)
 
 
@@ -78,7 +80,7 @@ def _server(
 ) -> Iterator[tuple[str, subprocess.Popen | None]]:
     """The address of a server that answers, and its process if it is ours."""
     if uri := os.environ.get(URI_VARIABLE):
-        _client(uri, START_SECONDS).admin.command("ping")
+        _ping(uri, START_SECONDS)
         yield uri, None
         return
     binary, environment = find_mongod(configured)
@@ -100,13 +102,19 @@ def _new_password(command: list[str], environment: Environment, log_path: Path) 
     with tempfile.TemporaryDirectory(prefix="hpconv-") as private:
         socket_path = f"{private}/mongod.sock"
         uri = f"mongodb://{quote(socket_path, safe='')}"
-        with _process([*command, f"--bind_ip={socket_path}"], environment, uri, log_path):
-            admin = _client(uri, START_SECONDS).admin
-            try:
-                admin.command("createUser", USER, pwd=password, roles=["root"])
-            except OperationFailure:  # the user is there from an earlier run
-                admin.command("updateUser", USER, pwd=password)
+        with (
+            _process([*command, f"--bind_ip={socket_path}"], environment, uri, log_path),
+            _client(uri, START_SECONDS) as client,
+        ):
+            _set_password(client, password)
     return password
+
+
+def _set_password(client: Client, password: str) -> None:
+    try:
+        client.admin.command("createUser", USER, pwd=password, roles=["root"])
+    except OperationFailure:  # the user is there from an earlier run
+        client.admin.command("updateUser", USER, pwd=password)
 
 
 @contextmanager
@@ -137,13 +145,18 @@ def _await_answer(process: subprocess.Popen, uri: str, log_path: Path) -> None:
     while time.monotonic() < deadline:
         _check_alive(process, log_path)
         with contextlib.suppress(PyMongoError):
-            _client(uri, seconds=0.2).admin.command("ping")
+            _ping(uri, seconds=0.2)
             return
     raise UserError(f"mongod did not answer within {START_SECONDS} s, see {log_path}")
 
 
-def _client(uri: str, seconds: float) -> MongoClient[dict[str, Any]]:
+def _client(uri: str, seconds: float) -> Client:
     return MongoClient(uri, serverSelectionTimeoutMS=int(1000 * seconds))
+
+
+def _ping(uri: str, seconds: float) -> None:
+    with _client(uri, seconds) as client:  # closed: an open one keeps threads that watch servers
+        client.admin.command("ping")
 
 
 def _check_alive(process: subprocess.Popen, log_path: Path) -> None:
@@ -187,7 +200,7 @@ def await_server(connection: Path) -> str:
             content = read_json(connection)
             if "error" in content:
                 raise UserError(content["error"])
-            _client(content["uri"], seconds=1).admin.command("ping")
+            _ping(content["uri"], seconds=1)
             return str(content["uri"])
         time.sleep(0.2)
     raise UserError(f"no server has written {connection} within {AWAIT_SECONDS} s: see its log")

@@ -19,6 +19,7 @@ from hpconv.candidate import ModelSettings
 from hpconv.errors import UserError
 from hpconv.files import replacing
 from hpconv.store import Document, Store
+from hpconv.trials import error_line
 
 POLL_SECONDS = 0.2
 REPORT_SECONDS = 5.0
@@ -84,9 +85,9 @@ class Driver:
         now = time.monotonic()
         if live:
             self._last_seen_worker = now
-        elif self._finished and (error := self._finished[-1].get("error")):
-            last_line = error.strip().splitlines()[-1]
-            raise UserError(f"no worker is left, the last trial ended in an error: {last_line}")
+        elif self._finished and "error" in (last := self._finished[-1]):
+            reason = error_line(last["error"])
+            raise UserError(f"no worker is left, the last trial ended in an error: {reason}")
         elif now - self._last_seen_worker > self._settings.patience_minutes * 60:
             raise UserError(
                 f"no worker was seen for {self._settings.patience_minutes:g} minutes "

@@ -37,8 +37,13 @@ def succeeded(trials: list[Trial]) -> list[Trial]:
 def failure(trial: Trial) -> dict[str, str] | None:
     """Kind and reason of a trial that failed, else None."""
     if "error" in trial:
-        return {"kind": "error", "reason": trial["error"].strip().splitlines()[-1]}
+        return {"kind": "error", "reason": error_line(trial["error"])}
     return trial["result"].get("failure")
+
+
+def error_line(error: str) -> str:
+    """What a traceback says in the end."""
+    return error.strip().splitlines()[-1]
 
 
 def summary(trial: Trial) -> dict[str, Any]:
@@ -59,8 +64,7 @@ def summary(trial: Trial) -> dict[str, Any]:
 
 def write_csv(trials: list[Trial], path: Path) -> None:
     """All trials, one a line: summary columns, then a column for each hyperparameter."""
-    labels = sorted({label for trial in trials for label in hyperparameters(trial)})
-    _write_table(path, trials, labels, dialect="excel")
+    _write_table(path, trials, dialect="excel")
 
 
 def write_best(trials: list[Trial], count: int, table: Path, folder: Path) -> None:
@@ -75,13 +79,13 @@ def write_best(trials: list[Trial], count: int, table: Path, folder: Path) -> No
             f"config key 'evaluation.winners' is {count}, but only {len(ranked)} of "
             f"{len(trials)} trials succeeded: lower it, or raise 'search.max_evals'"
         )
-    labels = sorted({label for trial in ranked for label in hyperparameters(trial)})
-    _write_table(table, ranked, labels, dialect="excel-tab")
+    _write_table(table, ranked, dialect="excel-tab")
     for rank, trial in enumerate(ranked[:count], start=1):
         write_json(folder / str(rank) / "trial.json", trial)
 
 
-def _write_table(path: Path, trials: list[Trial], labels: list[str], dialect: str) -> None:
+def _write_table(path: Path, trials: list[Trial], dialect: str) -> None:
+    labels = sorted({label for trial in trials for label in hyperparameters(trial)})
     with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*COLUMNS, *labels], dialect=dialect)
         writer.writeheader()

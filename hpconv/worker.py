@@ -25,6 +25,7 @@ from hpconv.objective import evaluate, failure
 from hpconv.processes import die_with_parent, owner_name
 from hpconv.protocols import Selection
 from hpconv.store import Document, Store, TrialLost
+from hpconv.trials import hyperparameters
 
 POLL_SECONDS = 0.1
 HEARTBEAT_SECONDS = 2.0
@@ -208,7 +209,7 @@ class Worker:
 
     def _evaluate(self, trial: Document) -> dict[str, Any]:
         start = time.monotonic()
-        self._evaluator.submit({k: v[0] for k, v in trial["misc"]["vals"].items() if v})
+        self._evaluator.submit(hyperparameters(trial))
         while (result := self._evaluator.result(POLL_SECONDS)) is None:
             if self._beat() and self._store.search_is_over():
                 raise SearchOver

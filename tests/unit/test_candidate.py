@@ -11,6 +11,7 @@ from hpconv.candidate import ModelSettings, describe
 from hpconv.errors import CandidateError
 from hpconv.pipeline import learn
 from hpconv.space import search_space
+from tests.unit.test_objective import CANDIDATE
 
 MODEL = ModelSettings(
     output_sizes=(20, 28),
@@ -60,15 +61,7 @@ def _is_buildable(assignment: dict[str, Any]) -> bool:
 
 def resized(**changes: Any) -> dict[str, Any]:
     """A plain candidate: gridpool on whitened patches, without stacked layers."""
-    plain = {
-        "exit": 0, "warp": 0, "warp_osize": 0,
-        "l0eg_fsize": 5.0, "l0eg_res": 0, "l0eg_alpha": 0.0, "l0eg_order": 0,
-        "l0eg_fbncc_algo": 2, "l0eg_fbncc_beta": 1.0, "l0eg_fbncc_hard": 0,
-        "l0eg_fbncc_remove_mean": 1, "l0eg_fbncc_wp_gamma": 0.01,
-        "l0eg_fbncc_wp_rseed": 0, "l0eg_fbncc_patch_rseed": 0,
-        "l0eg_remove_std0": 0, "l0eg_varthresh": 1e-6, "l0eg_l2_reg": 1e-3, "l0eg_divrowl2": 0,
-    }  # fmt: skip
-    return plain | changes
+    return CANDIDATE | changes
 
 
 def test_a_warp_that_leaves_the_picture_is_refused() -> None:
