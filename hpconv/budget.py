@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 
 from hpconv.candidate import ModelSettings, Pipeline
 from hpconv.errors import CandidateError
@@ -17,12 +17,13 @@ IMAGES_TO_JUDGE = 150  # as the published system: a speed over fewer images says
 class Budget:
     """Part of the section ``search`` of a configuration.
 
-    ``trial_seconds`` is for the worker, which can stop a process that hangs.
+    ``trial_seconds`` and the memory a trial really takes are for the worker to watch, which
+    can stop a process that hangs or swells.
     """
 
-    trial_seconds: float
-    images_per_second: float
-    trial_memory_gb: float
+    trial_seconds: float = inf
+    images_per_second: float = 0
+    trial_memory_gb: float = inf
 
 
 class Pace:

@@ -31,9 +31,12 @@ def _numbers_from_text(value: Any, schema: dict[str, Any]) -> Any:
         return {key: _numbers_from_text(v, parts.get(key, {})) for key, v in value.items()}
     if isinstance(value, list):
         return [_numbers_from_text(item, schema.get("items", {})) for item in value]
-    if isinstance(value, str) and schema.get("type") in ("integer", "number"):
-        with contextlib.suppress(ValueError):
-            return float(value) if schema["type"] == "number" else int(value)
+    if isinstance(value, str):
+        allowed = schema.get("type", ())
+        for name, read in (("integer", int), ("number", float)):
+            if name in ([allowed] if isinstance(allowed, str) else allowed):
+                with contextlib.suppress(ValueError):
+                    return read(value)
     return value
 
 

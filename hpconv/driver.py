@@ -4,146 +4,189 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hyperopt import Trials, anneal, rand, tpe
 from hyperopt.base import Domain
+from pymongo.errors import PyMongoError
 
-from hpconv import space
+from hpconv.attachments import OBJECTIVE
 from hpconv.candidate import ModelSettings
 from hpconv.errors import UserError
 from hpconv.files import replacing
+from hpconv.processes import owner_name
+from hpconv.progress import Progress, SearchSettings
 from hpconv.store import Document, Store
-from hpconv.trials import error_line
+from hpconv.suggest import algorithm
+from hpconv.trials import plain
 
-POLL_SECONDS = 0.2
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between looks for trials that have ended
+WATCH_SECONDS = 1.0  # between looks at workers and leases; the driver's own heartbeat
 REPORT_SECONDS = 5.0
 PARTING_SECONDS = 10.0  # for workers to notice that the search is over
+RETURN_SECONDS = 8.0  # for workers to find a server again before they count as silent
 HOW_NOT_WHAT = ("engine", "batch_size")  # settings of a model that change no result
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SearchSettings:
-    """What the driver needs of the section ``search`` of a configuration."""
-
-    algorithm: str
-    max_evals: int
-    startup_trials: int
-    seed: int
-    patience_minutes: float
-
-
 class Driver:
-    """Fills an experiment's queue from its history until enough trials have finished."""
+    """Fills an experiment's queue from its history until there is a reason to stop.
 
-    def __init__(self, store: Store, model: ModelSettings, settings: SearchSettings) -> None:
+    Args:
+        domain: space and objective; workers find it in the store.
+        fingerprint: what the search is about; an experiment keeps the one it began with.
+        notes: what the ``misc`` of every trial is to hold besides.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        domain: Domain,
+        settings: SearchSettings,
+        fingerprint: str,
+        notes: dict[str, Any] | None = None,
+    ) -> None:
         self._store = store
-        self._model = model
+        self._domain = domain
         self._settings = settings
-        graph = space.search_space(model.output_sizes, model.max_layer_sizes)
-        self._domain = Domain(lambda assignment: 0.0, graph)  # workers evaluate, not hyperopt
-        self._finished: list[Document] = []
-        self._trials = Trials(exp_key=store.exp_key)  # the same, as the algorithms read it
-        self._suggest = _algorithm(settings)
-        self._last_seen_worker = self._last_report = time.monotonic()
+        self._fingerprint = fingerprint
+        self._notes = plain(notes or {})
+        self._name = owner_name()
+        self._algorithm = algorithm(settings, domain)
+        self._progress = Progress()
+        self._waiting: set[int] = set()  # tids of trials that have not ended
+        self._next_tid = 0
+        self._workers = 0
+        self._seconds = 0.0  # of searching, by all drivers of the experiment
+        self._last_watch = self._last_seen_worker = self._last_report = time.monotonic()
 
-    def run(self) -> None:
-        """Search; on return ``max_evals`` trials have finished and the workers are leaving.
+    def run(self) -> str:
+        """Search; on return the workers are leaving.
+
+        Returns:
+            why the search is over.
 
         Raises:
-            UserError: when no worker shows up, or the last one has ended on an error.
+            UserError: when no worker shows up, the last one has ended on an error, nothing but
+                failures come, or another driver leads this search.
         """
-        self._refresh()
-        while len(self._finished) < self._settings.max_evals:
-            self._store.requeue_silent()
-            self._fill_queue(self._watch_workers())
-            time.sleep(POLL_SECONDS)
-            self._refresh()
+        self._store.search.open(self._fingerprint, self._name)
+        try:
+            self._continue()
+            reason = self._search()
+            self._report(final=True)
+            self._send_workers_off()
+        except UserError:  # nobody will mend it while the workers wait
+            self._store.search.close(self._name)
+            raise
+        finally:
+            self._release()
+        return reason
+
+    def _continue(self) -> None:
+        """Take up the search where an earlier driver left it."""
+        self._store.attachments.put_objective(self._domain)
+        self._waiting = set(self._store.unfinished())
+        ended = self._store.finished()
+        self._tell(ended)
+        self._next_tid = 1 + max([*self._waiting, *(trial["tid"] for trial in ended)], default=-1)
+        self._watch(force=True)
+
+    def _search(self) -> str:
+        pause = FIRST_PAUSE
+        while (reason := self._reason_to_stop()) is None:
+            self._watch()
+            self._fill_queue()
+            time.sleep(pause)
+            ended = self._store.finished(self._waiting)
+            pause = FIRST_PAUSE if ended else min(2 * pause, LONGEST_PAUSE)
+            self._tell(ended)
             self._report()
-        self._report(final=True)
-        self._store.close_search()
-        self._see_workers_off()
+        return reason
 
-    def _refresh(self) -> None:
-        """Read the trials that ended since the last look."""
-        known = {doc["tid"] for doc in self._finished}
-        since = max((doc["refresh_time"] for doc in self._finished), default=None)
-        new = [doc for doc in self._store.finished(since) if doc["tid"] not in known]
-        self._finished.extend(new)
-        self._trials._insert_trial_docs(new)
-        self._trials.refresh()
+    def _reason_to_stop(self) -> str | None:
+        return self._progress.reason_to_stop(self._settings, self._seconds)
 
-    def _watch_workers(self) -> int:
-        live = self._store.live_workers()
+    def _tell(self, ended: list[Document]) -> None:
+        for trial in sorted(ended, key=lambda trial: trial["refresh_time"]):
+            self._progress.tell(trial)
+        if ended:  # also by a worker of hyperopt's, which nobody sees alive
+            self._last_seen_worker = time.monotonic()
+        self._algorithm.tell(ended)
+        self._waiting.difference_update(trial["tid"] for trial in ended)
+
+    def _watch(self, force: bool = False) -> None:
+        """Heartbeat, leases and workers, when it is time for them."""
         now = time.monotonic()
-        if live:
+        if not force and now - self._last_watch < WATCH_SECONDS:
+            return
+        self._seconds = self._store.search.beat(self._name, now - self._last_watch)
+        self._last_watch = now
+        # workers need a moment to find a server again that has been away
+        if now - self._store.connection.back_since > RETURN_SECONDS:
+            self._store.requeue_silent()
+        self._workers = self._store.live_workers()
+        if self._workers:
             self._last_seen_worker = now
-        elif self._finished and "error" in (last := self._finished[-1]):
-            reason = error_line(last["error"])
+        else:
+            self._check_absence(now - self._last_seen_worker)
+
+    def _check_absence(self, seconds: float) -> None:
+        if self._progress.last_error:
+            reason = self._progress.last_error
             raise UserError(f"no worker is left, the last trial ended in an error: {reason}")
-        elif now - self._last_seen_worker > self._settings.patience_minutes * 60:
+        if seconds > self._settings.patience_minutes * 60:
             raise UserError(
                 f"no worker was seen for {self._settings.patience_minutes:g} minutes "
                 "(search.patience_minutes): see the workers' logs and the queue"
             )
-        return live
 
-    def _fill_queue(self, live_workers: int) -> None:
+    def _fill_queue(self) -> None:
         # one trial a worker, half as many in reserve so that nobody waits for a suggestion;
         # a single worker gets no reserve: each suggestion then knows all results before it
-        wanted = max(1, live_workers) + live_workers // 2
-        # a trial that ended since the last look still counts as waiting: never one too many
-        begun = self._store.count()
-        missing = min(wanted - (begun - len(self._finished)), self._settings.max_evals - begun)
-        for _ in range(missing):
+        wanted = max(1, self._workers) + self._workers // 2
+        left = self._settings.max_evals - self._progress.finished - len(self._waiting)
+        for _ in range(min(wanted - len(self._waiting), left)):
             self._store.insert(self._next_trial())
+            self._waiting.add(self._next_tid)
+            self._next_tid += 1
+            self._watch()
 
     def _next_trial(self) -> Document:
-        tid = self._store.next_tid()
-        # the tid is part of the seed: a driver that resumes repeats no suggestion
+        """A trial that depends on its tid, the seed and the history, not on the driver's."""
+        tid = self._next_tid
         seed = int(np.random.SeedSequence([self._settings.seed, tid]).generate_state(1)[0])
-        (trial,) = self._suggest([tid], self._domain, self._trials, seed)
-        trial["misc"]["model"] = vars(self._model)  # a trial says all that rebuilds its pipeline
-        return _plain({key: trial[key] for key in ("tid", "spec", "result", "misc")})
+        chosen = plain(self._algorithm.suggest(tid, seed))
+        labels = self._domain.params
+        misc = {
+            "tid": tid,
+            "cmd": ["domain_attachment", OBJECTIVE],
+            "workdir": None,
+            "idxs": {label: [tid] if label in chosen else [] for label in labels},
+            "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
+        }
+        return {"tid": tid, "spec": None, "result": {"status": "new"}, "misc": misc | self._notes}
 
-    def _see_workers_off(self) -> None:
+    def _send_workers_off(self) -> None:
+        self._store.search.close(self._name)
         deadline = time.monotonic() + PARTING_SECONDS
         while self._store.live_workers() and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+            time.sleep(LONGEST_PAUSE)
+
+    def _release(self) -> None:
+        try:
+            self._store.search.release(self._name)
+        except PyMongoError as error:
+            log.warning("the server is out of reach, the search stays marked as led: %s", error)
 
     def _report(self, final: bool = False) -> None:
         now = time.monotonic()
         if final or now - self._last_report > REPORT_SECONDS:
             self._last_report = now
-            workers = self._store.live_workers()
-            log.info("%s, %d workers", progress(self._finished, self._settings), workers)
-
-
-def progress(trials: list[Document], settings: SearchSettings) -> str:
-    """One line on how far a search is."""
-    losses = [(doc["result"]["loss"], doc["tid"]) for doc in trials if "loss" in doc["result"]]
-    failed = len(trials) - len(losses)
-    best = f"{min(losses)[0]:.2%} (trial {min(losses)[1]})" if losses else "none yet"
-    return f"{len(trials)}/{settings.max_evals} trials, {failed} failed, best error {best}"
-
-
-def _algorithm(settings: SearchSettings) -> Callable[..., list[Document]]:
-    logging.getLogger("hyperopt").setLevel(logging.WARNING)
-    if settings.algorithm == "tpe":
-        return partial(tpe.suggest, n_startup_jobs=settings.startup_trials, verbose=False)
-    return {"random": rand.suggest, "anneal": anneal.suggest}[settings.algorithm]
-
-
-def _plain(value: Any) -> Any:
-    """The same value in plain Python numbers, as MongoDB wants them."""
-    return json.loads(json.dumps(value, default=lambda scalar: scalar.item()))
+            log.info("%s, %d workers", self._progress.line(self._settings), self._workers)
 
 
 def fingerprint(data_checksum: str, model: ModelSettings) -> str:

@@ -1,5 +1,9 @@
 """The two ways in which hpconv says no: to a candidate pipeline, and to a user's input."""
 
+from typing import Any
+
+EXIT_USER_ERROR, EXIT_CANDIDATE_REFUSED = 1, 3  # exit statuses of the command line
+
 FAILURE_KINDS = (
     "map_too_small",
     "no_filters",
@@ -9,6 +13,7 @@ FAILURE_KINDS = (
     "too_slow",
     "out_of_memory",
     "warp_background",
+    "lost",
 )
 
 
@@ -23,6 +28,11 @@ class CandidateError(Exception):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.reason}"
+
+    def result(self, seconds: dict[str, float]) -> dict[str, Any]:
+        """The result of its trial, as hyperopt stores it; seconds by step."""
+        cause = {"kind": self.kind, "reason": self.reason}
+        return {"status": "fail", "failure": cause, "seconds": seconds}
 
 
 class UserError(Exception):

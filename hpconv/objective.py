@@ -4,19 +4,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hyperopt import STATUS_FAIL, STATUS_OK
+from hyperopt import STATUS_OK
+from hyperopt.base import Ctrl
 
 from hpconv import kernels
 from hpconv.budget import Budget, Pace, check_memory
 from hpconv.candidate import ModelSettings, describe
-from hpconv.engines import choose
+from hpconv.engines import choose, warm_up
 from hpconv.errors import CandidateError
 from hpconv.learners import FeatureClassifier
 from hpconv.pipeline import learn
 from hpconv.protocols import Selection
+from hpconv.trials import hyperparameters
 
 
 class Stopwatch:
@@ -34,6 +37,46 @@ class Stopwatch:
             self.seconds[step] = round(time.perf_counter() - start, 4)
 
 
+class Objective:
+    """What hyperopt calls with a trial: validation error of a pipeline on a data file.
+
+    It is pickled into the database; a worker on any node that sees the file can evaluate it.
+    """
+
+    fmin_pass_expr_memo_ctrl = True  # hyperopt hands over the trial, not the evaluated space
+
+    def __init__(self, data: Path, model: ModelSettings, budget: Budget) -> None:
+        self.budget = budget
+        self._data, self._model = data.resolve(), model
+        self._selection: Selection | None = None
+
+    def prepare(self) -> dict[str, str]:
+        """Do what only the first trial of a process would wait for.
+
+        Returns:
+            the conditions under which trials are evaluated here: ``engine`` (cpu or gpu) and
+            ``kernels`` (c or numba: what the cpu engine runs on).
+
+        Raises:
+            UserError: when this machine does not have the engine that is asked for.
+        """
+        self._model = replace(self._model, engine=choose(self._model.engine))
+        self._selection = Selection(self._data)
+        warm_up(self._model.engine)
+        return {"engine": self._model.engine, "kernels": kernels.path()}
+
+    def __call__(self, expr: Any, memo: dict[Any, Any], ctrl: Ctrl) -> dict[str, Any]:
+        """Run a trial; the result is that of ``evaluate``."""
+        if self._selection is None:
+            self.prepare()
+        assert self._selection is not None
+        assignment = hyperparameters(ctrl.current_trial)
+        return evaluate(assignment, self._selection, self._model, self.budget)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_selection": None}  # images never go into the database
+
+
 def evaluate(
     assignment: dict[str, Any], selection: Selection, model: ModelSettings, budget: Budget
 ) -> dict[str, Any]:
@@ -41,31 +84,17 @@ def evaluate(
 
     Returns:
         a result as hyperopt stores it: ``status``, ``loss`` (validation error rate),
-        ``feature_shape``, ``seconds`` by step, ``engine`` (cpu or gpu), ``kernels`` (c or
-        numba: what the cpu engine runs on), and for a candidate that cannot be used
+        ``feature_shape``, ``seconds`` by step, and for a candidate that cannot be used
         ``failure`` with ``kind`` and ``reason``. Programming errors are raised.
     """
-    model = replace(model, engine=choose(model.engine))
     watch = Stopwatch()
     try:
         return _measure(assignment, selection, model, budget, watch)
     except CandidateError as refusal:
-        return failure(refusal.kind, refusal.reason, watch.seconds, model.engine)
+        return refusal.result(watch.seconds)
     except MemoryError as error:
         reason = str(error).partition("\n")[0]  # PyTensor appends a description of the graph
-        return failure("out_of_memory", reason or "no memory left", watch.seconds, model.engine)
-
-
-def failure(kind: str, reason: str, seconds: dict[str, float], engine: str) -> dict[str, Any]:
-    """The result of a candidate that cannot be used."""
-    cause = {"kind": kind, "reason": reason}
-    return {
-        "status": STATUS_FAIL,
-        "failure": cause,
-        "seconds": seconds,
-        "engine": engine,
-        "kernels": kernels.path(),
-    }
+        return CandidateError("out_of_memory", reason or "no memory left").result(watch.seconds)
 
 
 def _measure(
@@ -91,6 +120,4 @@ def _measure(
         "loss": loss,
         "feature_shape": list(extractor.feature_shape),
         "seconds": watch.seconds,
-        "engine": model.engine,
-        "kernels": kernels.path(),
     }

@@ -2,20 +2,31 @@
 
 A trial is NEW until a worker reserves it, RUNNING while that worker's heartbeat is fresh, and
 DONE (with a result, which may be a failed candidate) or ERROR in the end. All times are the
-server's, so hosts need not agree on the clock.
+server's, so hosts need not agree on the clock. What waits for a server that is away says so
+(``persistent``); what a worker does beside its evaluation does not wait.
 """
 
-from datetime import datetime
+from collections.abc import Collection
 from typing import Any
 
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
-from pymongo import ASCENDING, MongoClient, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, ReturnDocument, WriteConcern
+from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
-from hpconv.errors import UserError
+from hpconv.addresses import DATABASE, Address
+from hpconv.attachments import Attachments
+from hpconv.connection import Connection, persistent
+from hpconv.errors import CandidateError
+from hpconv.searches import SearchRecord
 
 LEASE_SECONDS = 60  # a worker silent for so long has lost its trial
 MAX_ATTEMPTS = 3
+LOST = CandidateError("lost", f"{MAX_ATTEMPTS} workers fell silent with it")
 FINISHED = (JOB_STATE_DONE, JOB_STATE_ERROR)
+WAITING = {"state": JOB_STATE_NEW, "owner": None, "lease": None}
+NEXT_VERSION = {"version": {"$add": ["$version", 1]}}  # by which hyperopt sees what changed
+IN_MEMORY = WriteConcern(w=1)  # for heartbeats, which a crash of the server may undo
+INDEXES = (("tid",), ("state", "tid"), ("state", "refresh_time", "book_time"))
 
 Document = dict[str, Any]
 
@@ -27,80 +38,86 @@ class TrialLost(Exception):
 class Store:
     """The queue and history of one experiment (its exp_key)."""
 
-    def __init__(self, uri: str, exp_key: str, database: str = "hpconv") -> None:
-        # a result counts when a majority of servers has it on disk
-        self._client: MongoClient[Document] = MongoClient(
-            uri, w="majority", journal=True, appname="hpconv"
-        )
-        db = self._client[database]
-        self._jobs, self._ids = db.jobs, db.job_ids
-        self._searches, self._workers = db.searches, db.workers
+    def __init__(self, address: Address, exp_key: str, database: str = DATABASE) -> None:
         self.exp_key = exp_key
-        self._ids.create_index([("exp_key", 1)], unique=True)
-        self._jobs.create_index([("exp_key", 1), ("tid", 1)], unique=True)
-        self._jobs.create_index([("exp_key", 1), ("state", 1), ("tid", 1)])
-        self._jobs.create_index([("exp_key", 1), ("state", 1), ("refresh_time", 1)])
-        self._workers.create_index([("exp_key", 1), ("heartbeat", 1)])
+        self.connection = self._connection = Connection(address, database)
+        self.search = SearchRecord(self._connection, exp_key)
+        self.attachments = Attachments(self._connection, exp_key)
+        self._index()
 
-    def open_search(self, fingerprint: str) -> None:
-        """Begin or continue the search.
+    @persistent
+    def _index(self) -> None:
+        for fields in INDEXES:
+            keys = [(field, ASCENDING) for field in ("exp_key", *fields)]
+            self._jobs.create_index(keys, unique=fields == ("tid",))
+        self._connection.db.job_ids.create_index("a")
+        self._workers.create_index([("exp_key", ASCENDING), ("heartbeat", ASCENDING)])
+
+    @property
+    def _jobs(self) -> Any:
+        return self._connection.db.jobs
+
+    @property
+    def _workers(self) -> Any:
+        return self._connection.db.workers
+
+    @persistent
+    def insert(self, trial: Document) -> None:
+        """Queue a trial.
 
         Raises:
-            UserError: when the experiment was begun with other data or another space.
+            DuplicateKeyError: when there is another trial with its tid.
         """
-        begun = self._searches.find_one_and_update(
-            {"_id": self.exp_key},
-            {"$set": {"finished": False}, "$setOnInsert": {"fingerprint": fingerprint}},
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
-        )
-        assert begun is not None  # upserted
-        if begun["fingerprint"] != fingerprint:
-            raise UserError(
-                f"experiment '{self.exp_key}' has trials of other data or another model: "
-                "choose a new 'experiment' name, or delete its folder to begin anew"
-            )
-
-    def close_search(self) -> None:
-        """Tell the workers that no more trials will come."""
-        self._searches.update_one({"_id": self.exp_key}, {"$set": {"finished": True}})
-
-    def search_is_over(self) -> bool:
-        """Whether the driver has closed the search."""
-        search = self._searches.find_one({"_id": self.exp_key})
-        return bool(search and search["finished"])
-
-    def next_tid(self) -> int:
-        """A trial number that nobody had before."""
-        counter = self._ids.find_one_and_update(
-            {"exp_key": self.exp_key}, {"$inc": {"last_id": 1}}, upsert=True
-        )
-        return int(counter["last_id"]) if counter else 0
-
-    def insert(self, trial: Document) -> None:
-        """Queue a trial."""
-        empty = {"owner": None, "book_time": None, "refresh_time": None, "attempts": 0}
-        self._jobs.insert_one(
-            trial | empty | {"exp_key": self.exp_key, "state": JOB_STATE_NEW, "version": 0}
-        )
+        waiting = {**WAITING, "book_time": None, "refresh_time": None, "attempts": 0, "version": 0}
+        document = {"exp_key": self.exp_key, **trial, **waiting}
+        try:
+            self._jobs.insert_one(document)
+        except DuplicateKeyError:  # maybe this very trial, whose acknowledgement was lost
+            there = self._jobs.find_one(self._mine(tid=trial["tid"]))
+            if there is None or there["misc"] != trial["misc"]:
+                raise
+        # where hyperopt counts: it would go on after our trials
+        counted = {"$max": {"last_id": trial["tid"] + 1}}
+        job_ids = self._connection.db.job_ids.with_options(write_concern=IN_MEMORY)
+        job_ids.update_one({"a": 0}, counted, upsert=True)
 
     def reserve(self, owner: str) -> Document | None:
         """Take the oldest waiting trial, or None."""
-        taken = {"state": JOB_STATE_RUNNING, "owner": owner, "book_time": "$$NOW"}
+        try:
+            return self._reserve(owner)
+        except ConnectionFailure:  # it may be reserved, with the answer lost
+            self._connection.persist(lambda: self.give_back(owner))
+            return self._connection.persist(lambda: self._reserve(owner))
+
+    def _reserve(self, owner: str) -> Document | None:
+        taken = {"state": JOB_STATE_RUNNING, "owner": owner, "lease": LEASE_SECONDS}
         return self._jobs.find_one_and_update(
-            {"exp_key": self.exp_key, "state": JOB_STATE_NEW},
-            [{"$set": {**taken, "refresh_time": "$$NOW"}}],
+            self._mine(state=JOB_STATE_NEW),
+            [{"$set": {**taken, "book_time": "$$NOW", "refresh_time": "$$NOW"}}],
             sort=[("tid", ASCENDING)],
             return_document=ReturnDocument.AFTER,
         )
 
-    def finish(self, trial: Document, owner: str, result: Document) -> None:
+    def finish(
+        self,
+        trial: Document,
+        owner: str,
+        result: Document,
+        attachments: dict[str, bytes] | None = None,
+    ) -> None:
         """Write a result and the end of its trial at once.
 
         Raises:
             TrialLost: when the trial is no longer this owner's.
         """
-        self._end(trial, owner, state=JOB_STATE_DONE, result={"$literal": result})
+        attached = (attachments or {}).items()
+        files = [(name, self.attachments.put(trial, name, blob)) for name, blob in attached]
+        try:
+            self._end(trial, owner, JOB_STATE_DONE, result=result, _attachments=files)
+        except TrialLost:
+            for _, file in files:
+                self.attachments.delete(file)
+            raise
 
     def fail(self, trial: Document, owner: str, error: str) -> None:
         """End a trial that showed a programming error.
@@ -108,19 +125,24 @@ class Store:
         Raises:
             TrialLost: when the trial is no longer this owner's.
         """
-        self._end(trial, owner, state=JOB_STATE_ERROR, error={"$literal": error})
+        self._end(trial, owner, JOB_STATE_ERROR, error=error)
+
+    @persistent
+    def _end(self, trial: Document, owner: str, state: int, **fields: Any) -> None:
+        ended = {name: {"$literal": value} for name, value in fields.items()}
+        change = [{"$set": {**ended, "state": state, "refresh_time": "$$NOW", **NEXT_VERSION}}]
+        if self._jobs.update_one(_held(trial, owner), change).matched_count:
+            return
+        # maybe it was written before, and only the acknowledgement was lost
+        if not self._jobs.find_one({**_held(trial, owner), "state": state}, {"_id": True}):
+            raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
     def give_back(self, owner: str) -> list[int]:
         """Put whatever this owner holds back into the queue; returns the trials' tids."""
-        held = {"exp_key": self.exp_key, "owner": owner, "state": JOB_STATE_RUNNING}
-        tids = [trial["tid"] for trial in self._jobs.find(held)]
-        self._jobs.update_many(held, {"$set": {"state": JOB_STATE_NEW, "owner": None}})
+        held = self._mine(state=JOB_STATE_RUNNING, owner=owner)
+        tids = [trial["tid"] for trial in self._jobs.find(held, {"tid": True})]
+        self._jobs.update_many(held, [{"$set": {**WAITING, **NEXT_VERSION}}])
         return tids
-
-    def _end(self, trial: Document, owner: str, **fields: Any) -> None:
-        change = [{"$set": {**fields, "refresh_time": "$$NOW"}}]
-        if not self._jobs.update_one(_held(trial, owner), change).matched_count:
-            raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
     def heartbeat(self, owner: str, trial: Document | None) -> None:
         """Say that a worker lives, and that it still works on its trial.
@@ -128,55 +150,89 @@ class Store:
         Raises:
             TrialLost: when the trial is no longer this owner's.
         """
-        self._workers.update_one(
+        self._workers.with_options(write_concern=IN_MEMORY).update_one(
             {"_id": owner},
             [{"$set": {"exp_key": self.exp_key, "heartbeat": "$$NOW"}}],
             upsert=True,
         )
         if trial is not None:
-            self._end(trial, owner)
+            fresh = [{"$set": {"refresh_time": "$$NOW"}}]
+            jobs = self._jobs.with_options(write_concern=IN_MEMORY)
+            if not jobs.update_one(_held(trial, owner), fresh).matched_count:
+                raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
     def leave(self, owner: str) -> None:
         """Say that a worker has ended."""
         self._workers.delete_one({"_id": owner})
 
+    @persistent
     def live_workers(self) -> int:
         """Workers with a fresh heartbeat."""
-        return self._workers.count_documents({"exp_key": self.exp_key, **_fresh("$heartbeat")})
+        fresh = {"$expr": {"$gt": ["$heartbeat", _seconds_ago(LEASE_SECONDS)]}}
+        return self._workers.count_documents(self._mine(**fresh))
 
+    @persistent
     def requeue_silent(self) -> None:
-        """Give the trials of silent workers to others; after three attempts they are lost."""
-        silent = {
-            "exp_key": self.exp_key,
-            "state": JOB_STATE_RUNNING,
-            "$nor": [_fresh("$refresh_time")],
-        }
+        """Give the trials of silent workers to others; after three attempts they have failed.
+
+        Workers of hyperopt have no heartbeat, and keep their trials.
+        """
+        silent = {"$expr": {"$lt": ["$refresh_time", _seconds_ago("$lease")]}}
         lost = {"$gte": ["$attempts", MAX_ATTEMPTS - 1]}
         change = {
-            "state": {"$cond": [lost, JOB_STATE_ERROR, JOB_STATE_NEW]},
-            "error": {"$cond": [lost, f"lost: {MAX_ATTEMPTS} workers fell silent", "$$REMOVE"]},
+            **WAITING,
+            **NEXT_VERSION,
+            "state": {"$cond": [lost, JOB_STATE_DONE, JOB_STATE_NEW]},
+            "result": {"$cond": [lost, {"$literal": LOST.result({})}, "$result"]},
             "attempts": {"$add": ["$attempts", 1]},
             "refresh_time": "$$NOW",
         }
-        self._jobs.update_many(silent, [{"$set": {**change, "owner": None}}])
+        running = self._mine(state=JOB_STATE_RUNNING, lease={"$ne": None}, **silent)
+        self._jobs.update_many(running, [{"$set": change}])
 
+    @persistent
     def count(self, state: int | None = None) -> int:
         """Trials in a state, or all."""
-        query = {"exp_key": self.exp_key} | ({} if state is None else {"state": state})
-        return self._jobs.count_documents(query)
+        return self._jobs.count_documents(self._mine(**({} if state is None else {"state": state})))
 
-    def finished(self, since: datetime | None = None) -> list[Document]:
-        """Trials that have ended, or those whose end came at this time or later, by tid."""
-        query: Document = {"exp_key": self.exp_key, "state": {"$in": FINISHED}}
-        if since is not None:
-            query["refresh_time"] = {"$gte": since}
+    @persistent
+    def finished(self, tids: Collection[int] | None = None) -> list[Document]:
+        """Trials that have ended, all or those among some tids, by tid."""
+        query = self._mine(state={"$in": FINISHED})
+        if tids is not None:
+            query["tid"] = {"$in": list(tids)}
         return list(self._jobs.find(query).sort("tid", ASCENDING))
+
+    @persistent
+    def unfinished(self) -> list[int]:
+        """The tids of trials that have not ended."""
+        query = self._mine(state={"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]})
+        return [trial["tid"] for trial in self._jobs.find(query, {"tid": True})]
+
+    @persistent
+    def durations(self, count: int) -> list[float]:
+        """Seconds that the latest finished trials took, count of them at most."""
+        done = self._jobs.find(
+            self._mine(state=JOB_STATE_DONE),
+            {"book_time": True, "refresh_time": True, "_id": False},  # the index has them
+            sort=[("refresh_time", DESCENDING)],
+            limit=count,
+        )
+        return [(trial["refresh_time"] - trial["book_time"]).total_seconds() for trial in done]
+
+    def _mine(self, **query: Any) -> Document:
+        return {"exp_key": self.exp_key, **query}
 
 
 def _held(trial: Document, owner: str) -> Document:
-    return {"_id": trial["_id"], "owner": owner, "state": JOB_STATE_RUNNING}
+    # the same worker may hold a trial twice; book_time tells which
+    return {
+        "_id": trial["_id"],
+        "owner": owner,
+        "book_time": trial["book_time"],
+        "state": JOB_STATE_RUNNING,
+    }
 
 
-def _fresh(field: str) -> Document:
-    age = {"$subtract": ["$$NOW", field]}
-    return {"$expr": {"$lt": [age, LEASE_SECONDS * 1000]}}
+def _seconds_ago(seconds: int | str) -> Document:
+    return {"$subtract": ["$$NOW", {"$multiply": [seconds, 1000]}]}

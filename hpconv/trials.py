@@ -5,8 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from hyperopt import STATUS_FAIL
+
 from hpconv.errors import UserError
-from hpconv.files import replacing, write_json
+from hpconv.files import read_json, replacing, write_json
 
 Trial = dict[str, Any]
 COLUMNS = ("tid", "status", "loss", "kind", "reason", "seconds", "features", "worker", "finished")
@@ -18,9 +21,18 @@ def read(path: Path) -> list[Trial]:
         return sorted(map(json.loads, file), key=lambda trial: trial["tid"])
 
 
-def complete(path: Path, max_evals: int) -> bool:
-    """Whether an export exists and holds a whole search: then there is no server to wait for."""
-    return path.exists() and len(read(path)) >= max_evals
+def complete(summary: Path, search: dict[str, Any]) -> bool:
+    """Whether this very search has ended, as its summary says: then there is no server left."""
+    return summary.exists() and read_json(summary)["search"] == search
+
+
+def plain(value: Any) -> Any:
+    """The same value in Python's own types, as MongoDB and JSON want them."""
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def hyperparameters(trial: Trial) -> dict[str, Any]:
@@ -38,12 +50,15 @@ def failure(trial: Trial) -> dict[str, str] | None:
     """Kind and reason of a trial that failed, else None."""
     if "error" in trial:
         return {"kind": "error", "reason": error_line(trial["error"])}
-    return trial["result"].get("failure")
+    if trial["result"]["status"] == STATUS_FAIL:
+        return trial["result"].get("failure", {"kind": "fail", "reason": "not given"})
+    return None
 
 
-def error_line(error: str) -> str:
-    """What a traceback says in the end."""
-    return error.strip().splitlines()[-1]
+def error_line(error: str | list[str]) -> str:
+    """What a traceback, or hyperopt's pair of type and message, says in the end."""
+    text = error if isinstance(error, str) else ": ".join(error)
+    return text.strip().splitlines()[-1]
 
 
 def summary(trial: Trial) -> dict[str, Any]:

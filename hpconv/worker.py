@@ -1,179 +1,150 @@
 """A worker: takes trials from the queue and evaluates them in a process of its own.
 
 The evaluation runs beside the worker, which keeps the heartbeat, stops a trial that takes too
-long, and gives it back at once when the job is told to end.
+much time or memory, and gives it back at once when the job is told to end.
 """
 
 import contextlib
 import logging
-import multiprocessing
-import signal
 import time
-import traceback
-from dataclasses import replace
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pymongo
-from pymongo.errors import PyMongoError
+from bson import ObjectId
+from pymongo.errors import ConnectionFailure, PyMongoError
 
-from hpconv.budget import Budget
-from hpconv.candidate import ModelSettings
-from hpconv.engines import choose, warm_up
-from hpconv.objective import evaluate, failure
-from hpconv.processes import die_with_parent, owner_name
-from hpconv.protocols import Selection
+from hpconv.errors import CandidateError
+from hpconv.evaluation import EvaluationError, Evaluator, Outcome
+from hpconv.processes import owner_name
+from hpconv.spool import Spool, Undelivered
 from hpconv.store import Document, Store, TrialLost
-from hpconv.trials import hyperparameters
+from hpconv.walltime import Walltime
 
-POLL_SECONDS = 0.1
+WATCH_SECONDS = 0.1  # between looks at an evaluation's time and memory
+FIRST_PAUSE = 0.01  # after a trial the next one is probably there, or will be in a moment
 HEARTBEAT_SECONDS = 2.0
-PARTING_SECONDS = 5.0  # a server that is gone must not keep a worker from ending
-MAX_CONSECUTIVE_ERRORS = 4
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+PARTING_SECONDS = 3.0  # a server that is gone must not keep a worker from ending
+DURATIONS, TYPICAL = 100, 0.95  # so many trials, and the share of them that must fit a walltime
+DURATIONS_SECONDS = 30.0  # between looks at them
+WALLTIME_MARGIN = 15.0  # to notice, to deliver, to end
 
 log = logging.getLogger(__name__)
-
-
-class EvaluationError(Exception):
-    """The evaluation showed a programming error, or its process died."""
 
 
 class SearchOver(Exception):
     """Enough trials have finished; the one in hand is not needed."""
 
 
-class Evaluator:
-    """One evaluation process, replaced when it dies or has to be stopped.
-
-    Raises:
-        UserError: when this machine does not have the engine that is asked for.
-    """
-
-    def __init__(self, data: Path, model: ModelSettings, budget: Budget) -> None:
-        self.engine = choose(model.engine)
-        self.trial_seconds = budget.trial_seconds
-        self._arguments = (data, replace(model, engine=self.engine), budget)
-        self._start()
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, far_end = context.Pipe()
-        self._process = context.Process(target=_evaluations, args=(far_end, *self._arguments))
-        self._process.start()
-        self._ready = False
-        far_end.close()
-
-    def ready(self, timeout: float) -> bool:
-        """Whether the process can take a trial, waiting for at most timeout seconds.
-
-        Raises:
-            EvaluationError: when it ended before it could.
-        """
-        if not self._ready and self._pipe.poll(timeout):
-            self._ready = self._receive()[0] == "ready"
-        return self._ready
-
-    def submit(self, assignment: dict[str, Any]) -> None:
-        """Begin to evaluate."""
-        self._pipe.send(assignment)
-
-    def result(self, timeout: float) -> dict[str, Any] | None:
-        """The result, or None if it is not there within timeout seconds.
-
-        Raises:
-            EvaluationError: with the traceback, or how the process ended.
-        """
-        if not self._pipe.poll(timeout):
-            return None
-        kind, content = self._receive()
-        if kind == "error":
-            raise EvaluationError(content)
-        return content
-
-    def _receive(self) -> tuple[str, Any]:
-        try:
-            return self._pipe.recv()
-        except (EOFError, ConnectionResetError):
-            self._process.join()
-            code = self._process.exitcode
-            self._start()
-            if code == -signal.SIGKILL:  # what the kernel does when memory runs out
-                reason = "the evaluation process was killed, as happens when memory runs out"
-                return "result", failure("out_of_memory", reason, {}, self.engine)
-            raise EvaluationError(f"the evaluation process ended with status {code}") from None
-
-    def restart(self) -> None:
-        """Abandon what runs and start afresh."""
-        self.close()
-        self._start()
-
-    def close(self) -> None:
-        """End the process, whatever it does."""
-        self._process.kill()
-        self._process.join()
+class Leaving(Exception):
+    """There is a reason not to take another trial."""
 
 
-def _evaluations(pipe: Connection, data: Path, model: ModelSettings, budget: Budget) -> None:
-    die_with_parent()
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
-    selection = Selection(data)
-    warm_up(model.engine)
-    pipe.send(("ready", None))
-    while True:
-        try:
-            assignment = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(("result", evaluate(assignment, selection, model, budget)))
-        except Exception:
-            pipe.send(("error", traceback.format_exc()))
+@dataclass(frozen=True)
+class WorkerSettings:
+    """When a worker looks for trials, and when it stops; the options of hyperopt-mongo-worker."""
+
+    poll_interval: float = 0.15  # the longest pause (seconds) between looks into the queue
+    reserve_timeout: float | None = None  # leave after so many seconds without a trial
+    last_job_timeout: float | None = None  # take no trial after so many seconds
+    max_jobs: int | None = None
+    max_consecutive_failures: int = 4
+    workdir: Path | None = None  # where evaluations run and undelivered results are kept
+    walltime: str | None = None
 
 
 class Worker:
     """Works on an experiment's queue until the search is over."""
 
-    def __init__(self, store: Store, evaluator: Evaluator) -> None:
+    def __init__(self, store: Store, settings: WorkerSettings) -> None:
         self._store = store
-        self._evaluator = evaluator
+        self._settings = settings
         self._owner = owner_name()
+        self._walltime = Walltime(settings.walltime)
+        self._spool = Spool(settings.workdir or Path.cwd(), store.exp_key)
+        self._evaluator: Evaluator | None = None
+        self._objective: ObjectId | None = None
         self._trial: Document | None = None
-        self._last_heartbeat = 0.0
+        self._errors = 0  # in a row
+        self._begun = self._last_trial = time.monotonic()
+        self._last_heartbeat = self._last_durations = float("-inf")
+        self._typical = 0.0  # seconds that a trial of this experiment takes
         self.finished = 0
 
     def run(self) -> None:
-        """Evaluate trials; a trial in hand is given back when the process is told to stop.
+        """Evaluate trials; a trial in hand is given back when the process ends (SystemExit).
 
         Raises:
             EvaluationError: after several programming errors in a row.
+            UserError: when this machine cannot evaluate the objective.
         """
-        for number in STOP_SIGNALS:
-            signal.signal(number, _leave)
         try:
+            self._spool.deliver(self._deliver_late)
             self._take_trials()
         except SearchOver:
             log.info("the search is over")
+        except Leaving as reason:
+            log.info("leaving: %s", reason)
         finally:
             self._part()
 
     def _take_trials(self) -> None:
-        errors = 0
-        while not self._store.search_is_over():
-            self._beat()
-            if not self._evaluator.ready(POLL_SECONDS):
+        pause = FIRST_PAUSE
+        while True:
+            evaluator = self._ready_evaluator()
+            self._check_stay()
+            self._trial = self._store.reserve(self._owner) if evaluator else None
+            if evaluator is None or self._trial is None:
+                time.sleep(pause)
+                pause = min(2 * pause, self._settings.poll_interval)
                 continue
-            self._trial = self._store.reserve(self._owner)
-            if self._trial is None:
-                time.sleep(POLL_SECONDS)
-                continue
-            errors = self._work(self._trial, errors)
+            self._work(evaluator, self._trial)
             self._trial = None
+            self._last_trial, pause = time.monotonic(), FIRST_PAUSE
+
+    def _ready_evaluator(self) -> Evaluator | None:
+        """The evaluation process, if it can take a trial; of the newest objective."""
+        if self._beat() or self._evaluator is None:
+            newest = self._store.attachments.objective()
+            if newest is not None and newest != self._objective:
+                if self._evaluator:
+                    self._evaluator.close()
+                objective = self._store.attachments.read(newest)
+                self._evaluator = Evaluator(objective, self._settings.workdir)
+                self._objective = newest
+        ready = self._evaluator is not None and self._evaluator.ready(WATCH_SECONDS)
+        return self._evaluator if ready else None
+
+    def _check_stay(self) -> None:
+        if self._store.search.is_over():
+            raise SearchOver
+        settings, now = self._settings, time.monotonic()
+        if settings.max_jobs is not None and self.finished >= settings.max_jobs:
+            raise Leaving(f"{self.finished} trials are done (--max-jobs)")
+        if settings.last_job_timeout is not None and now - self._begun > settings.last_job_timeout:
+            raise Leaving(f"{settings.last_job_timeout:g} s have passed (--last-job-timeout)")
+        if settings.reserve_timeout is not None:
+            idle = now - self._last_trial
+            if idle > settings.reserve_timeout:
+                raise Leaving(f"no trial came for {idle:.0f} s (--reserve-timeout)")
+        self._check_walltime()
+
+    def _check_walltime(self) -> None:
+        left = self._walltime.left()
+        if left == float("inf"):
+            return
+        if time.monotonic() - self._last_durations > DURATIONS_SECONDS:
+            durations = self._store.durations(DURATIONS)
+            self._typical = float(np.quantile(durations, TYPICAL)) if durations else 0.0
+            self._last_durations = time.monotonic()
+        if left < self._typical + WALLTIME_MARGIN:
+            raise Leaving(f"{left:.0f} s of walltime are left, a trial takes {self._typical:.0f} s")
 
     def _part(self) -> None:
-        self._evaluator.close()
+        if self._evaluator:
+            self._evaluator.close()
         with contextlib.suppress(PyMongoError), pymongo.timeout(PARTING_SECONDS):
             # by owner: a signal may come between the reservation and its arrival here
             for tid in self._store.give_back(self._owner):
@@ -181,55 +152,87 @@ class Worker:
             self._store.leave(self._owner)
 
     def _beat(self) -> bool:
-        """Send a heartbeat if one is due, and say whether it was."""
+        """Send a heartbeat if one is due, and say whether it was.
+
+        A server that is away misses it; only who has nothing else to do waits for a server.
+        """
         due = time.monotonic() - self._last_heartbeat > HEARTBEAT_SECONDS
         if due:
-            self._store.heartbeat(self._owner, self._trial)
+            with contextlib.suppress(PyMongoError), pymongo.timeout(HEARTBEAT_SECONDS):
+                self._store.heartbeat(self._owner, self._trial)
             self._last_heartbeat = time.monotonic()
         return due
 
-    def _work(self, trial: Document, errors: int) -> int:
-        """Evaluate one trial; returns how many have shown programming errors in a row."""
+    def _work(self, evaluator: Evaluator, trial: Document) -> None:
+        """Evaluate one trial, and deliver what came of it."""
         try:
-            result = self._evaluate(trial)
-            self._store.finish(trial, self._owner, result)
+            self._deliver(trial, self._evaluate(evaluator, trial))
         except TrialLost as lost:
             log.warning("%s", lost)
-            self._evaluator.restart()
+            evaluator.restart()
         except EvaluationError as error:
             log.error("trial %d: %s", trial["tid"], error)
-            self._store.fail(trial, self._owner, str(error))
-            if errors + 1 == MAX_CONSECUTIVE_ERRORS:
+            with contextlib.suppress(TrialLost):
+                self._store.fail(trial, self._owner, str(error))
+            self._errors += 1
+            if self._errors == self._settings.max_consecutive_failures:
                 raise
-            return errors + 1
         else:
-            self.finished += 1
-            log.info("trial %d: %s", trial["tid"], describe_result(result))
-        return 0
+            self._errors = 0
 
-    def _evaluate(self, trial: Document) -> dict[str, Any]:
+    def _evaluate(self, evaluator: Evaluator, trial: Document) -> Outcome:
         start = time.monotonic()
-        self._evaluator.submit(hyperparameters(trial))
-        while (result := self._evaluator.result(POLL_SECONDS)) is None:
-            if self._beat() and self._store.search_is_over():
+        evaluator.submit(trial)
+        while (outcome := evaluator.outcome(WATCH_SECONDS)) is None:
+            if self._beat() and self._is_over():
                 raise SearchOver
             seconds = time.monotonic() - start
-            if seconds > self._evaluator.trial_seconds:
-                self._evaluator.restart()
-                reason = f"stopped after {self._evaluator.trial_seconds:g} s"
-                return failure("too_slow", reason, {"total": seconds}, self._evaluator.engine)
-        return result
+            if (refusal := _exceeded(evaluator, seconds)) is not None:
+                evaluator.restart()
+                return evaluator.refused(refusal, {"total": seconds})
+        return outcome
+
+    def _is_over(self) -> bool:
+        with contextlib.suppress(PyMongoError), pymongo.timeout(HEARTBEAT_SECONDS):
+            return self._store.search.look()
+        return False
+
+    def _deliver(self, trial: Document, outcome: Outcome) -> None:
+        try:
+            self._store.finish(trial, self._owner, *outcome)
+        except (ConnectionFailure, SystemExit):
+            self._spool.keep(Undelivered(trial, self._owner, outcome))
+            raise
+        self.finished += 1
+        log.info("trial %d: %s", trial["tid"], describe_result(outcome.result))
+
+    def _deliver_late(self, late: Undelivered) -> None:
+        try:
+            self._store.finish(late.trial, late.owner, *late.outcome)
+        except TrialLost as lost:
+            log.warning("a result comes too late: %s", lost)
+        else:
+            self.finished += 1
+            log.info("trial %d: delivered what an earlier worker could not", late.trial["tid"])
 
 
-def _leave(signum: int, frame: object) -> None:
-    for number in STOP_SIGNALS:  # once is enough: nothing may interrupt the hand-back
-        signal.signal(number, signal.SIG_IGN)
-    raise SystemExit(128 + signum)
+def _exceeded(evaluator: Evaluator, seconds: float) -> CandidateError | None:
+    """What a running trial has exceeded."""
+    budget = evaluator.budget
+    if seconds > budget.trial_seconds:
+        return CandidateError("too_slow", f"stopped after {budget.trial_seconds:g} s")
+    gigabytes = evaluator.gigabytes()
+    if gigabytes > budget.trial_memory_gb:
+        reason = f"stopped at {gigabytes:.1f} GiB, {budget.trial_memory_gb:g} are allowed"
+        return CandidateError("out_of_memory", reason)
+    return None
 
 
 def describe_result(result: dict[str, Any]) -> str:
     """A result in a few words."""
     if "failure" in result:
         return "failed, {kind}: {reason}".format(**result["failure"])
-    seconds = sum(result["seconds"].values())
-    return f"error {result['loss']:.2%} in {seconds:.1f} s"
+    if "loss" not in result:
+        return str(result["status"])
+    seconds = sum(result.get("seconds", {}).values())
+    return f"loss {result['loss']:.4g} in {seconds:.1f} s"

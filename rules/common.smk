@@ -1,4 +1,5 @@
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def section(name, *keys):
     """A section of the configuration, or some of its keys, as JSON for the command line."""
     chosen = config[name]
     return json.dumps({key: chosen[key] for key in keys} if keys else chosen)
+
+
+def server_options(**keys):
+    """Options of the command line for those keys of section database that are set."""
+    values = {option: config["database"][key] for option, key in keys.items()}
+    return " ".join(f"--{k} {shlex.quote(v)}" for k, v in values.items() if v)
 
 
 def final_outputs():
@@ -54,7 +61,13 @@ CONNECTION = f"{RESULTS}/mongodb/connection.json"
 EXPORT = (
     f"{RESULTS}/search/history.jsonl"  # by the driver; HISTORY is what remains of it
 )
+SUMMARY = f"{RESULTS}/search/summary.json"  # by the driver, too
 HISTORY = f"{RESULTS}/trials.jsonl"
+BUDGET = section("search", "trial_seconds", "images_per_second", "trial_memory_gb")
+BOUNDS = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
+SEARCH = section(
+    "search", "algorithm", "startup_trials", "seed", "patience_minutes", *BOUNDS
+)
 WORKERS = range(1, config["search"]["workers"] + 1)
 RANKS = range(1, config["evaluation"]["winners"] + 1)
 

@@ -15,16 +15,12 @@ rule mongod:
         connection=CONNECTION,
         dbpath=f"{RESULTS}/mongodb/db",
         mongod_log=f"{LOGS}/mongod-server.log",
-        binary=(
-            f"--binary {config['database']['mongod']}"
-            if config["database"]["mongod"]
-            else ""
-        ),
+        options=server_options(binary="mongod", bind="bind"),
     message:
         "Starting MongoDB"
     shell:
-        "touch {output}; exec hpconv mongod --dbpath {params.dbpath}"
-        " --connection {params.connection} --log {params.mongod_log} {params.binary}"
+        "touch {output}; exec hpconv mongod start --dbpath {params.dbpath}"
+        " --connection {params.connection} --log {params.mongod_log} {params.options}"
         " > {log} 2>&1"
 
 
@@ -38,10 +34,10 @@ rule await_server:
         "../envs/hpconv.yaml"
     params:
         connection=CONNECTION,
-        history=EXPORT,
-        max_evals=config["search"]["max_evals"],
+        summary=SUMMARY,
+        search=SEARCH,
     message:
         "Waiting for MongoDB"
     shell:
-        "exec hpconv wait --connection {params.connection} --history {params.history}"
-        " --max-evals {params.max_evals} > {log} 2>&1"
+        "exec hpconv wait --connection {params.connection} --summary {params.summary}"
+        " --search {params.search:q} > {log} 2>&1"

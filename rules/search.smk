@@ -3,7 +3,8 @@ rule driver:
         server=f"{RESULTS}/mongodb/launched",
         data=DATA,
     output:
-        temp(EXPORT),
+        history=temp(EXPORT),
+        summary=temp(SUMMARY),
     log:
         f"{LOGS}/driver.log",
     conda:
@@ -12,20 +13,15 @@ rule driver:
         connection=CONNECTION,
         experiment=config["experiment"],
         model=section("model"),
-        search=section(
-            "search",
-            "algorithm",
-            "max_evals",
-            "startup_trials",
-            "seed",
-            "patience_minutes",
-        ),
+        budget=BUDGET,
+        search=SEARCH,
     message:
         "Searching: suggesting trials and following their results"
     shell:
         "exec hpconv driver --connection {params.connection} --exp-key {params.experiment}"
-        " --data {input.data} --model {params.model:q} --search {params.search:q}"
-        " --output {output} 2> >(tee {log} >&2)"
+        " --data {input.data} --model {params.model:q} --budget {params.budget:q}"
+        " --search {params.search:q} --output {output.history} --summary {output.summary}"
+        " 2> >(tee {log} >&2)"
 
 
 rule worker:
@@ -42,36 +38,34 @@ rule worker:
     params:
         connection=CONNECTION,
         experiment=config["experiment"],
-        model=section("model"),
-        history=EXPORT,
-        max_evals=config["search"]["max_evals"],
-        budget=section(
-            "search", "trial_seconds", "images_per_second", "trial_memory_gb"
-        ),
+        summary=SUMMARY,
+        search=SEARCH,
+        workdir=lambda wildcards, output: Path(output[0]).parent,
     message:
         "Worker {wildcards.number}: evaluating trials"
     shell:
         "exec hpconv worker --connection {params.connection} --exp-key {params.experiment}"
-        " --data {input.data} --model {params.model:q} --budget {params.budget:q}"
-        " --history {params.history} --max-evals {params.max_evals}"
+        " --summary {params.summary} --search {params.search:q} --workdir {params.workdir}"
         " --output {output} > {log} 2>&1"
 
 
 rule gather:
     input:
         history=EXPORT,
+        summary=SUMMARY,
         workers=expand(f"{RESULTS}/search/worker-{{number}}.json", number=WORKERS),
     output:
         history=HISTORY,
         csv=f"{RESULTS}/trials.csv",
+        summary=f"{RESULTS}/search.json",
     log:
         f"{LOGS}/gather.log",
     conda:
         "../envs/hpconv.yaml"
     params:
-        search=section("search", "max_evals"),  # a longer search continues where this one ended
+        bounds=section("search", *BOUNDS),  # a longer search continues this one
     message:
         "Exporting all trials"
     shell:
         "hpconv gather --history {input.history} --csv {output.csv} --output {output.history}"
-        " > {log} 2>&1"
+        " > {log} 2>&1 && cp {input.summary} {output.summary}"

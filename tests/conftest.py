@@ -4,14 +4,25 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hpconv import database, datasets
+from hpconv.addresses import from_file
 from hpconv.mongod import URI_VARIABLE
 from hpconv.store import Store
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    """Wait for something to happen."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
@@ -22,16 +33,22 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def start_server(folder: Path) -> subprocess.Popen:
-    """``hpconv mongod`` in a folder, as the workflow's rule runs it."""
-    command = [sys.executable, "-c", "from hpconv.cli import main; main()", "mongod"]
-    command += ["--dbpath", str(folder / "db"), "--connection", str(folder / "connection.json")]
+def hpconv(*arguments: str | Path, uri: str | None = None) -> subprocess.Popen:
+    """The command line in a process of its own, maybe with the URI of an external server."""
+    environment = {k: v for k, v in os.environ.items() if k != URI_VARIABLE}
     return subprocess.Popen(
-        [*command, "--log", str(folder / "mongod.log")],
+        [sys.executable, "-c", "from hpconv.cli import main; main()", *map(str, arguments)],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={k: v for k, v in os.environ.items() if k != URI_VARIABLE},
+        env=environment | ({URI_VARIABLE: uri} if uri else {}),
     )
+
+
+def start_server(folder: Path, *options: str, uri: str | None = None) -> subprocess.Popen:
+    """``hpconv mongod start`` in a folder, as the workflow's rule runs it."""
+    places = ("--dbpath", folder / "db", "--connection", folder / "connection.json")
+    return hpconv("mongod", "start", *places, "--log", folder / "mongod.log", *options, uri=uri)
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +65,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def new_store(server: Path, request: pytest.FixtureRequest) -> Callable[[], Store]:
     """Opens the store of an experiment that no other test uses."""
-    uri = database.await_server(server)
-    return lambda: Store(uri, exp_key=request.node.name)
+    return lambda: Store(from_file(server), exp_key=request.node.name)
 
 
 @pytest.fixture

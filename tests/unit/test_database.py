@@ -1,25 +1,60 @@
-"""A real mongod: locked, on loopback only, and gone with its run."""
+"""A real mongod: locked, on loopback only, kept alive, and gone with its run."""
 
+import contextlib
+import json
+import os
 import signal
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+import trustme
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
-from hpconv import database, mongod
+from hpconv import control, database, mongod, network, supervisor
 from hpconv.errors import UserError
 from hpconv.files import read_json
-from tests.conftest import start_server
+from tests.conftest import hpconv, start_server
 
 
 def address(uri: str) -> str:
     return uri.rpartition("@")[2]
+
+
+def password(connection: Path) -> str:
+    return read_json(connection)["uri"].split(":")[2].partition("@")[0]
+
+
+def listening(uri: str) -> set[str]:
+    """The addresses on which something listens on a server's port."""
+    port = int(address(uri).partition(":")[2].partition("/")[0])
+    sockets = [c for c in psutil.net_connections("inet") if c.laddr.port == port]
+    return {c.laddr.ip for c in sockets if c.status == "LISTEN"}
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def served(folder: Path, *options: str, uri: str | None = None) -> Iterator[Path]:
+    """The connection file of a server that runs in a folder."""
+    process = start_server(folder, *options, uri=uri)
+    try:
+        database.await_server(folder / "connection.json")
+        yield folder / "connection.json"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 def test_nobody_gets_in_without_the_password(server: Path) -> None:
@@ -31,17 +66,37 @@ def test_nobody_gets_in_without_the_password(server: Path) -> None:
 
 def test_the_password_is_for_the_owner_only(server: Path) -> None:
     assert stat.S_IMODE(server.stat().st_mode) == 0o600
-    password = read_json(server)["uri"].split(":")[2].partition("@")[0]
-    assert len(password) >= 24
-    assert password not in (server.parent / "mongod.log").read_text()
+    secret = password(server)
+    assert len(secret) >= 24
+    assert secret not in (server.parent / "mongod.log").read_text()
     for process in psutil.process_iter(["cmdline"]):
-        assert password not in " ".join(process.info["cmdline"] or [])
+        assert secret not in " ".join(process.info["cmdline"] or [])
 
 
 def test_it_listens_on_loopback_only(server: Path) -> None:
-    port = int(address(database.await_server(server)).partition(":")[2].partition("/")[0])
-    listening = [c for c in psutil.net_connections("inet") if c.laddr.port == port]
-    assert {c.laddr.ip for c in listening if c.status == "LISTEN"} == {"127.0.0.1"}
+    assert listening(database.await_server(server)) == {"127.0.0.1"}
+
+
+def test_it_listens_on_the_address_that_is_asked_for(tmp_path: Path) -> None:
+    with served(tmp_path, "--bind", "127.0.0.2") as connection:
+        uri = database.await_server(connection)
+        assert address(uri).startswith("127.0.0.2:")
+        assert listening(uri) == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_an_interface_stands_for_its_address() -> None:
+    for name, entries in psutil.net_if_addrs().items():
+        if addresses := [entry.address for entry in entries if entry.family.name == "AF_INET"]:
+            assert network.bind_address(name) in addresses
+    assert network.bind_address(None) == "127.0.0.1"
+
+
+@pytest.mark.parametrize("bind", ["ib9", "192.0.2.1", "0.0.0.0", "localhost", "::1"])
+def test_an_address_of_another_machine_is_refused(bind: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        network.bind_address(bind)
+    for part in ("'database.bind'", f"'{bind}'", "lo (127.0.0.1)"):
+        assert part in str(refusal.value)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -60,18 +115,31 @@ def test_a_signal_stops_it_and_a_new_start_keeps_the_data(
     assert not mongods(tmp_path)
 
 
-def test_killing_the_supervisor_takes_the_server_along(tmp_path: Path) -> None:
+def test_the_file_says_who_wrote_it_when_and_where(server: Path) -> None:
+    content = read_json(server)
+    assert content.keys() == {"uri", "external", "host", "pid", "started"}
+    children = [child.pid for child in psutil.Process(content["pid"]).children()]
+    assert mongods(server.parent) == children
+
+
+def test_killing_the_supervisor_takes_the_server_along_and_a_new_start_is_possible(
+    tmp_path: Path,
+) -> None:
     process = start_server(tmp_path)
-    database.await_server(tmp_path / "connection.json")
+    before = database.await_server(tmp_path / "connection.json")
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 20
-    while mongods(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not mongods(tmp_path)
+    wait_until(lambda: not mongods(tmp_path))
+    secret = password(tmp_path / "connection.json")
+    process = start_server(tmp_path)
+    assert database.await_server(tmp_path / "connection.json") != before
+    process.terminate()
+    _, message = process.communicate(timeout=30)
+    assert "is of a server that is gone, it is replaced" in message
+    assert secret not in message
 
 
-def test_a_server_whose_run_is_gone_stops(tmp_path: Path) -> None:
+def test_a_server_whose_run_is_gone_stops_after_a_while(tmp_path: Path) -> None:
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
         "from tests.conftest import start_server; from hpconv import database;"
@@ -80,11 +148,58 @@ def test_a_server_whose_run_is_gone_stops(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code, root, tmp_path], check=True)
-    deadline = time.monotonic() + 20
-    while mongods(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not mongods(tmp_path)
-    assert not (tmp_path / "connection.json").exists()
+    assert database.await_server(tmp_path / "connection.json")  # to hand in results
+    wait_until(lambda: not mongods(tmp_path))
+    wait_until(lambda: not (tmp_path / "connection.json").exists())
+
+
+def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
+    with served(tmp_path) as connection:
+        before = database.await_server(connection)
+        MongoClient(before, w="majority", journal=True).hpconv.marks.insert_one({"_id": 1})
+        os.kill(mongods(tmp_path)[0], signal.SIGKILL)
+        wait_until(lambda: read_json(connection)["uri"] != before)
+        after = database.await_server(connection)
+        assert not database.answers(before)
+        assert MongoClient(after).hpconv.marks.find_one() == {"_id": 1}
+
+
+def test_a_server_that_is_killed_again_and_again_is_given_up(tmp_path: Path) -> None:
+    deadly = executable(tmp_path / "mongod", 'test "$1" = --version || kill -9 $$; echo v0')
+    process = start_server(tmp_path, "--binary", str(deadly))
+    _, message = process.communicate(timeout=30)
+    assert process.returncode == 1
+    reason = f"signal 9 (Killed), after {supervisor.MAX_RESTARTS} new starts"
+    assert reason in message
+    assert message.count("mongod was ended by signal 9 (Killed)\n") == supervisor.MAX_RESTARTS + 1
+    assert reason in read_json(tmp_path / "connection.json")["error"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own."""
+    if os.geteuid():
+        pytest.skip("only root may mount a file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("log", ["disk/mongod.log", "mongod.log"])
+def test_a_full_disk_is_called_by_its_name(small_disk: Path, tmp_path: Path, log: str) -> None:
+    connection = small_disk / "connection.json"
+    process = start_server(small_disk, "--log", str(tmp_path / log))
+    uri = database.await_server(connection)
+    with contextlib.suppress(PyMongoError), MongoClient(uri, w="majority", journal=True) as client:
+        while True:
+            client.hpconv.marks.insert_many([{"data": os.urandom(10**6)} for _ in range(4)])
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"the disk of {small_disk / 'db'} is full" in message
+    with pytest.raises(UserError, match="is full"):
+        database.await_server(connection)
 
 
 def test_two_servers_do_not_share_a_folder(server: Path, tmp_path: Path) -> None:
@@ -97,16 +212,54 @@ def test_two_servers_do_not_share_a_folder(server: Path, tmp_path: Path) -> None
         database.await_server(tmp_path / "connection.json")
 
 
+def test_a_second_start_leaves_the_first_server_alone(server: Path) -> None:
+    before = server.read_bytes()
+    process = start_server(server.parent)
+    _, message = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert f"a server already runs at {database.address(read_json(server)['uri'])} " in message
+    assert len(message.splitlines()) == 1
+    assert server.read_bytes() == before
+    assert database.await_server(server)
+
+
+def test_of_two_starts_at_once_one_runs(tmp_path: Path) -> None:
+    starts = [start_server(tmp_path) for _ in range(2)]
+    wait_until(lambda: any(start.poll() is not None for start in starts))
+    refused, runs = sorted(starts, key=lambda start: start.poll() is None)
+    assert refused.returncode == 1
+    assert "another 'hpconv mongod start'" in refused.communicate()[1]
+    assert database.await_server(tmp_path / "connection.json")
+    runs.terminate()
+    assert runs.wait(30) == 0
+
+
+@pytest.mark.parametrize("content", ['{"error": "its disk was full"}', "half of a fi"])
+def test_a_file_that_is_of_no_use_is_replaced(server: Path, tmp_path: Path, content: str) -> None:
+    connection = tmp_path / "connection.json"
+    connection.write_text(content)
+    process = start_server(tmp_path, uri=database.await_server(server))
+    wait_until(lambda: database.published(connection).get("pid") == process.pid)
+    process.terminate()
+    assert "is of a server that is gone, it is replaced" in process.communicate(timeout=30)[1]
+
+
+def test_a_file_of_a_running_server_that_is_an_orphan_is_kept(server: Path, tmp_path: Path) -> None:
+    connection = tmp_path / "connection.json"
+    connection.write_bytes(server.read_bytes())
+    process = start_server(tmp_path)
+    assert "a server already runs at" in process.communicate(timeout=30)[1]
+    assert connection.read_bytes() == server.read_bytes()
+
+
 def test_a_server_that_is_not_there_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="no mongod found at /nowhere"):
         mongod.find_mongod("/nowhere")
 
 
 def test_a_missing_library_is_named_with_its_package(tmp_path: Path) -> None:
-    broken = tmp_path / "mongod"
     text = "error while loading shared libraries: libssl.so.3: cannot open shared object file"
-    broken.write_text(f"#!/bin/sh\necho 'mongod: {text}' >&2\nexit 127\n")
-    broken.chmod(0o755)
+    broken = executable(tmp_path / "mongod", f"echo 'mongod: {text}' >&2; exit 127")
     with pytest.raises(UserError, match="install the package libssl3"):
         mongod.find_mongod(str(broken))
 
@@ -114,34 +267,130 @@ def test_a_missing_library_is_named_with_its_package(tmp_path: Path) -> None:
 def test_a_machine_without_libcurl_uses_the_wheels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picky = tmp_path / "mongod"
-    picky.write_text(
-        "#!/bin/sh\n"
+    picky = executable(
+        tmp_path / "mongod",
         "for folder in $(echo $LD_LIBRARY_PATH | tr : ' '); do\n"
         "  test -e $folder/libcurl.so.4 && echo db version v0 && exit 0\n"
         "done\n"
-        "echo 'libcurl.so.4: cannot open shared object file' >&2; exit 127\n"
+        "echo 'libcurl.so.4: cannot open shared object file' >&2; exit 127",
     )
-    picky.chmod(0o755)
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     found, environment = mongod.find_mongod(str(picky))
     assert found == str(picky)
     assert "pycurl.libs" in environment["LD_LIBRARY_PATH"]
 
 
-def test_an_external_server_is_used_as_it_is(
-    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_external_server_is_used_as_it_is_and_not_stopped(server: Path, tmp_path: Path) -> None:
     uri = database.await_server(server)
-    monkeypatch.setenv(mongod.URI_VARIABLE, uri)
+    process = start_server(tmp_path, uri=uri)
     connection = tmp_path / "connection.json"
-    command = [sys.executable, "-c", "from hpconv.cli import main; main()", "mongod"]
-    command += ["--dbpath", str(tmp_path / "db"), "--connection", str(connection)]
-    process = subprocess.Popen([*command, "--log", str(tmp_path / "log")])
     assert database.await_server(connection) == uri
+    assert not (tmp_path / "db").exists()
+    with pytest.raises(UserError, match="hpconv does not stop it"):
+        control.stop(connection)
     process.terminate()
     assert process.wait(30) == 0
-    assert not (tmp_path / "db").exists()
+    assert database.answers(uri)
+
+
+def test_an_external_server_may_want_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate = authority.issue_cert("localhost").private_key_and_cert_chain_pem
+    certificate.write_to_path(str(tmp_path / "server.pem"))
+    (tmp_path / "tls").mkdir()
+    binary, environment = mongod.find_mongod()
+    port = network.free_port()
+    command = [binary, f"--dbpath={tmp_path / 'tls'}", f"--port={port}", "--tlsMode=requireTLS"]
+    command += [f"--tlsCertificateKeyFile={tmp_path / 'server.pem'}", "--bind_ip=127.0.0.1"]
+    uri = f"mongodb://localhost:{port}/?tls=true&tlsCAFile={tmp_path / 'ca.pem'}"
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as outside:
+        try:
+            with served(tmp_path, uri=uri) as connection:
+                assert database.await_server(connection) == uri
+                assert control.status(connection)["address"] == f"localhost:{port}"
+            assert not database.answers(uri.partition("?")[0])
+        finally:
+            outside.terminate()
+
+
+def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
+    uri = f"mongodb://localhost:9/?tls=true&tlsCAFile={tmp_path / 'ca.pem'}"
+    process = start_server(tmp_path, uri=uri)
+    assert (
+        f"No such file or directory: '{tmp_path / 'ca.pem'}'" in process.communicate(timeout=30)[1]
+    )
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("uri", ["mongodb://me:sec/ret@host/", "mongodb://me:secret@host:x/"])
+def test_a_wrong_uri_is_refused_without_showing_its_password(tmp_path: Path, uri: str) -> None:
+    process = start_server(tmp_path, uri=uri)
+    _, message = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert f"{mongod.URI_VARIABLE} cannot be read" in message
+    assert "sec" not in message
+    assert "sec" not in (tmp_path / "connection.json").read_text()
+
+
+def test_stop_returns_when_the_server_is_gone(tmp_path: Path) -> None:
+    process = start_server(tmp_path)
+    uri = database.await_server(tmp_path / "connection.json")
+    stop = hpconv("mongod", "stop", "--connection", tmp_path / "connection.json")
+    assert f"{database.address(uri)} has stopped" in stop.communicate(timeout=30)[1]
+    assert stop.returncode == 0
+    assert not mongods(tmp_path)
+    assert not (tmp_path / "connection.json").exists()
+    assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "content", "reason"),
+    [
+        ("stop", {}, "is not there"),
+        ("stop", {"error": "its disk was full"}, "its disk was full"),
+        ("status", {"uri": "mongodb://hpconv:secret@127.0.0.1:9/"}, "127.0.0.1:9 does not answer"),
+    ],
+)
+def test_a_server_that_is_gone_is_one_line(
+    tmp_path: Path, verb: str, content: dict[str, str], reason: str
+) -> None:
+    connection = tmp_path / "connection.json"
+    if content:
+        connection.write_text(json.dumps(content))
+    process = hpconv("mongod", verb, "--connection", connection)
+    output, message = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert (output, len(message.splitlines())) == ("", 1)
+    assert reason in message
+    assert "secret" not in message
+
+
+def test_status_counts_trials_by_experiment_and_state(server: Path) -> None:
+    client: MongoClient = MongoClient(database.await_server(server))
+    trials = [{"exp_key": "status", "tid": tid, "state": tid} for tid in range(4)]
+    client.hpconv.jobs.insert_many([*trials, {"exp_key": "status", "tid": 4, "state": 2}])
+    found = control.status(server)
+    assert found["trials"]["status"] == {"new": 1, "running": 1, "done": 2, "error": 1}
+    assert found["connections"] >= 1
+    assert found["database_bytes"] > 0
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_status_shows_no_password(server: Path, options: list[str]) -> None:
+    process = hpconv("mongod", "status", "--connection", server, *options)
+    output, message = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert database.address(read_json(server)["uri"]) in output
+    assert password(server) not in output + message
+    if options:
+        assert json.loads(output)["version"] == control.status(server)["version"]
+
+
+def executable(path: Path, script: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
 
 
 def mongods(folder: Path) -> list[int]:
@@ -151,3 +400,11 @@ def mongods(folder: Path) -> list[int]:
         for process in psutil.process_iter(["cmdline"])
         if f"--dbpath={folder / 'db'}" in (process.info["cmdline"] or [])
     ]
+
+
+def test_a_server_that_another_host_keeps_to_itself_is_explained(tmp_path: Path) -> None:
+    connection = tmp_path / "connection.json"
+    content = {"uri": "mongodb://me:secret@127.0.0.1:9/", "host": "node7", "external": False}
+    connection.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="listens on node7 for node7 only.*'database.bind'"):
+        database.await_server(connection)

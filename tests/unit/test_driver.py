@@ -1,53 +1,68 @@
 """The driver on a real store: seeded, resumable, and never waiting for nobody."""
 
+import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Thread
 from typing import Any
 
 import pytest
+from hyperopt.base import Domain
 
 from hpconv import trials
 from hpconv.candidate import ModelSettings
-from hpconv.driver import Driver, SearchSettings, export, fingerprint
+from hpconv.driver import Driver, export, fingerprint
 from hpconv.errors import UserError
+from hpconv.progress import HOPELESS, SearchSettings
+from hpconv.space import search_space
 from hpconv.store import Store
 
 SETTINGS = SearchSettings("tpe", max_evals=8, startup_trials=4, seed=3, patience_minutes=1)
 MODEL = ModelSettings((16,), (32,), 100, 100, 1000, 10, 10)  # one size is a choice too
 
 
-def work(store: Store) -> None:
-    """Answer each trial at once: a third fail, the others have a loss that depends on them."""
+SECOND = 1 / 60  # in minutes
+
+
+def objective(config: Any) -> float:
+    """Workers evaluate; these tests answer in their place."""
+    return 0.0
+
+
+def answer(trial: dict[str, Any]) -> dict[str, Any]:
+    """A third of the trials fail, the others have a loss that depends on them."""
+    if trial["tid"] % 3 == 2:
+        cause = {"kind": "homogeneous", "reason": "as it is"}
+        return {"status": "fail", "failure": cause}
+    return {"status": "ok", "loss": trial["misc"]["vals"]["exit"][0] / 10}
+
+
+def work(store: Store, result: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Answer each trial at once."""
     store.heartbeat("worker", None)
-    while not store.search_is_over():
+    while not store.search.is_over():
         trial = store.reserve("worker")
-        if trial is None:
-            continue
-        exit_choice = trial["misc"]["vals"]["exit"][0]
-        if trial["tid"] % 3 == 2:
-            cause = {"kind": "homogeneous", "reason": "as it is"}
-            result: dict[str, Any] = {"status": "fail", "failure": cause}
-        else:
-            result = {"status": "ok", "loss": exit_choice / 10}
-        store.finish(trial, "worker", result)
+        if trial is not None:
+            store.finish(trial, "worker", result(trial))
     store.leave("worker")
 
 
-@contextmanager
-def one_worker(store: Store):  # type: ignore[no-untyped-def]
-    thread = Thread(target=work, args=(store,))
-    thread.start()
-    yield
-    thread.join()
+def driver(store: Store, settings: SearchSettings = SETTINGS) -> Driver:
+    space = search_space(MODEL.output_sizes, MODEL.max_layer_sizes)
+    return Driver(store, Domain(objective, space), settings, "a fingerprint")
 
 
-def search(store: Store, settings: SearchSettings = SETTINGS) -> list[dict[str, Any]]:
+def search(
+    store: Store,
+    settings: SearchSettings = SETTINGS,
+    result: Callable[[dict[str, Any]], dict[str, Any]] = answer,
+) -> list[dict[str, Any]]:
     """Run a whole search with one worker; returns the hyperparameters of its trials."""
-    store.open_search("a fingerprint")
-    with one_worker(store):
-        Driver(store, MODEL, settings).run()
+    with ThreadPoolExecutor(1) as pool:
+        store.search.open("a fingerprint", "before")  # not over, when the worker looks
+        store.search.release("before")
+        pool.submit(work, store, result)
+        driver(store, settings).run()
     return [trials.hyperparameters(trial) for trial in store.finished()]
 
 
@@ -87,26 +102,75 @@ def test_a_longer_search_continues_and_repeats_nothing(store: Store) -> None:
 
 def test_a_finished_search_needs_no_worker(store: Store) -> None:
     search(store)
-    Driver(store, MODEL, SETTINGS).run()
+    driver(store).run()
     assert len(store.finished()) == SETTINGS.max_evals
 
 
 def test_without_any_worker_the_driver_gives_up(store: Store) -> None:
-    store.open_search("a fingerprint")
-    impatient = replace(SETTINGS, patience_minutes=0.01)
     with pytest.raises(UserError, match="no worker was seen"):
-        Driver(store, MODEL, impatient).run()
+        driver(store, replace(SETTINGS, patience_minutes=SECOND)).run()
+    assert store.search.is_over()
 
 
 def test_when_the_last_worker_ended_on_an_error_the_driver_says_which(store: Store) -> None:
-    store.open_search("a fingerprint")
-    driver = Driver(store, MODEL, SETTINGS)
-    driver._fill_queue(live_workers=1)
+    leader = driver(store)
+    leader._fill_queue()
     trial = store.reserve("worker")
     assert trial is not None
     store.fail(trial, "worker", "Traceback\nKeyError: 'x'\n")
     with pytest.raises(UserError, match="KeyError: 'x'"):
-        driver.run()
+        leader.run()
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason", "least"),
+    [
+        ({"target_loss": 0.0}, "a loss of 0 is reached", 1),
+        ({"no_improvement_trials": 5}, "no improvement in 5 trials", 6),
+        ({"max_minutes": 2 * SECOND}, "minutes have passed", 1),
+    ],
+)
+def test_a_search_stops_before_its_last_trial(
+    store: Store, bound: dict[str, float], reason: str, least: int
+) -> None:
+    settings = replace(SETTINGS, max_evals=100_000, **bound)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool:
+        store.search.open("a fingerprint", "before")
+        store.search.release("before")
+        pool.submit(work, store, lambda trial: {"status": "ok", "loss": 0.0})
+        assert reason in driver(store, settings).run()
+    assert least <= len(store.finished()) < 1000
+    assert reason in driver(store, settings).run(), "a rerun finds nothing to do"
+
+
+def test_when_nothing_but_failures_come_the_driver_says_which(store: Store) -> None:
+    cause = {"kind": "homogeneous", "reason": "as it is"}
+    settings = replace(SETTINGS, algorithm="random", max_evals=1000)
+    with pytest.raises(UserError, match=f"all failed \\({HOPELESS} homogeneous"):
+        search(store, settings, lambda trial: {"status": "fail", "failure": cause})
+
+
+def test_the_queue_is_full_for_the_workers_there_are_and_no_fuller(store: Store) -> None:
+    for worker in range(8):
+        store.heartbeat(f"worker {worker}", None)
+    leader = driver(store, replace(SETTINGS, max_evals=100))
+    store.search.open("a fingerprint", leader._name)
+    leader._watch(force=True)
+    leader._fill_queue()
+    assert store.count() == 8 + 4
+    leader._fill_queue()
+    assert store.count() == 8 + 4
+
+
+def test_a_second_driver_says_so_and_leaves(store: Store) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(driver(store, replace(SETTINGS, patience_minutes=10 * SECOND)).run)
+        time.sleep(0.5)
+        with pytest.raises(UserError, match="another driver, .*, leads the search"):
+            driver(store).run()
+        assert not store.search.is_over()
+        assert "no worker was seen" in str(first.exception())
+    assert store.count() == 1
 
 
 def test_how_features_are_computed_does_not_make_another_search() -> None:
@@ -127,11 +191,10 @@ def test_the_export_holds_every_trial(store: Store, tmp_path) -> None:  # type: 
 
 
 def test_a_trial_that_ends_behind_the_drivers_back_is_not_made_up_for(store: Store) -> None:
-    store.open_search("a fingerprint")
-    driver = Driver(store, MODEL, replace(SETTINGS, max_evals=1))
-    driver._fill_queue(live_workers=1)
+    leader = driver(store, replace(SETTINGS, max_evals=1))
+    leader._fill_queue()
     trial = store.reserve("worker")
     assert trial is not None
     store.finish(trial, "worker", {"status": "ok", "loss": 0.1})
-    driver._fill_queue(live_workers=1)
+    leader._fill_queue()
     assert store.count() == 1

@@ -27,7 +27,7 @@ def test_jobs_get_every_library_but_snakemake() -> None:
     assert {k: v for k, v in packages("hpconv.yaml").items() if k != "python"} == expected
 
 
-@pytest.mark.parametrize("name", ["pymongo", "typer"])
+@pytest.mark.parametrize("name", ["psutil", "pymongo", "typer"])
 def test_the_server_gets_the_same_libraries(name: str) -> None:
     assert packages("mongodb.yaml")[name] == requirements()[name]
 

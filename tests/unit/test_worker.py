@@ -6,55 +6,64 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
+from hyperopt.base import (
+    JOB_STATE_DONE,
+    JOB_STATE_ERROR,
+    JOB_STATE_NEW,
+    JOB_STATE_RUNNING,
+    Domain,
+)
 
 from hpconv.budget import Budget
 from hpconv.candidate import ModelSettings
 from hpconv.engines import choose
+from hpconv.files import read_json
+from hpconv.objective import Objective
+from hpconv.space import search_space
 from hpconv.store import Store
+from hpconv.worker import HEARTBEAT_SECONDS
+from tests import objectives
+from tests.conftest import until
 from tests.unit.test_objective import BUDGET, CANDIDATE, MODEL
 
 
 def queue(store: Store, **changes: Any) -> None:
-    tid = store.next_tid()
+    tid = store.count()
     vals = {label: [value] for label, value in (CANDIDATE | changes).items()}
     store.insert({"tid": tid, "misc": {"tid": tid, "vals": vals}, "result": {"status": "new"}})
 
 
-def until(condition: Callable[[], Any], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
+def attach_images(store: Store, data: Path, model: ModelSettings, budget: Budget) -> None:
+    space = search_space(model.output_sizes, model.max_layer_sizes)
+    store.attachments.put_objective(Domain(Objective(data, model, budget), space))
 
 
-def worker_command(
-    folder: Path, connection: Path, exp_key: str, data: Path, model: ModelSettings, budget: Budget
-) -> list[str]:
-    command = [sys.executable, "-m", "hpconv", "worker", "--connection", str(connection)]
-    command += ["--exp-key", exp_key, "--data", str(data), "--max-evals", "20"]
-    command += ["--model", json.dumps(asdict(model)), "--budget", json.dumps(asdict(budget))]
-    command += ["--history", str(folder / "history.jsonl")]
-    return [*command, "--output", str(folder / "record.json")]
+Start = Callable[..., subprocess.Popen]
 
 
 @pytest.fixture
-def start(server: Path, store: Store, digits: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+def start(server: Path, store: Store, tmp_path: Path) -> Iterator[Start]:
     """Starts workers on the test's store; whatever still runs at the end is killed."""
-    store.open_search("a fingerprint")
+    store.search.open("a fingerprint", "driver")
+    command = [sys.executable, "-m", "hpconv", "worker", "--connection", str(server)]
+    command += ["--exp-key", store.exp_key, "--workdir", str(tmp_path)]
+    command += ["--output", str(tmp_path / "record.json")]
     started: list[subprocess.Popen] = []
 
-    def start_worker(trial_seconds: float = 60) -> subprocess.Popen:
-        budget = replace(BUDGET, trial_seconds=trial_seconds)
-        command = worker_command(tmp_path, server, store.exp_key, digits, MODEL, budget)
-        started.append(subprocess.Popen(command))
+    def start_worker(*options: str, **environment: str) -> subprocess.Popen:
+        everything = [*command, *options]
+        variables = os.environ | environment
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(everything, env=variables, stderr=pipe, text=True))
         return started[-1]
 
     yield start_worker
@@ -62,28 +71,41 @@ def start(server: Path, store: Store, digits: Path, tmp_path: Path):  # type: ig
         process.kill()
 
 
+@pytest.fixture
+def start_images(store: Store, start: Start, digits: Path) -> Start:
+    """Starts workers that evaluate pipelines on the digits."""
+
+    def start_worker(trial_seconds: float = 60) -> subprocess.Popen:
+        attach_images(store, digits, MODEL, replace(BUDGET, trial_seconds=trial_seconds))
+        return start()
+
+    return start_worker
+
+
 def test_a_worker_finishes_trials_and_leaves_when_the_search_is_over(
-    store: Store, start: Callable[..., subprocess.Popen], tmp_path: Path
+    store: Store, start_images: Start, tmp_path: Path
 ) -> None:
     queue(store)
     queue(store, l0eg_alpha=1e9)
-    process = start()
+    process = start_images()
     until(lambda: store.count(JOB_STATE_DONE) == 2)
-    store.close_search()
+    store.search.close("driver")
     assert process.wait(20) == 0
     assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 2}
     good, bad = store.finished()
     assert good["result"]["loss"] < 0.03
+    for result in (good["result"], bad["result"]):
+        assert (result["engine"], result["kernels"]) == (choose("auto"), "c")
     assert bad["result"]["failure"]["kind"] == "homogeneous"
     assert store.live_workers() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_worker_told_to_stop_gives_its_trial_back(
-    store: Store, start: Callable[..., subprocess.Popen], number: signal.Signals
+    store: Store, start_images: Start, number: signal.Signals
 ) -> None:
     queue(store)
-    process = start()
+    process = start_images()
     until(lambda: store.count(JOB_STATE_RUNNING))
     process.send_signal(number)
     assert process.wait(10) == 128 + number
@@ -92,46 +114,46 @@ def test_a_worker_told_to_stop_gives_its_trial_back(
 
 
 def test_a_trial_that_is_no_longer_needed_goes_back(
-    store: Store, start: Callable[..., subprocess.Popen], tmp_path: Path
+    store: Store, start_images: Start, tmp_path: Path
 ) -> None:
     slow = {"l0eg_order": 2, "l0eg_order_real": 1.7, "l0eg_l2_reg": 1e-9}
     for _ in range(20):
         queue(store, **slow)
-    process = start()
+    process = start_images()
     until(lambda: store.count(JOB_STATE_RUNNING))
-    store.close_search()
+    store.search.close("driver")
     assert process.wait(20) == 0
     assert json.loads((tmp_path / "record.json").read_text())["finished"] < 20
     assert store.count(JOB_STATE_RUNNING) == 0
 
 
-def test_a_trial_that_takes_too_long_is_stopped(
-    store: Store, start: Callable[..., subprocess.Popen]
-) -> None:
+def test_a_trial_that_takes_too_long_is_stopped(store: Store, start_images: Start) -> None:
     queue(store)
-    start(trial_seconds=0.05)
+    start_images(trial_seconds=0.05)
     until(lambda: store.count(JOB_STATE_DONE))
     result = store.finished()[0]["result"]
     assert result["failure"]["kind"] == "too_slow"
     assert result["engine"] == choose("auto")
 
 
-def test_a_worker_without_the_engine_asked_for_says_so_at_once(tmp_path: Path) -> None:
-    nowhere, on_gpu = tmp_path / "none", replace(MODEL, engine="gpu")
-    command = worker_command(tmp_path, nowhere, "x", nowhere, on_gpu, BUDGET)
-    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    run = subprocess.run(command, capture_output=True, text=True, env=hidden, timeout=60)
-    assert run.returncode == 1
-    (line,) = run.stderr.splitlines()
-    assert line.startswith("hpconv: config key 'model.engine' is 'gpu', but PyTorch")
+def test_a_worker_without_the_engine_asked_for_says_so(
+    store: Store, start: Start, digits: Path
+) -> None:
+    attach_images(store, digits, replace(MODEL, engine="gpu"), BUDGET)
+    queue(store)
+    process = start(CUDA_VISIBLE_DEVICES="")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "\nhpconv: config key 'model.engine' is 'gpu', but PyTorch" in f"\n{said}"
+    assert store.count(JOB_STATE_NEW) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_dead_evaluation_ends_its_trial_only(
-    store: Store, start: Callable[..., subprocess.Popen], number: signal.Signals
+    store: Store, start_images: Start, number: signal.Signals
 ) -> None:
     queue(store)
-    process = start()
+    process = start_images()
     until(lambda: store.count(JOB_STATE_RUNNING))
     for child in psutil.Process(process.pid).children(recursive=True):
         if "spawn_main" in " ".join(child.cmdline()):
@@ -149,22 +171,147 @@ def test_a_dead_evaluation_ends_its_trial_only(
 
 
 def test_a_worker_that_comes_after_the_search_has_nothing_to_do(
-    store: Store, start: Callable[..., subprocess.Popen], tmp_path: Path
+    store: Store, start: Start, tmp_path: Path
 ) -> None:
     queue(store)
-    (tmp_path / "history.jsonl").write_text("".join(f'{{"tid": {i}}}\n' for i in range(20)))
-    assert start().wait(20) == 0
+    search = {"max_evals": 20}
+    summary = tmp_path / "summary.json"
+    summary.write_text(json.dumps({"search": search, "stopped": "enough"}))
+    assert start("--summary", str(summary), "--search", json.dumps(search)).wait(20) == 0
     assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 0}
     assert store.count(JOB_STATE_NEW) == 1
 
 
 def test_programming_errors_in_a_row_end_the_worker_loudly(
-    store: Store, start: Callable[..., subprocess.Popen]
+    store: Store, start_images: Start
 ) -> None:
     for _ in range(5):
         queue(store, l0eg_alpha="high")
-    assert start().wait(60) != 0
+    assert start_images().wait(60) != 0
     failed = store.finished()
     assert len(failed) == 4
     assert "could not convert string to float" in failed[0]["error"]
     assert store.count(JOB_STATE_NEW) == 1
+
+
+def test_a_users_own_objective_is_evaluated(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.square)
+    objectives.queue(store, 0.5)
+    start()
+    until(lambda: store.count(JOB_STATE_DONE))
+    result = store.finished()[0]["result"]
+    assert result == {"status": "ok", "loss": 0.25, "good": True, "steps": [0, 1]}
+
+
+def test_an_objective_that_a_new_driver_attaches_replaces_the_old(
+    store: Store, start: Start
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.5)
+    start()
+    until(lambda: store.count(JOB_STATE_DONE) == 1)
+    objectives.attach_objective(store, objectives.square)
+    time.sleep(2 * HEARTBEAT_SECONDS)
+    objectives.queue(store, 0.5, first=1)
+    until(lambda: store.count(JOB_STATE_DONE) == 2)
+    assert [trial["result"]["loss"] for trial in store.finished()] == [0.0, 0.25]
+
+
+def test_attachments_are_bounded(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.attach)
+    objectives.queue(store, 2, 17)
+    start()
+    until(lambda: len(store.finished()) == 2)
+    kept, refused = store.finished()
+    ((name, file),) = kept["_attachments"]
+    assert name == "blob"
+    assert len(store.attachments.read(file)) == 2 * 2**20
+    assert "attachments of 17.0 MiB, 16 are allowed" in refused["error"]
+
+
+def test_a_trial_that_takes_too_much_memory_is_stopped(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_gb=0.5)))
+    objectives.queue(store, 0.6)
+    start()
+    until(lambda: store.count(JOB_STATE_DONE))
+    failure = store.finished()[0]["result"]["failure"]
+    assert failure["kind"] == "out_of_memory"
+    assert "0.5 are allowed" in failure["reason"]
+
+
+def test_a_process_that_keeps_memory_is_replaced(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_gb=1)))
+    objectives.queue(store, 0.01, 0.5, 0.01, 0.01)
+    start()
+    until(lambda: len(store.finished()) == 4)
+    first, second, third, fourth = (trial["result"]["pid"] for trial in store.finished())
+    assert first == second != third == fourth
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "finished"),
+    [
+        (["--max-jobs", "1"], "--max-jobs", 1),
+        (["--last-job-timeout", "0"], "--last-job-timeout", 0),
+        (["--reserve-timeout", "1"], "--reserve-timeout", 2),
+        (["--walltime", "00:00:05"], "s of walltime are left", 0),
+    ],
+)
+def test_a_worker_leaves_when_told_to(
+    store: Store, start: Start, tmp_path: Path, options: list[str], reason: str, finished: int
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.1, 0.2)
+    process = start(*options)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert reason in said
+    assert json.loads((tmp_path / "record.json").read_text()) == {"finished": finished}
+    assert store.count(JOB_STATE_DONE) == finished
+    assert store.live_workers() == 0
+
+
+def test_no_trial_is_taken_that_cannot_end_before_the_walltime(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.1, 0.2)
+    slow = store.reserve("earlier")
+    assert slow is not None
+    store.finish(slow, "earlier", {"status": "ok", "loss": 0.0})
+    hour_ago = slow["book_time"] - timedelta(hours=1)
+    store.connection.db.jobs.update_one({"_id": slow["_id"]}, {"$set": {"book_time": hour_ago}})
+    process = start(PBS_WALLTIME="1800")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "a trial takes 3600 s" in said
+    assert store.count(JOB_STATE_NEW) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ([], "either --connection FILE or --mongo HOST:PORT/DB"),
+        (["--mongo", "mongodb://me:secret@localhost/db"], "set HPCONV_MONGODB_PASSWORD"),
+        (["--mongo", "localhost:7"], "names no database: write HOST:PORT/DATABASE"),
+        (["--mongo", "localhost:x/db"], "write HOST:PORT/DATABASE"),
+    ],
+)
+def test_a_server_that_cannot_be_found_is_explained(options: list[str], advice: str) -> None:
+    command = [sys.executable, "-m", "hpconv", "worker", "--exp-key", "x", *options]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert advice in line
+    assert "secret" not in line
+
+
+def test_a_server_is_found_by_host_port_and_database(
+    server: Path, store: Store, tmp_path: Path
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.1)
+    uri = urlsplit(read_json(server)["uri"])
+    command = [sys.executable, "-m", "hpconv", "worker", "--exp-key", store.exp_key]
+    command += ["--mongo", f"{uri.hostname}:{uri.port}/hpconv", "--max-jobs", "1"]
+    environment = os.environ | {"HPCONV_MONGODB_PASSWORD": str(uri.password)}
+    assert subprocess.run(command, env=environment, cwd=tmp_path, timeout=60).returncode == 0
+    assert store.count(JOB_STATE_DONE) == 1

@@ -1,0 +1,64 @@
+"""Where a server is: a connection file that it keeps up to date, or what a user wrote."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from pymongo.uri_parser import parse_uri
+
+from hpconv.errors import UserError
+from hpconv.files import read_json
+
+DATABASE = "hpconv"
+PASSWORD_VARIABLE = "HPCONV_MONGODB_PASSWORD"  # never on a command line, where `ps` shows it
+
+Address = Callable[[], str]  # gives a URI; a later call may give another one
+
+
+def from_file(path: Path) -> Address:
+    """The address that a server keeps up to date in its connection file."""
+
+    def address() -> str:
+        content = read_json(path)
+        if "error" in content:
+            raise UserError(content["error"])
+        return str(content["uri"])
+
+    return address
+
+
+def from_option(mongo: str) -> tuple[Address, str]:
+    """Address and database of ``HOST:PORT/DB``, or of a ``mongodb://`` URI without a password.
+
+    Raises:
+        UserError: when it cannot be read, or holds a password.
+    """
+    uri = mongo if "://" in mongo else f"mongodb://{mongo}"
+    example = "write HOST:PORT/DATABASE, such as node7:27017/hpconv"
+    try:
+        parsed = parse_uri(uri)
+    except Exception as error:  # ValueError, InvalidURI, ConfigurationError
+        raise UserError(f"--mongo cannot be read ({error}): {example}") from None
+    if parsed["password"]:
+        raise UserError(
+            f"--mongo holds a password, which every user of this machine can see: leave it out "
+            f"and set {PASSWORD_VARIABLE} in the environment"
+        )
+    if not parsed["database"]:
+        raise UserError(f"--mongo names no database: {example}")
+    return (lambda: _with_password(uri)), parsed["database"]
+
+
+def _with_password(uri: str) -> str:
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if not password:
+        return uri
+    parts = urlsplit(uri)
+    user = unquote(parts.username or "hpconv")
+    host = parts.netloc.rpartition("@")[2]
+    options = [option for option in parts.query.split("&") if option]
+    if not any(option.lower().startswith("authsource=") for option in options):
+        options.append("authSource=admin")
+    credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return f"{parts.scheme}://{credentials}@{host}{parts.path}?{'&'.join(options)}"

@@ -1,0 +1,89 @@
+"""The MongoDB server of a run."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpconv.cli.options import Connection
+
+app = typer.Typer(help="The MongoDB server of a run.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option(help="Folder of the database.")]
+
+
+@app.command()
+def start(
+    dbpath: Folder,
+    connection: Connection,
+    log: Annotated[Path, typer.Option(help="Log file of mongod.")],
+    binary: Annotated[str | None, typer.Option(help="mongod to run instead of one found.")] = None,
+    bind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_ADDRESS", help="Network interface to listen on besides loopback."
+        ),
+    ] = None,
+) -> None:
+    """Run a MongoDB server until it is told to stop or its parent process is gone."""
+    from hpconv import supervisor
+    from hpconv.server import ServerSettings
+
+    supervisor.serve(ServerSettings(dbpath, log, binary, bind), connection)
+
+
+@app.command()
+def stop(connection: Connection) -> None:
+    """Shut the server down in order and wait until it is gone."""
+    from hpconv import control
+
+    control.stop(connection)
+
+
+@app.command()
+def status(
+    connection: Connection,
+    json_: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+) -> None:
+    """Say how the server is and how many trials it holds; exit status 1 if it does not answer."""
+    from hpconv import control
+
+    found = control.status(connection)
+    print(json.dumps(found, indent=2) if json_ else _as_text(found))
+
+
+def _as_text(found: dict[str, Any]) -> str:
+    lines = [
+        f"{'server':13}{found['address']}, MongoDB {found['version']}",
+        f"{'uptime':13}{timedelta(seconds=found['uptime_seconds'])}",
+        f"{'connections':13}{found['connections']}",
+        f"{'database':13}{found['database_bytes'] / 1e6:.1f} MB",
+    ]
+    for experiment, states in found["trials"].items():
+        trials = ", ".join(f"{count} {state}" for state, count in states.items())
+        lines.append(f"{'trials':13}{experiment}: {trials}")
+    return "\n".join(lines)
+
+
+@app.command()
+def backup(
+    connection: Connection,
+    output: Annotated[Path, typer.Option(help="Folder to write, absent or empty.")],
+) -> None:
+    """Copy the database of the running server, on its host; trials wait so long."""
+    from hpconv import backup
+
+    backup.backup(connection, output)
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Option(help="Folder that 'hpconv mongod backup' wrote.")],
+    dbpath: Folder,
+) -> None:
+    """Copy a backup into an absent or empty folder, to start a server on."""
+    from hpconv.backup import restore
+
+    restore(backup, dbpath)

@@ -1,0 +1,49 @@
+"""What suggests the next candidate, behind one interface."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from hyperopt import Trials, anneal, rand
+from hyperopt.base import Domain
+
+from hpconv.progress import SearchSettings
+from hpconv.tpe import TPE
+from hpconv.trials import hyperparameters
+
+Document = dict[str, Any]
+
+
+class Algorithm(Protocol):
+    """Is told of finished trials, and suggests the hyperparameters of another one."""
+
+    def tell(self, docs: list[Document]) -> None: ...
+
+    def suggest(self, tid: int, seed: int) -> dict[str, Any]: ...
+
+
+class FromHyperopt:
+    """An algorithm of hyperopt's, which reads all of the history for each suggestion."""
+
+    def __init__(self, domain: Domain, suggest: Callable[..., list[Document]]) -> None:
+        self._domain, self._suggest = domain, suggest
+        self._trials = Trials()
+
+    def tell(self, docs: list[Document]) -> None:
+        """Add finished trials to the history."""
+        self._trials._insert_trial_docs(docs)
+        self._trials.refresh()
+
+    def suggest(self, tid: int, seed: int) -> dict[str, Any]:
+        """Hyperparameters for a trial: label to value, choices by index."""
+        (trial,) = self._suggest([tid], self._domain, self._trials, seed)
+        return hyperparameters(trial)
+
+
+def algorithm(settings: SearchSettings, domain: Domain) -> Algorithm:
+    """The algorithm that the settings name."""
+    logging.getLogger("hyperopt").setLevel(logging.WARNING)
+    if settings.algorithm == "tpe":
+        return TPE(domain, settings.startup_trials)
+    suggest = {"random": rand.suggest, "anneal": anneal.suggest}[settings.algorithm]
+    return FromHyperopt(domain, suggest)

@@ -1,0 +1,77 @@
+"""How long a worker's job may still run: from an option, its environment, or the scheduler."""
+
+import logging
+import os
+import re
+import subprocess
+import time
+from math import inf
+
+import psutil
+
+from hpconv.errors import UserError
+
+QSTAT_SECONDS = 20
+DURATION = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+):(\d+)|(\d+)")
+
+log = logging.getLogger(__name__)
+
+
+def seconds(text: str) -> float:
+    """Read ``SECONDS``, ``MM:SS``, ``HH:MM:SS`` or ``DD:HH:MM:SS``.
+
+    Raises:
+        UserError: when it is none of these.
+    """
+    match = DURATION.fullmatch(text.strip())
+    if match is None:
+        raise UserError(f"--walltime is '{text}': write HH:MM:SS or seconds, such as 04:00:00")
+    *parts, whole = match.groups()
+    if whole:
+        return float(whole)
+    days, hours, minutes, rest = (int(part or 0) for part in parts)
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + rest)
+
+
+class Walltime:
+    """The end of this job, if it has one; looked up once.
+
+    Args:
+        given: the walltime of the job; else ``PBS_WALLTIME`` (Torque sets it), else what
+            ``qstat`` says of ``PBS_JOBID``, else there is no end.
+    """
+
+    def __init__(self, given: str | None) -> None:
+        now = time.monotonic()
+        begun = now - (time.time() - psutil.Process().create_time())
+        text = given or os.environ.get("PBS_WALLTIME")
+        if text:
+            self._end = begun + seconds(text)
+        elif job := os.environ.get("PBS_JOBID"):
+            self._end = now + _left_by_qstat(job, now - begun)
+        else:
+            self._end = inf
+
+    def left(self) -> float:
+        """Seconds until the scheduler ends this job."""
+        return self._end - time.monotonic()
+
+
+def _left_by_qstat(job: str, age: float) -> float:
+    try:
+        answer = subprocess.run(
+            ["qstat", "-f", job], capture_output=True, text=True, check=True, timeout=QSTAT_SECONDS
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("qstat does not tell the walltime of %s (%s): --walltime would", job, error)
+        return inf
+    allowed = _field(answer, "Resource_List.walltime")
+    if allowed is None:
+        return inf
+    return allowed - max(_field(answer, "resources_used.walltime") or 0.0, age)
+
+
+def _field(answer: str, name: str) -> float | None:
+    """A duration in the text form of qstat, which all dialects have."""
+    match = re.search(rf"^\s*{re.escape(name)} = ([\d:]+)$", answer, re.MULTILINE)
+    return seconds(match[1]) if match else None
