@@ -25,7 +25,11 @@ demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --profile profiles/local --configfile $(CONFIG)
 	@echo "==> done, the report is $(CURDIR)/results/demo/report.html"
 
-test: .venv/installed
+# hyperopt's own workers, which share our queue, run on no later pymongo than this
+.venv/pymongo-3: .venv/installed
+	$(PYTHON) -m pip install --quiet --no-deps --target $@ pymongo==3.13.0
+
+test: .venv/installed .venv/pymongo-3
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
 
 clean:
