@@ -1,0 +1,126 @@
+"""A search as its processes: server, driver and workers, to be killed one by one."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from hpconv.addresses import from_file
+from hpconv.database import await_server
+from hpconv.store import Store
+from hpconv.trials import hyperparameters, read
+from tests.conftest import start_server
+
+MODEL = {
+    "output_sizes": [12, 16],
+    "max_layer_sizes": [],
+    "n_patches": 500,
+    "max_n_features": 300,
+    "max_row_elements": 50_000,
+    "n_unsupervised": 100,
+    "batch_size": 200,
+}
+BUDGET = {"trial_seconds": 60, "images_per_second": 1, "trial_memory_gb": 4}
+SEARCH = {"algorithm": "tpe", "startup_trials": 4, "seed": 1, "patience_minutes": 2}
+EXPERIMENT = "faults"
+DELIVERED = re.compile(r"trial (\d+): (?:loss|failed)")
+
+
+class Search:
+    """One experiment in a folder; every process has a log there."""
+
+    def __init__(self, folder: Path, data: Path, max_evals: int) -> None:
+        self.folder, self.max_evals = folder, max_evals
+        self._data = data
+        self._processes: list[subprocess.Popen] = []
+        self.start_server()
+        self.store = Store(from_file(self.connection), EXPERIMENT)  # finds a new server by itself
+
+    @property
+    def connection(self) -> Path:
+        return self.folder / "connection.json"
+
+    def start_server(self) -> None:
+        self.server = start_server(self.folder)
+        self._processes.append(self.server)
+        await_server(self.connection)
+
+    def driver(self) -> subprocess.Popen:
+        """Start a driver."""
+        search = json.dumps(SEARCH | {"max_evals": self.max_evals})
+        options = ["--data", str(self._data), "--model", json.dumps(MODEL), "--search", search]
+        options += ["--budget", json.dumps(BUDGET), "--summary", str(self.folder / "summary.json")]
+        return self._start("driver", *options, "--output", str(self.history))
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.jsonl"
+
+    def worker(self, name: str) -> subprocess.Popen:
+        """Start a worker."""
+        record = ["--output", str(self.folder / f"{name}.json")]
+        return self._start("worker", "--workdir", str(self.folder), *record, log=name)
+
+    def _start(self, verb: str, *options: str, log: str = "driver") -> subprocess.Popen:
+        command = [sys.executable, "-m", "hpconv", verb, "--connection", str(self.connection)]
+        command += ["--exp-key", EXPERIMENT, *options]
+        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as in a workflow's job
+        with self.log(log).open("a") as file:
+            process = subprocess.Popen(command, stderr=file, env=os.environ | threads)
+        self._processes.append(process)
+        return self._processes[-1]
+
+    def log(self, name: str) -> Path:
+        """What a process has said."""
+        return self.folder / f"{name}.log"
+
+    def finished(self) -> int:
+        """How many trials have ended by now."""
+        return len(self.store.finished())
+
+    def kill_mongod(self) -> None:
+        """As the kernel does when memory runs out."""
+        for child in psutil.Process(self.server.pid).children():
+            child.kill()
+
+    def kill_server(self) -> None:
+        """mongod and its supervisor, as when their node is lost."""
+        children = psutil.Process(self.server.pid).children()
+        self.server.kill()
+        for process in children:
+            process.kill()
+        self.server.wait()
+
+    def check(self, *workers: str) -> list[dict[str, Any]]:
+        """All trials of a search that has ended: each finished once, none lost or made up.
+
+        Args:
+            workers: those whose deliveries must be the trials that are theirs.
+        """
+        trials = read(self.history)
+        assert [trial["tid"] for trial in trials] == list(range(self.max_evals))
+        assert [trial for trial in trials if trial["state"] != 2] == []
+        points = [str(sorted(hyperparameters(trial).items())) for trial in trials]
+        assert len(set(points)) == self.max_evals
+        for worker in workers:
+            said = [int(tid) for tid in DELIVERED.findall(self.log(worker).read_text())]
+            owner = next(trial["owner"] for trial in trials if trial["tid"] == said[0])
+            assert sorted(said) == [trial["tid"] for trial in trials if trial["owner"] == owner]
+            record = self.folder / f"{worker}.json"
+            assert not record.exists() or json.loads(record.read_text())["finished"] == len(said)
+        return trials
+
+    def end(self) -> None:
+        """Leave nothing behind: the server last, the others want to tell it."""
+        self.store.connection.close()
+        for process in reversed(self._processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+                process.wait(20)
