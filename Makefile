@@ -27,7 +27,7 @@ demo: .venv/installed
 
 # hyperopt's own workers, which share our queue, run on no later pymongo than this
 .venv/pymongo-3: .venv/installed
-	$(PYTHON) -m pip install --quiet --no-deps --target $@ pymongo==3.13.0
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ pymongo==3.13.0
 
 test: .venv/installed .venv/pymongo-3
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
