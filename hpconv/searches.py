@@ -97,7 +97,7 @@ class SearchRecord:
     def look(self) -> bool:
         """The same, without waiting for a server that is away."""
         search = self._searches().find_one({"_id": self._exp_key}, {"finished": True})
-        return bool(search and search["finished"])
+        return bool(search and search.get("finished"))
 
     @persistent
     def _leader(self) -> str:

@@ -257,6 +257,12 @@ def test_one_driver_leads_a_search(store: Store, monkeypatch: pytest.MonkeyPatch
     assert not store.search.is_over()
 
 
+def test_a_search_that_nobody_leads_yet_is_not_over(store: Store) -> None:
+    assert not store.search.is_over()
+    store.search._searches().insert_one({"_id": store.exp_key, "driver": None})
+    assert not store.search.is_over()
+
+
 def test_searching_time_adds_up_over_drivers(store: Store) -> None:
     for name in ("first", "second"):
         store.search.open("digits", name)
