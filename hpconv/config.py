@@ -33,8 +33,11 @@ def _numbers_from_text(value: Any, schema: dict[str, Any]) -> Any:
         return [_numbers_from_text(item, schema.get("items", {})) for item in value]
     if isinstance(value, str):
         allowed = schema.get("type", ())
+        types = [allowed] if isinstance(allowed, str) else allowed
+        if value == "null" and "null" in types:
+            return None
         for name, read in (("integer", int), ("number", float)):
-            if name in ([allowed] if isinstance(allowed, str) else allowed):
+            if name in types:
                 with contextlib.suppress(ValueError):
                     return read(value)
     return value

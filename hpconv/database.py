@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 
 from hpconv.errors import UserError
 from hpconv.files import read_json, replacing
-from hpconv.network import LOOPBACK
+from hpconv.network import LOOPBACK_NETWORK
 
 ANSWER_SECONDS, AWAIT_SECONDS = 2, 600
 
@@ -105,7 +105,11 @@ def await_server(connection: Path) -> str:
 
 def _check_visible(content: Content, connection: Path) -> None:
     here, there = socket.gethostname(), content["host"]
-    if there != here and address(content["uri"]).startswith(LOOPBACK) and not content["external"]:
+    if (
+        there != here
+        and address(content["uri"]).startswith(LOOPBACK_NETWORK)
+        and not content["external"]
+    ):
         raise UserError(
             f"the server of {connection} listens on {there} for {there} only, this is {here}: set "
             "config key 'database.bind' to the network interface that both are on, such as ib0"

@@ -1,6 +1,7 @@
 """Addresses of this machine on which a server may listen."""
 
 import contextlib
+import os
 import socket
 from ipaddress import AddressValueError, IPv4Address
 
@@ -8,17 +9,20 @@ import psutil
 
 from hpconv.errors import UserError
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, LOOPBACK_NETWORK = "127.0.0.1", "127."
 
 
 def bind_address(bind: str | None) -> str:
     """The address that a network interface's name or an address stands for.
 
+    Without one it is loopback; in a job of a scheduler, whose workers are on other machines, the
+    address of this machine's name.
+
     Raises:
         UserError: when this machine does not have it.
     """
     if bind is None:
-        return LOOPBACK
+        return _own_address() if "PBS_JOBID" in os.environ else LOOPBACK
     interfaces = _interfaces()
     if bind in interfaces:
         return interfaces[bind]
@@ -29,6 +33,17 @@ def bind_address(bind: str | None) -> str:
         f"config key 'database.bind' is '{bind}', which is no network interface of this machine "
         f"and no IPv4 address of one; there are: {known}"
     )
+
+
+def _own_address() -> str:
+    name = socket.gethostname()
+    try:
+        return socket.gethostbyname(name)
+    except OSError as error:
+        raise UserError(
+            f"the name of this machine, {name}, has no address ({error}): set config key "
+            "'database.bind' to the network interface that the nodes share, such as ib0"
+        ) from None
 
 
 def _interfaces() -> dict[str, str]:

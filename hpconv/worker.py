@@ -6,6 +6,7 @@ much time or memory, and gives it back at once when the job is told to end.
 
 import contextlib
 import logging
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import pymongo
 from bson import ObjectId
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from hpconv.errors import CandidateError
+from hpconv.errors import CandidateError, UserError
 from hpconv.evaluation import EvaluationError, Evaluator, Outcome
 from hpconv.processes import owner_name
 from hpconv.spool import Spool, Undelivered
@@ -31,6 +32,8 @@ DURATIONS, TYPICAL = 100, 0.95  # so many trials, and the share of them that mus
 DURATIONS_SECONDS = 30.0  # between looks at them
 WALLTIME_MARGIN = 15.0  # to notice, to deliver, to end
 
+AGAIN_VARIABLE = "HPCONV_AGAIN"  # a file that tells the executor to submit this job again
+
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +43,10 @@ class SearchOver(Exception):
 
 class Leaving(Exception):
     """There is a reason not to take another trial."""
+
+
+class WalltimeUsed(Leaving):
+    """Another trial would not end before this job does."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,10 @@ class Worker:
             self._take_trials()
         except SearchOver:
             log.info("the search is over")
+        except WalltimeUsed as reason:
+            log.info("leaving: %s", reason)
+            if marker := os.environ.get(AGAIN_VARIABLE):
+                Path(marker).touch()
         except Leaving as reason:
             log.info("leaving: %s", reason)
         finally:
@@ -114,8 +125,10 @@ class Worker:
                 objective = self._store.attachments.read(newest)
                 self._evaluator = Evaluator(objective, self._settings.workdir)
                 self._objective = newest
-        ready = self._evaluator is not None and self._evaluator.ready(WATCH_SECONDS)
-        return self._evaluator if ready else None
+        if self._evaluator is None or self._evaluator.ready(WATCH_SECONDS):
+            return self._evaluator
+        self._last_trial = time.monotonic()  # it is not for want of trials that there was none
+        return None
 
     def _check_stay(self) -> None:
         if self._store.search.is_over():
@@ -139,8 +152,12 @@ class Worker:
             durations = self._store.durations(DURATIONS)
             self._typical = float(np.quantile(durations, TYPICAL)) if durations else 0.0
             self._last_durations = time.monotonic()
-        if left < self._typical + WALLTIME_MARGIN:
-            raise Leaving(f"{left:.0f} s of walltime are left, a trial takes {self._typical:.0f} s")
+        needed = self._typical + WALLTIME_MARGIN
+        if left < needed:
+            trial = f"a trial takes {self._typical:.0f} s"
+            if left + time.monotonic() - self._begun < needed:  # nor would another job do
+                raise UserError(f"the walltime of this job is too short: {trial}")
+            raise WalltimeUsed(f"{left:.0f} s of walltime are left, {trial}")
 
     def _part(self) -> None:
         if self._evaluator:

@@ -28,6 +28,23 @@ def section(name, *keys):
     return json.dumps({key: chosen[key] for key in keys} if keys else chosen)
 
 
+def worker_count():
+    """As many as configured, else as many as there are slots beside server and driver.
+
+    A search that has ended keeps the number it had: another one would be a reason to run again.
+    """
+    if Path(ENDED).exists():
+        ended = json.loads(Path(ENDED).read_text())
+        if ended["search"] == json.loads(SEARCH):
+            return ended["workers"]
+    chosen = config["search"]["workers"]
+    if chosen is not None:
+        return chosen
+    if workflow.nodes is not None:
+        return max(1, workflow.nodes - 1)
+    return max(1, ((workflow.cores or 1) - 2) // config["search"]["worker_threads"])
+
+
 def server_options(**keys):
     """Options of the command line for those keys of section database that are set."""
     values = {option: config["database"][key] for option, key in keys.items()}
@@ -44,12 +61,18 @@ def final_outputs():
 
 def check_slots():
     """Server and driver run while the workers do: fewer slots would wait for ever."""
-    slots = workflow.cores if workflow.nodes is None else workflow.nodes
-    needed = 2 + config["search"]["worker_threads"]
-    if slots is not None and slots < needed:
+    if workflow.nodes is not None:  # a cluster, where server and driver are one job
+        if workflow.nodes < 3:
+            refuse(
+                f"-j {workflow.nodes} is too few: the job of server and driver, the wait for it "
+                "and a worker run side by side, use -j 3 or more"
+            )
+        return
+    threads = config["search"]["worker_threads"]
+    if workflow.cores is not None and workflow.cores < 2 + threads:
         refuse(
-            f"{slots} job slots are too few: server, driver and a worker of "
-            f"{needed - 2} threads run side by side, use --cores {needed} or more"
+            f"{workflow.cores} job slots are too few: server, driver and a worker of "
+            f"{threads} threads run side by side, use --cores {2 + threads} or more"
         )
 
 
@@ -63,12 +86,13 @@ EXPORT = (
 )
 SUMMARY = f"{RESULTS}/search/summary.json"  # by the driver, too
 HISTORY = f"{RESULTS}/trials.jsonl"
+ENDED = f"{RESULTS}/search.json"
 BUDGET = section("search", "trial_seconds", "images_per_second", "trial_memory_gb")
 BOUNDS = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
 SEARCH = section(
     "search", "algorithm", "startup_trials", "seed", "patience_minutes", *BOUNDS
 )
-WORKERS = range(1, config["search"]["workers"] + 1)
+WORKERS = range(1, worker_count() + 1)
 RANKS = range(1, config["evaluation"]["winners"] + 1)
 
 # An environment made by conda has the libraries, but not this package: it is found here.

@@ -49,15 +49,32 @@ rule worker:
         " --output {output} > {log} 2>&1"
 
 
+# What follows a search must not depend on how many workers it had: only their number is kept.
+rule workers_done:
+    input:
+        expand(f"{RESULTS}/search/worker-{{number}}.json", number=WORKERS),
+    output:
+        temp(f"{RESULTS}/search/workers.txt"),
+    log:
+        f"{LOGS}/workers_done.log",
+    localrule: True
+    conda:
+        "../envs/hpconv.yaml"
+    message:
+        "All workers have left"
+    shell:
+        "echo {input} | wc -w > {output} 2> {log}"
+
+
 rule gather:
     input:
         history=EXPORT,
         summary=SUMMARY,
-        workers=expand(f"{RESULTS}/search/worker-{{number}}.json", number=WORKERS),
+        workers=f"{RESULTS}/search/workers.txt",
     output:
         history=HISTORY,
         csv=f"{RESULTS}/trials.csv",
-        summary=f"{RESULTS}/search.json",
+        summary=ENDED,
     log:
         f"{LOGS}/gather.log",
     conda:
@@ -67,5 +84,6 @@ rule gather:
     message:
         "Exporting all trials"
     shell:
-        "hpconv gather --history {input.history} --csv {output.csv} --output {output.history}"
-        " > {log} 2>&1 && cp {input.summary} {output.summary}"
+        "hpconv gather --history {input.history} --summary {input.summary}"
+        " --workers $(cat {input.workers}) --csv {output.csv} --output {output.history}"
+        " --ended {output.summary} > {log} 2>&1"

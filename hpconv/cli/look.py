@@ -82,12 +82,17 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 def doctor(
     mongod: Annotated[str | None, typer.Option(help="mongod to look at.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Profile of a cluster, to look at that with a test job.")
+    ] = None,
 ) -> None:
-    """Say what this machine has for hpconv, and what to do about what it lacks."""
+    """Say what this machine, or a cluster, has for hpconv, and what to do about what it lacks."""
     from hpconv import doctor
+    from hpconv.pbs import doctor as cluster
 
-    findings = list(doctor.examine(mongod))
-    for finding in findings:
+    findings = []
+    for finding in doctor.examine(mongod) if profile is None else cluster.examine(profile):
+        findings.append(finding)
         print(f"{finding.subject:10}{finding.found}")
         if finding.advice:
             print(f"{'':10}-> {finding.advice}")

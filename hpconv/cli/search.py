@@ -150,14 +150,19 @@ def _address(connection: Path | None, mongo: str | None) -> tuple[Address, str]:
 
 def gather(
     history: History,
+    summary: Summary,
+    workers: Annotated[int, typer.Option(help="How many workers the search had.")],
     csv: Annotated[Path, typer.Option(help="Table of all trials to write.")],
     output: Output,
+    ended: Annotated[Path, typer.Option(help="What to know of the search, to write.")],
 ) -> None:
     """Export all trials of a finished search, also as a table."""
     from hpconv import trials
+    from hpconv.files import read_json, write_json
 
     trials.write_csv(trials.read(history), csv)
     output.write_bytes(history.read_bytes())
+    write_json(ended, read_json(summary) | {"workers": workers})
 
 
 def best(

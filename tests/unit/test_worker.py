@@ -254,7 +254,7 @@ def test_a_process_that_keeps_memory_is_replaced(store: Store, start: Start) -> 
         (["--max-jobs", "1"], "--max-jobs", 1),
         (["--last-job-timeout", "0"], "--last-job-timeout", 0),
         (["--reserve-timeout", "1"], "--reserve-timeout", 2),
-        (["--walltime", "00:00:05"], "s of walltime are left", 0),
+        (["--walltime", "00:00:20"], "s of walltime are left", 2),
     ],
 )
 def test_a_worker_leaves_when_told_to(
@@ -271,19 +271,33 @@ def test_a_worker_leaves_when_told_to(
     assert store.live_workers() == 0
 
 
-def test_no_trial_is_taken_that_cannot_end_before_the_walltime(store: Store, start: Start) -> None:
-    objectives.attach_objective(store, objectives.process)
-    objectives.queue(store, 0.1, 0.2)
+def took_an_hour(store: Store) -> None:
+    """Let a trial have ended that took that long."""
     slow = store.reserve("earlier")
     assert slow is not None
     store.finish(slow, "earlier", {"status": "ok", "loss": 0.0})
     hour_ago = slow["book_time"] - timedelta(hours=1)
     store.connection.db.jobs.update_one({"_id": slow["_id"]}, {"$set": {"book_time": hour_ago}})
+
+
+def test_no_trial_is_taken_that_cannot_end_before_the_walltime(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.1, 0.2)
+    took_an_hour(store)
     process = start(PBS_WALLTIME="1800")
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "a trial takes 3600 s" in said
+    assert process.returncode == 1
+    assert "the walltime of this job is too short: a trial takes 3600 s" in said
     assert store.count(JOB_STATE_NEW) == 1
+
+
+def test_a_worker_asks_for_another_job_when_its_walltime_is_used(
+    store: Store, start: Start, tmp_path: Path
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    process = start("--walltime", "00:00:20", HPCONV_AGAIN=str(tmp_path / "again"))
+    assert process.wait(60) == 0
+    assert (tmp_path / "again").exists()
 
 
 @pytest.mark.parametrize(

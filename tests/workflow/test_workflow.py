@@ -19,6 +19,8 @@ from hpconv.trials import read
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
 
+pytestmark = pytest.mark.xdist_group("workflow")  # one folder, one test after the other
+
 
 def command(folder: Path, *options: str) -> list[str]:
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
@@ -88,6 +90,12 @@ def test_every_trial_is_in_the_table(results: Path) -> None:
         assert (row["status"] == "fail") == bool(row["kind"] and row["reason"])
 
 
+def test_why_the_search_ended_is_told(results: Path) -> None:
+    summary = json.loads((results / "search.json").read_text())
+    assert summary["stopped"] == "8 trials have finished (search.max_evals)"
+    assert summary["search"]["max_evals"] == 8
+
+
 def test_best_trials_are_in_order(results: Path) -> None:
     with (results / "best_trials.tsv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file, dialect="excel-tab")]
@@ -135,6 +143,10 @@ def test_a_deleted_result_of_one_winner_reruns_only_that(finished: Path, results
     assert run(finished).returncode == 0
     again, first = json.loads(evaluation.read_text()), json.loads(before)
     assert again["test_error"] == first["test_error"]
+
+
+def test_another_number_of_workers_needs_no_search(finished: Path) -> None:
+    assert "Nothing to be done" in run(finished, "--config", "search={workers: 1}").stdout
 
 
 def test_more_winners_need_no_search(finished: Path) -> None:
@@ -211,6 +223,7 @@ def test_too_few_successes_are_explained(finished: Path, results: Path) -> None:
         (["--config", "search={workers: 0}"], "'search.workers' is 0, it must be 1 or more"),
         (["--config", "serach={workers: 2}"], "'serach' is unknown, did you mean 'search'?"),
         (["--cores", "2"], "2 job slots are too few"),
+        (["--profile", str(ROOT / "profiles/pbs"), "-j", "2"], "-j 2 is too few"),
     ],
 )
 def test_a_bad_start_is_refused_in_one_line(
