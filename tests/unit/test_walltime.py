@@ -9,7 +9,7 @@ from hpconv import walltime
 from hpconv.errors import UserError
 from hpconv.walltime import Walltime
 
-RECORDED = Path(__file__).parents[1] / "fixtures/pbs/slurm-wrappers-running.out"
+RECORDED = Path(__file__).parents[1] / "fixtures/pbs/slurm-wrappers/running.out"
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,141 @@
+"""Before a night is lost: whether jobs come back, see the files, and reach a server."""
+
+import json
+import shlex
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hpconv.doctor import MISSING, Finding
+from hpconv.errors import UserError
+from hpconv.network import bind_address
+from hpconv.pbs.commands import Scheduler, SubmitError, find
+from hpconv.pbs.dialects import Resources, number
+from hpconv.pbs.folder import Folder
+from hpconv.pbs.verdict import ACTIVE, FAILED, Judge, read_record
+
+WAIT_SECONDS, PAUSE, ASK_EVERY = 600.0, 1.0, 10
+GIGABYTES = 10
+PREFIX, FIND = "hpconv-pbs-", ("dialect", "queue", "account", "options")
+
+Settings = dict[str, Any]
+
+
+def examine(profile: Path) -> Iterator[Finding]:
+    """Look at a cluster through a profile, with a job of one minute."""
+    settings = _read(profile)
+    try:
+        ours = {key.removeprefix(PREFIX): value for key, value in settings.items()}
+        scheduler = find(
+            **{key: ours.get(key) for key in ("dialect", "queue", "account", "options")}
+        )
+    except UserError as error:
+        yield Finding("scheduler", MISSING, str(error))
+        return
+    yield Finding("scheduler", scheduler.dialect.name)
+    yield _walltime(settings)
+    yield _conda()
+    yield from _test_job(scheduler, settings)
+
+
+def _read(profile: Path) -> Settings:
+    path = profile / "config.yaml"
+    if not path.exists():
+        raise UserError(f"--profile is '{profile}', which has no config.yaml: try profiles/pbs")
+    return yaml.safe_load(path.read_text()) or {}
+
+
+def _walltime(settings: Settings) -> Finding:
+    default = settings.get("default-resources", {}).get("runtime", 60)
+    minutes = settings.get("set-resources", {}).get("worker", {}).get("runtime", default)
+    found = f"{minutes} minutes for a worker"
+    if minutes < 30:
+        advice = "trials of 10 minutes are allowed (search.trial_seconds): give workers an hour"
+        return Finding("walltime", found, advice)
+    return Finding("walltime", found)
+
+
+def _conda() -> Finding:
+    found = shutil.which("mamba") or shutil.which("conda")
+    return Finding("conda", found or "none; needed only with --sdm conda")
+
+
+def _test_job(scheduler: Scheduler, settings: Settings) -> Iterator[Finding]:
+    with tempfile.TemporaryDirectory(prefix=".hpconv-doctor-", dir=Path.cwd()) as here:
+        folder, token = Folder(Path(here)), Path(here, "token")
+        folder.begin()
+        token.write_text("seen")
+        place = folder.place("hp-doctor")
+        with closing(socket.create_server((_own_address(), 0))) as listener:
+            address = "{}:{}".format(*listener.getsockname())
+            probe = [sys.executable, "-m", "hpconv.pbs.probe", address, str(token)]
+            work = f"{shlex.join(probe)} > {shlex.quote(str(place))}.found"
+            prologue = settings.get(f"{PREFIX}prologue") or ""
+            script = folder.write_script(place, work, 1, prologue)
+            yield from _follow(scheduler, folder, place, script)
+
+
+def _own_address() -> str:
+    # as the server of a job would: by name, unless that is loopback's
+    return bind_address(socket.gethostbyname(socket.gethostname()))
+
+
+def _follow(scheduler: Scheduler, folder: Folder, place: Path, script: Path) -> Iterator[Finding]:
+    start = time.monotonic()
+    try:
+        ask, answer = Resources(cpus=1, memory=500, minutes=1), folder.answer(place)
+        job = scheduler.submit(script, "hp-doctor", folder.log(place), answer, ask)
+    except SubmitError as refusal:
+        yield Finding("test job", MISSING, str(refusal))
+        return
+    verdict = _await(scheduler, place, job)
+    if verdict is not None:
+        scheduler.delete([job])
+        log = folder.log(place)
+        said = log.read_text()[-500:] if log.exists() else ""
+        yield Finding("test job", MISSING, f"{job}: {verdict} {said}".strip())
+        return
+    yield Finding("test job", f"{job} came back after {time.monotonic() - start:.0f} s")
+    yield from _found(json.loads(place.with_suffix(".found").read_text()))
+
+
+def _await(scheduler: Scheduler, place: Path, job: str) -> str | None:
+    """Why the job has not come back, if it has not."""
+    judge, answer = Judge(scheduler.dialect, minutes=1, patience=60), None
+    for second in range(int(WAIT_SECONDS)):
+        if second % ASK_EVERY == ASK_EVERY - 1:
+            answer = scheduler.ask([job]) or answer
+        row = answer.rows.get(number(job)) if answer else None
+        unknown = answer is not None and number(job) in answer.unknown
+        kind, reason = judge.verdict(read_record(place.with_suffix(".record")), row, unknown)
+        if kind != ACTIVE:
+            return reason if kind == FAILED else None
+        time.sleep(PAUSE)
+    return f"it still waits after {WAIT_SECONDS / 60:.0f} minutes: is the queue full, or closed?"
+
+
+def _found(found: dict[str, Any]) -> Iterator[Finding]:
+    host = found["host"]
+    if found["file"] == "seen":
+        yield Finding("files", f"of this folder are shared with {host}, both ways")
+    else:
+        advice = "start in a folder on a file system that all nodes share"
+        yield Finding("files", MISSING, f"{host} does not see what is written here: {advice}")
+    if found["reached"] is None:
+        yield Finding("network", f"{host} reaches ports of this machine")
+    else:
+        advice = "set config key 'database.bind' to the interface that the nodes share, such as ib0"
+        yield Finding("network", f"{host} does not reach {found['reached']}", advice)
+    yield Finding("mongod", found["mongod"])
+    yield Finding("kernels", f"{found['kernels']} on {host}")
+    few = found["free_gb"] < GIGABYTES
+    advice = f"a search and its features may want more than {GIGABYTES} GiB" if few else ""
+    yield Finding("disk", f"{found['free_gb']:.0f} GiB free", advice)

@@ -1,0 +1,39 @@
+#!/bin/bash
+# A job of a workflow. It leaves a record of how it ended, which no scheduler keeps for sure.
+place=@PLACE@
+began=$(date +%s)
+record() {
+    printf '%s %s %s %s\n' "$1" "$(hostname)" "$began" "$(date +%s)" >"$place.record.new" &&
+        mv "$place.record.new" "$place.record"
+}
+stop() { # qdel, or the end of the walltime: not every scheduler tells more than this shell
+    trap '' TERM INT USR1 XCPU
+    told=1
+    record signal
+    kill -TERM -- "-$work" 2>/dev/null
+}
+record running
+# a run that has been replaced since must not do the same work beside its successor
+[ "$(cat @RUN@)" = @TOKEN@ ] || { rm -f "$place.record"; exit 1; }
+. @ENVIRONMENT@
+export HPCONV_AGAIN="$place.again"
+# what PBS, or only Torque, tells a job; Slurm's wrappers do not
+export PBS_JOBID="${PBS_JOBID:-$SLURM_JOB_ID}" PBS_WALLTIME="${PBS_WALLTIME:-@SECONDS@}"
+if [ -s "$PBS_GPUFILE" ] && [ -z "$CUDA_VISIBLE_DEVICES" ]; then # Torque: a line is HOST-gpuN
+    CUDA_VISIBLE_DEVICES=$(sed 's/.*-gpu//' "$PBS_GPUFILE" | paste -sd, -)
+    export CUDA_VISIBLE_DEVICES
+fi
+@PROLOGUE@
+set -m # the work gets a process group of its own
+(@WORK@) &
+work=$!
+trap stop TERM INT USR1 XCPU
+wait "$work"
+status=$?
+while kill -0 "$work" 2>/dev/null; do # the wait was cut short by a signal
+    wait "$work"
+    status=$?
+done
+[ "$told" ] && [ "$status" -ne 0 ] && status=143 # whatever the work made of it
+record "$status"
+exit "$status"

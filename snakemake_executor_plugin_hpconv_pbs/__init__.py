@@ -1,0 +1,5 @@
+"""Where Snakemake looks for ``executor: hpconv-pbs``: a package of this name on the path."""
+
+from hpconv.pbs.executor import Executor, ExecutorSettings, common_settings
+
+__all__ = ["Executor", "ExecutorSettings", "common_settings"]

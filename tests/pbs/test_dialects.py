@@ -1,0 +1,92 @@
+"""Every recorded answer of a real scheduler is understood."""
+
+from pathlib import Path
+
+import pytest
+
+from hpconv.errors import UserError
+from hpconv.pbs.dialects import DIALECTS, Dialect, Resources, Row, named, number
+
+RECORDED = Path(__file__).parents[1] / "fixtures/pbs"
+FOLDERS = {"openpbs": "openpbs", "torque": "torque", "slurm": "slurm-wrappers"}
+UNTOLD = None  # Slurm's wrappers tell no exit status
+
+
+def recorded(dialect: Dialect, case: str) -> str:
+    return (RECORDED / FOLDERS[dialect.name] / f"{case}.out").read_text()
+
+
+@pytest.fixture(params=DIALECTS.values(), ids=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return request.param
+
+
+@pytest.mark.parametrize(
+    ("case", "state", "statuses"),
+    [
+        ("ok", "over", (0, 0, UNTOLD)),
+        ("bad", "over", (3, 3, UNTOLD)),
+        ("deleted", "over", (271, 271, UNTOLD)),
+        ("running", "running", (None, None, None)),
+        ("held", "waiting", (None, None, None)),
+    ],
+)
+def test_a_recorded_job_is_read(
+    dialect: Dialect, case: str, state: str, statuses: tuple[int | None, ...]
+) -> None:
+    (row,) = dialect.rows(recorded(dialect, case)).values()
+    expected = dict(zip(FOLDERS, statuses, strict=True))[dialect.name]
+    assert (row.state, row.exit_status) == (state, expected)
+
+
+def test_a_job_whose_walltime_was_up_has_the_status_for_it(dialect: Dialect) -> None:
+    (row,) = dialect.rows(recorded(dialect, "walltime")).values()
+    assert row.exit_status == dialect.walltime_status
+
+
+def test_the_comment_of_openpbs_is_read() -> None:
+    row = named("openpbs").rows(recorded(named("openpbs"), "walltime"))["108"]
+    assert row.comment.endswith("and exceeded resource walltime")
+
+
+def test_several_jobs_and_one_unknown(dialect: Dialect) -> None:
+    rows = dialect.rows(recorded(dialect, "several_one_unknown"))
+    assert len(rows) == (1 if dialect.name == "openpbs" else 2)
+    assert all(row.state == "over" for row in rows.values())
+
+
+def test_an_unknown_job_has_no_row(dialect: Dialect) -> None:
+    assert dialect.rows(recorded(dialect, "unknown")) == {}
+
+
+def test_json_that_is_none_is_read_all_the_same() -> None:
+    text = recorded(named("openpbs"), "bad")
+    broken = text.replace('"PBS_O_HOME":', '"X":\t"a"quote\\",\n\t\t\t\t"PBS_O_HOME":')
+    assert named("openpbs").rows(broken) == named("openpbs").rows(text)
+
+
+def test_half_an_answer_says_nothing_wrong(dialect: Dialect) -> None:
+    whole = recorded(dialect, "several_one_unknown")
+    truth = dialect.rows(whole)
+    for cut in range(0, len(whole), 7):
+        for job, row in dialect.rows(whole[:cut]).items():
+            assert row in (truth[job], truth[job]._replace(exit_status=None), Row("running"))
+
+
+def test_an_id_is_known_by_its_number() -> None:
+    assert number("109.pbs-head") == number("109.pbs-head.example.org\n") == number("109") == "109"
+
+
+def test_requests_are_in_the_schedulers_own_words() -> None:
+    ask = Resources(cpus=4, memory=8000, minutes=90, gpus=1)
+    requests = {name: " ".join(dialect.request(ask)) for name, dialect in DIALECTS.items()}
+    select, nodes = "select=1:ncpus=4:mem=8000mb:ngpus=1", "nodes=1:ppn=4:gpus=1,mem=8000mb"
+    assert requests["openpbs"].startswith(f"-l {select} -l walltime=01:30:00 -k oed")
+    assert requests["torque"].startswith(f"-l {nodes},walltime=01:30:00")
+    assert requests["slurm"] == f"-l {nodes},walltime=01:30:00"
+    assert "gpu" not in " ".join(named("openpbs").request(Resources(1, 1, 1)))
+
+
+def test_an_unknown_dialect_is_refused() -> None:
+    with pytest.raises(UserError, match="'sge', write one of: openpbs, torque, slurm"):
+        named("sge")

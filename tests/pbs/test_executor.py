@@ -1,0 +1,202 @@
+"""Snakemake on a scheduler that misbehaves: no job is lost, doubled or left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import until
+from tests.pbs.fake.harness import FAKE, Fake
+
+ROOT = Path(__file__).parents[2]
+ENDED = {"openpbs": "F", "torque": "C", "slurm": "C"}
+Start = Callable[..., "Site"]
+
+
+class Site:
+    """A fake scheduler, and a folder in which a workflow runs on it."""
+
+    def __init__(self, folder: Path, dialect: str, *options: str) -> None:
+        self.fake = Fake(folder / "pbs", dialect, *options)
+        self.folder = folder / "run"
+        self.folder.mkdir()
+
+    def begin(self, *options: str, **config: Any) -> subprocess.Popen:
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(ROOT / "tests/pbs/mini.smk"),
+        ]
+        command += ["--profile", str(ROOT / "profiles/pbs"), "-j", "30", "--nocolor"]
+        command += ["--hpconv-pbs-status-seconds", "1", "--seconds-between-status-checks", "1"]
+        command += ["--latency-wait", "3", "--directory", str(self.folder), *options]
+        command += ["--config", *(f"{key}={value}" for key, value in config.items())]
+        path = f"{FAKE}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path, "FAKE_PBS": str(self.fake.folder)}
+        pipe, out = subprocess.PIPE, subprocess.STDOUT
+        return subprocess.Popen(
+            ["env", "--default-signal=INT", *command],
+            env=environment, stdout=pipe, stderr=out, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *options: str, **config: Any) -> tuple[int, str]:
+        process = self.begin(*options, **config)
+        output = process.communicate(timeout=90)[0]
+        return process.returncode, output
+
+    def ran(self) -> list[str]:
+        """The lines that jobs have written: their ids, with began and ended."""
+        path = self.folder / "ran.txt"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def calls(self, command: str) -> list[list[str]]:
+        """How a command was called."""
+        log = self.fake.folder / "calls.log"
+        lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+        return [words[2:] for words in lines if words[1] == command]
+
+    def queue(self) -> list[str]:
+        """The jobs that wait or run."""
+        lines = self.fake.run("qstat")[1].splitlines()[2:]
+        return [line for line in lines if line.split()[4] in "QRHE"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts sites, and stops their schedulers."""
+    sites: list[Site] = []
+
+    def start_site(dialect: str = "openpbs", *options: str) -> Site:
+        sites.append(Site(tmp_path / str(len(sites)), dialect, *options))
+        return sites[-1]
+
+    yield start_site
+    for site in sites:
+        site.fake.stop()
+
+
+@pytest.mark.parametrize("dialect", ENDED)
+def test_jobs_run_and_one_call_asks_for_all_of_them(start: Start, dialect: str) -> None:
+    site = start(dialect, "--cpus", "24")
+    status, output = site.run(jobs=12, body="sleep 3; which hpconv")
+    assert status == 0, output
+    assert len(site.ran()) == 24
+    assert len(site.calls("qsub")) == 12
+    assert 1 <= len(site.calls("qstat")) < 20
+    assert max(len(call) for call in site.calls("qstat")) >= 12
+    assert not list((site.folder / ".snakemake/hpconv-pbs").glob("*.*")), "nothing is left"
+
+
+def test_a_failure_says_why_and_where(start: Start) -> None:
+    site = start()
+    status, output = site.run(body="echo the disk is on fire >&2; exit 3")
+    assert status == 1
+    assert "work-0 has failed: it ended with exit status 1 on" in output
+    (log,) = [line for line in output.split() if line.endswith(".log") and "hpconv-pbs" in line][
+        -1:
+    ]
+    assert "the disk is on fire" in Path(log).read_text()
+
+
+def test_a_job_that_somebody_deletes_is_told_apart(start: Start) -> None:
+    site = start()
+    process = site.begin(body="sleep 60")
+    until(site.ran)
+    assert site.fake.run("qdel", site.ran()[0].split()[0])[0] == 0
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "ended by a signal" in output
+    assert "deleted with qdel" in output
+
+
+@pytest.mark.parametrize("fault", ["down", "garbled", "partial", "forget"])
+def test_a_scheduler_that_says_nothing_sensible_fails_no_job(start: Start, fault: str) -> None:
+    site = start("openpbs", "--cpus", "24")
+    process = site.begin(jobs=4, body="sleep 4")
+    until(lambda: len(site.ran()) == 4)
+    site.fake.faults(**{fault: True})
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert len(site.calls("qsub")) == 4
+
+
+def test_a_submission_refused_in_passing_is_repeated(start: Start) -> None:
+    site = start()
+    site.fake.faults(refuse_submits=1)
+    status, output = site.run()
+    assert status == 0, output
+    assert len(site.calls("qsub")) == 2
+
+
+def test_a_submission_refused_for_good_is_reported_in_the_schedulers_words(start: Start) -> None:
+    site = start()
+    site.fake.faults(refuse="qsub: Job violates queue resource limits")
+    status, output = site.run()
+    assert status == 1
+    assert "Job violates queue resource limits. The request was: qsub -N" in output
+    assert "select=1:ncpus=1:mem=500mb" in output
+
+
+def test_a_job_that_can_never_run_is_not_waited_for(start: Start) -> None:
+    site = start()
+    site.fake.faults(never_start=True, can_never_run=True)
+    status, output = site.run()
+    assert status == 1
+    assert "Can Never Run" in output
+    assert site.queue() == []
+
+
+def test_a_job_whose_node_is_lost_is_submitted_again(start: Start) -> None:
+    site = start("openpbs", "--cpus", "8", "--nodes", "2")
+    process = site.begin(body="test $(grep -c began ran.txt) -gt 1 || sleep 60")
+    until(lambda: site.ran() and site.calls("qstat"))
+    site.fake.faults(lose_node="n1")
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert "its node was lost" in output
+    assert len(site.calls("qsub")) == 2
+
+
+def test_a_job_may_ask_for_another_one(start: Start) -> None:
+    site = start()
+    status, output = site.run(body="test $(grep -c began ran.txt) -gt 2 || touch $HPCONV_AGAIN")
+    assert status == 0, output
+    assert len(site.calls("qsub")) == 3
+    assert output.count("it has used its walltime") == 2
+
+
+@pytest.mark.parametrize("fault", [None, "slow"])
+def test_ctrl_c_returns_at_once_and_the_jobs_go(start: Start, fault: str | None) -> None:
+    site = start("torque", "--cpus", "4")
+    process = site.begin(jobs=6, body="sleep 60")  # four run, two wait
+    until(lambda: len(site.calls("qsub")) == 6 and len(site.ran()) == 4)
+    if fault:
+        site.fake.faults(slow=5)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(5)
+    site.fake.faults()
+    until(lambda: site.queue() == [])
+    assert not any("ended" in line for line in site.ran())
+
+
+def test_a_restart_after_kill_9_runs_no_job_twice(start: Start) -> None:
+    site = start("openpbs", "--cpus", "2")
+    process = site.begin(jobs=3, body="sleep 8")  # two run, one waits
+    until(lambda: len(site.calls("qsub")) == 3 and len(site.ran()) == 2)
+    process.kill()
+    process.wait()
+    assert site.run("--unlock", jobs=3)[0] == 0
+    status, output = site.run(jobs=3, body="sleep 1")
+    assert status == 0, output
+    assert "Ending jobs that an earlier run has left in the queue" in output
+    began = [line.split()[0] for line in site.ran() if "began" in line]
+    ended = [line.split()[0] for line in site.ran() if "ended" in line]
+    assert len(began) == 5
+    assert ended == began[2:] or sorted(ended) == sorted(began[2:])

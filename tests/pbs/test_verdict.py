@@ -1,0 +1,90 @@
+"""A job's own record decides, then the scheduler; never that nothing is said of it."""
+
+from pathlib import Path
+
+import pytest
+
+from hpconv.pbs.dialects import DIALECTS, Row
+from hpconv.pbs.verdict import ACTIVE, FAILED, LOST, SUCCESS, Judge, Record, read_record
+
+RUNNING, OVER = Row("running"), Row("over", 0)
+
+
+@pytest.fixture
+def judge() -> Judge:
+    return Judge(DIALECTS["openpbs"], minutes=60, patience=0)
+
+
+def ended(status: int | None, seconds: float = 10) -> Record:
+    return Record(status, "n1", 1000.0, 1000.0 + seconds, signalled=status is None)
+
+
+@pytest.mark.parametrize("row", [None, Row("waiting"), RUNNING, OVER, Row("over", 1)])
+def test_the_jobs_own_record_decides(judge: Judge, row: Row | None) -> None:
+    assert judge.verdict(ended(0), row, unknown=True).kind == SUCCESS
+
+
+def test_saying_nothing_never_fails_a_job(judge: Judge) -> None:
+    for row in (None, Row("waiting"), RUNNING, None, None):
+        assert judge.verdict(None, row, unknown=False).kind == ACTIVE
+
+
+def test_a_record_may_come_later_than_the_schedulers_word() -> None:
+    judge = Judge(DIALECTS["openpbs"], minutes=60, patience=60)
+    assert judge.verdict(None, OVER, unknown=False).kind == ACTIVE
+    assert judge.verdict(None, None, unknown=True).kind == ACTIVE
+    assert judge.verdict(ended(0), None, unknown=True).kind == SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("record", "row", "reason"),
+    [
+        (ended(3), RUNNING, "exit status 3 on n1"),
+        (ended(143), Row("over", 271), "ended by a signal on n1: deleted with qdel"),
+        (ended(None), Row("over"), "ended by a signal on n1"),
+        (ended(143, 3595), Row("over", -29), "walltime of 60 minutes was used up on n1"),
+        (ended(None, 3595), Row("over"), "walltime of 60 minutes was used up on n1"),
+        (None, Row("over", -29), "walltime of 60 minutes was used up"),
+        (None, Row("over", 271), "deleted with qdel"),
+        (None, Row("over", -3, "no such user"), "could not run it (Exit_status -3): no such user"),
+        (None, Row("over", 9), "exit status 9 before it could write a record"),
+        (None, OVER, "is the working directory on a file system that the nodes share?"),
+        (None, Row("over"), "gone without a record: it was deleted before it ran"),
+        (None, None, "gone without a record: it was deleted before it ran"),
+        (None, Row("waiting", None, "Can Never Run: Insufficient ncpus"), "will never run"),
+        (None, Row("waiting", None, "job held, too many failed attempts to run"), "never run"),
+    ],
+)
+def test_failures_are_told_apart(
+    judge: Judge,
+    record: Record | None,
+    row: Row | None,
+    reason: str,
+) -> None:
+    kind, why = judge.verdict(record, row, unknown=row is None)
+    assert kind == FAILED
+    assert reason in why
+
+
+@pytest.mark.parametrize("row", [None, Row("over")])
+@pytest.mark.parametrize("record", [None, Record(None, "n1", 1000.0, 1000.0)])
+def test_a_job_that_ran_and_is_gone_was_lost(
+    judge: Judge, record: Record | None, row: Row | None
+) -> None:
+    assert judge.verdict(record, RUNNING, unknown=False).kind == ACTIVE
+    kind, why = judge.verdict(record, row, unknown=row is None)
+    assert kind == LOST
+    assert "its node was lost" in why
+
+
+def test_records_are_read_when_they_are_whole(tmp_path: Path) -> None:
+    path = tmp_path / "job.record"
+    assert read_record(path) is None
+    path.write_text("")
+    assert read_record(path) is None
+    path.write_text("3 n1 1000 1010\n")
+    assert read_record(path) == Record(3, "n1", 1000.0, 1010.0)
+    path.write_text("signal n1 1000 1010\n")
+    assert read_record(path) == Record(None, "n1", 1000.0, 1010.0, signalled=True)
+    path.write_text("running n1 1000 1000\n")
+    assert read_record(path) == Record(None, "n1", 1000.0, 1000.0)
