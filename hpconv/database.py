@@ -92,15 +92,47 @@ def await_server(connection: Path) -> str:
     """
     deadline = time.monotonic() + AWAIT_SECONDS
     while time.monotonic() < deadline:
-        content = published(connection)
-        if "error" in content:
-            raise UserError(content["error"])
-        if "uri" in content:
-            _check_visible(content, connection)
-            if answers(content["uri"]):
-                return str(content["uri"])
+        uri = _published_uri(connection)
+        if uri is not None and answers(uri):
+            return uri
         time.sleep(0.2)
-    raise UserError(f"no server has written {connection} within {AWAIT_SECONDS} s: see its log")
+    raise UserError(
+        f"no server answers at what {connection} says, in {AWAIT_SECONDS} s: see its log"
+    )
+
+
+def await_address(connection: Path, minutes: float, failure: Path) -> None:
+    """Return when a server says where it is; its job may have to wait in a queue.
+
+    The machine where a workflow is started need not reach it, so that it is not asked.
+
+    Args:
+        failure: a file that appears when the server's job has failed.
+
+    Raises:
+        UserError: when it failed to start, or has not started in time.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    while _published_uri(connection, visible=False) is None:
+        if failure.exists():
+            raise UserError("there will be no server: the job of server and driver has failed")
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"no server has started in {minutes:g} minutes (search.patience_minutes): see the "
+                "queue, and the log of the job of server and driver"
+            )
+        time.sleep(0.2)
+
+
+def _published_uri(connection: Path, visible: bool = True) -> str | None:
+    content = published(connection)
+    if "error" in content:
+        raise UserError(content["error"])
+    if "uri" not in content:
+        return None
+    if visible:
+        _check_visible(content, connection)
+    return str(content["uri"])
 
 
 def _check_visible(content: Content, connection: Path) -> None:

@@ -92,6 +92,8 @@ BOUNDS = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
 SEARCH = section(
     "search", "algorithm", "startup_trials", "seed", "patience_minutes", *BOUNDS
 )
+# what a trial may take, and what surrounds it
+MEMORY_MB = int(1024 * config["search"]["trial_memory_gb"]) + 1500
 WORKERS = range(1, worker_count() + 1)
 RANKS = range(1, config["evaluation"]["winners"] + 1)
 

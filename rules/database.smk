@@ -36,8 +36,9 @@ rule await_server:
         connection=CONNECTION,
         summary=SUMMARY,
         search=SEARCH,
+        failure=".snakemake/hpconv-pbs/driver-mongod.failed",
     message:
         "Waiting for MongoDB"
     shell:
         "exec hpconv wait --connection {params.connection} --summary {params.summary}"
-        " --search {params.search:q} > {log} 2>&1"
+        " --search {params.search:q} --failure {params.failure} > {log} 2>&1"

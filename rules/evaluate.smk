@@ -28,6 +28,8 @@ rule features:
         f"{LOGS}/features-{{rank}}.log",
     conda:
         "../envs/hpconv.yaml"
+    resources:
+        mem_mb=MEMORY_MB,
     params:
         model=section("model"),
     message:
@@ -48,6 +50,8 @@ rule retrain:
         f"{LOGS}/retrain-{{rank}}.log",
     conda:
         "../envs/hpconv.yaml"
+    resources:
+        mem_mb=MEMORY_MB,
     params:
         model=section("model"),
     message:

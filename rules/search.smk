@@ -35,6 +35,8 @@ rule worker:
     conda:
         "../envs/hpconv.yaml"
     threads: config["search"]["worker_threads"]
+    resources:
+        mem_mb=MEMORY_MB,
     params:
         connection=CONNECTION,
         experiment=config["experiment"],

@@ -18,12 +18,17 @@ Search = Annotated[
 Summary = Annotated[Path, typer.Option(help="What the driver says of the search when it ends.")]
 
 
-def wait(connection: Connection, summary: Summary, search: Search) -> None:
-    """Return when the server answers, or when the search needs none any more."""
+def wait(
+    connection: Connection,
+    summary: Summary,
+    search: Search,
+    failure: Annotated[Path, typer.Option(help="File that tells that there will be no server.")],
+) -> None:
+    """Return when the server says where it is, or when the search needs none any more."""
     from hpconv import database, trials
 
     if not trials.complete(summary, search):
-        database.await_server(connection)
+        database.await_address(connection, search["patience_minutes"], failure)
 
 
 def driver(

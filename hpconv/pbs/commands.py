@@ -24,6 +24,7 @@ from hpconv.pbs.dialects import (
 )
 
 SECONDS = 30  # for a command to answer
+LOOK_UPS = 5  # calls for single jobs that an answer may have besides
 SUBMIT_PAUSES = (2, 5, 15, 30)  # before each new attempt
 UNKNOWN_STATUSES = (153, 35)  # 35: of OpenPBS, for a job that has ended
 UNKNOWN = re.compile(r"Unknown Job Id(?: Error)? (\d+)")
@@ -139,7 +140,8 @@ class Scheduler:
         rows = self.dialect.rows(told.stdout)
         unknown = set(UNKNOWN.findall(told.stderr))
         # absence may be that of a cut answer: who is missing without a word is asked for alone
-        for job in {number(job) for job in jobs} - set(rows) - unknown:
+        missing = {number(job) for job in jobs} - set(rows) - unknown
+        for job in sorted(missing)[:LOOK_UPS]:
             if told.returncode in UNKNOWN_STATUSES if len(jobs) == 1 else self._is_unknown(job):
                 unknown.add(job)
         return Answer(rows, frozenset(unknown))

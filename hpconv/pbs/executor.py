@@ -158,6 +158,7 @@ class Executor(RemoteExecutor):
         if submission.job and not submission.place.with_suffix(".record").exists():
             self._scheduler.delete([submission.job])  # it may wait, and would for ever
         self._folder.forget([submission.place])
+        self._folder.mark_failed(submission.name)
         log = self._folder.log(submission.place)
         logs = [str(log)] if log.exists() else []
         self.report_job_error(info, msg=f"{submission.name} has failed: {why}. ", aux_logs=logs)
@@ -173,7 +174,7 @@ class Executor(RemoteExecutor):
         """
         self._submitter.stop()
         self._folder.end()
-        if self._cancelled or not self._folder.registered(self._folder.token):
+        if self._cancelled or not self._folder.submitted():
             return
         self._cancelled = True
         command = [sys.executable, "-m", "hpconv.pbs.cancel", self._scheduler.dialect.name]

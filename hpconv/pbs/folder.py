@@ -81,10 +81,18 @@ class Folder:
         """Where qsub writes the id of a job, even if the workflow ends meanwhile."""
         return place.with_suffix(".id")
 
+    def submitted(self) -> bool:
+        """Whether this run has jobs that have not been forgotten, or is about to."""
+        return any(self._path.glob(f"*-{self.token}-*.id"))
+
     def registered(self, token: str = "*") -> dict[Path, str]:
         """The ids of jobs, of one run or all, that have not been forgotten, by place."""
         found = {path: job_id(path.read_text()) for path in self._path.glob(f"*-{token}-*.id")}
         return {path.with_suffix(""): job for path, job in found.items() if job}
+
+    def mark_failed(self, name: str) -> None:
+        """Tell those who wait for a job that there will be no more of it."""
+        (self._path / f"{name}.failed").touch()
 
     def forget(self, places: Iterable[Path]) -> None:
         """Remove what is left of jobs that are over, but their logs."""

@@ -99,6 +99,7 @@ def test_a_failure_says_why_and_where(start: Start) -> None:
     status, output = site.run(body="echo the disk is on fire >&2; exit 3")
     assert status == 1
     assert "work-0 has failed: it ended with exit status 1 on" in output
+    assert (site.folder / ".snakemake/hpconv-pbs/work-0.failed").exists(), "others may wait for it"
     (log,) = [line for line in output.split() if line.endswith(".log") and "hpconv-pbs" in line][
         -1:
     ]

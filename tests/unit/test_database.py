@@ -408,3 +408,19 @@ def test_a_server_that_another_host_keeps_to_itself_is_explained(tmp_path: Path)
     connection.write_text(json.dumps(content))
     with pytest.raises(UserError, match="listens on node7 for node7 only.*'database.bind'"):
         database.await_server(connection)
+
+
+def test_waiting_for_a_server_ends_with_its_job(tmp_path: Path) -> None:
+    failure = tmp_path / "driver-mongod.failed"
+    with pytest.raises(UserError, match="no server has started in 0.001 minutes"):
+        database.await_address(tmp_path / "connection.json", 0.001, failure)
+    failure.touch()
+    with pytest.raises(UserError, match="the job of server and driver has failed"):
+        database.await_address(tmp_path / "connection.json", 1, failure)
+
+
+def test_where_a_workflow_starts_need_not_reach_the_server(tmp_path: Path) -> None:
+    connection = tmp_path / "connection.json"
+    content = {"uri": "mongodb://me:secret@127.0.0.1:9/", "host": "node7", "external": False}
+    connection.write_text(json.dumps(content))
+    database.await_address(connection, 1, tmp_path / "none")
