@@ -34,9 +34,7 @@ class Connection:
     def __init__(self, address: Address, database: str = DATABASE) -> None:
         self._address = address
         self._database = database
-        self._uri = ""
-        self.back_since = 0.0  # by time.monotonic(): since when the server has been in reach
-        self._open()
+        self._open(address())
 
     @property
     def db(self) -> Database[dict[str, Any]]:
@@ -81,20 +79,20 @@ class Connection:
             raise error
         if uri != self._uri:
             self._client.close()
-            self._open()
+            self._open(uri)
 
-    def _open(self) -> None:
-        self._uri = self._address()
+    def _open(self, uri: str) -> None:
+        self._uri = uri
         # a result counts when a majority of servers has it on disk
         self._client: MongoClient[dict[str, Any]] = MongoClient(
-            self._uri,
+            uri,
             appname="hpconv",
             w="majority",
             journal=True,
             serverSelectionTimeoutMS=SELECTION_MS,
             socketTimeoutMS=SOCKET_MS,
         )
-        self.back_since = time.monotonic()
+        self.back_since = time.monotonic()  # since when the server has been in reach
 
 
 def persistent(method: Method) -> Method:

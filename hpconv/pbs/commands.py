@@ -24,6 +24,7 @@ from hpconv.pbs.dialects import (
 )
 
 SECONDS = 30  # for a command to answer
+SUBMIT_SECONDS = 180  # given up earlier, a job might be in the queue without our knowing
 LOOK_UPS = 5  # calls for single jobs that an answer may have besides
 SUBMIT_PAUSES = (2, 5, 15, 30)  # before each new attempt
 UNKNOWN_STATUSES = (153, 35)  # 35: of OpenPBS, for a job that has ended
@@ -51,7 +52,7 @@ class Answer:
 
 
 def run(
-    command: Sequence[str], stdout: int | IO[str] = subprocess.PIPE
+    command: Sequence[str], stdout: int | IO[str] = subprocess.PIPE, seconds: float = SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of PBS; one that hangs fails like one that finds no server."""
     try:
@@ -61,13 +62,13 @@ def run(
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=SECONDS,
+            timeout=seconds,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is not for it
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 162, "", f"timed out after {SECONDS} s")
+        return subprocess.CompletedProcess(command, 162, "", f"timed out after {seconds} s")
 
 
 def detect() -> Dialect:
@@ -116,7 +117,7 @@ class Scheduler:
         command = ["qsub", *named, *self.dialect.request(ask), *self._options, str(script)]
         for pause in (*SUBMIT_PAUSES, None):
             with answer.open("w") as file:
-                told = run(command, stdout=file)
+                told = run(command, file, SUBMIT_SECONDS)
             printed = answer.read_text()
             if told.returncode == 0 and (job := job_id(printed)):
                 return job

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from hpconv.trials import read
 from tests.conftest import until
 from tests.pbs.fake.harness import FAKE, Fake
 
 ROOT = Path(__file__).parents[2]
-ENDED = {"openpbs": "F", "torque": "C", "slurm": "C"}
+MINI = str(ROOT / "tests/pbs/mini.smk")
+DIALECTS = ("openpbs", "torque", "slurm")
 Start = Callable[..., "Site"]
 
 
@@ -26,18 +28,13 @@ class Site:
         self.folder = folder / "run"
         self.folder.mkdir()
 
-    def begin(self, *options: str, **config: Any) -> subprocess.Popen:
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            str(ROOT / "tests/pbs/mini.smk"),
-        ]
+    def begin(self, *options: str, snakefile: str = MINI, **config: Any) -> subprocess.Popen:
+        command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
         command += ["--profile", str(ROOT / "profiles/pbs"), "-j", "30", "--nocolor"]
         command += ["--hpconv-pbs-status-seconds", "1", "--seconds-between-status-checks", "1"]
         command += ["--latency-wait", "3", "--directory", str(self.folder), *options]
-        command += ["--config", *(f"{key}={value}" for key, value in config.items())]
+        if config:
+            command += ["--config", *(f"{key}={value}" for key, value in config.items())]
         path = f"{FAKE}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": path, "FAKE_PBS": str(self.fake.folder)}
         pipe, out = subprocess.PIPE, subprocess.STDOUT
@@ -46,9 +43,9 @@ class Site:
             env=environment, stdout=pipe, stderr=out, text=True, start_new_session=True,
         )  # fmt: skip
 
-    def run(self, *options: str, **config: Any) -> tuple[int, str]:
-        process = self.begin(*options, **config)
-        output = process.communicate(timeout=90)[0]
+    def run(self, *options: str, snakefile: str = MINI, **config: Any) -> tuple[int, str]:
+        process = self.begin(*options, snakefile=snakefile, **config)
+        output = process.communicate(timeout=200)[0]
         return process.returncode, output
 
     def ran(self) -> list[str]:
@@ -82,16 +79,29 @@ def start(tmp_path: Path) -> Iterator[Start]:
         site.fake.stop()
 
 
-@pytest.mark.parametrize("dialect", ENDED)
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_jobs_run_and_one_call_asks_for_all_of_them(start: Start, dialect: str) -> None:
     site = start(dialect, "--cpus", "24")
-    status, output = site.run(jobs=12, body="sleep 3; which hpconv")
+    status, output = site.run(jobs=12, body="sleep 2; which hpconv")
     assert status == 0, output
     assert len(site.ran()) == 24
     assert len(site.calls("qsub")) == 12
     assert 1 <= len(site.calls("qstat")) < 20
     assert max(len(call) for call in site.calls("qstat")) >= 12
     assert not list((site.folder / ".snakemake/hpconv-pbs").glob("*.*")), "nothing is left"
+
+
+def test_the_whole_workflow_runs_on_a_cluster(start: Start) -> None:
+    site = start("openpbs", "--cpus", "16")
+    tiny = ["--configfile", str(ROOT / "tests/workflow/tiny.yaml")]
+    status, output = site.run(*tiny, snakefile=str(ROOT / "Snakefile"))
+    assert status == 0, output
+    results = site.folder / "results/tiny"
+    assert len(read(results / "trials.jsonl")) == 8
+    assert (results / "report.html").exists()
+    names = {call[call.index("-N") + 1] for call in site.calls("qsub")}
+    assert {"hp-driver-mongo", "hp-worker-1", "hp-worker-2"} <= names
+    assert site.queue() == []
 
 
 def test_a_failure_says_why_and_where(start: Start) -> None:
@@ -120,7 +130,7 @@ def test_a_job_that_somebody_deletes_is_told_apart(start: Start) -> None:
 @pytest.mark.parametrize("fault", ["down", "garbled", "partial", "forget"])
 def test_a_scheduler_that_says_nothing_sensible_fails_no_job(start: Start, fault: str) -> None:
     site = start("openpbs", "--cpus", "24")
-    process = site.begin(jobs=4, body="sleep 4")
+    process = site.begin(jobs=4, body="sleep 3")
     until(lambda: len(site.ran()) == 4)
     site.fake.faults(**{fault: True})
     output = process.communicate(timeout=60)[0]

@@ -11,8 +11,9 @@ import pytest
 from tests.conftest import until
 from tests.pbs.fake.harness import QSTAT, Fake, Result, parsed
 
-HERE = Path(__file__).parent
-FIXTURES = HERE.parent / "fixtures" / "pbs"
+pytestmark = pytest.mark.xdist_group("fake")  # one scheduler, one test after the other
+
+FIXTURES = Path(__file__).parents[1] / "fixtures/pbs"
 RECORDED = {
     "openpbs": FIXTURES / "openpbs",
     "torque": FIXTURES / "torque",
@@ -111,6 +112,7 @@ def test_qsub(recording: Recording) -> None:
 
 def test_plain_qstat(recording: Recording) -> None:
     fake, jobs = recording
+    fake.run("qdel", jobs["deleted"])  # if no other test has
     for case in ("ok", "bad", "deleted"):
         fake.wait(jobs[case], ENDED)
     ours = fake.run("qstat")[1].splitlines()
