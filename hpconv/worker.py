@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pymongo
 from bson import ObjectId
+from gridfs import NoFile
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from hpconv.errors import CandidateError, UserError
@@ -120,15 +121,21 @@ class Worker:
         if self._beat() or self._evaluator is None:
             newest = self._store.attachments.objective()
             if newest is not None and newest != self._objective:
-                if self._evaluator:
-                    self._evaluator.close()
-                objective = self._store.attachments.read(newest)
-                self._evaluator = Evaluator(objective, self._settings.workdir)
-                self._objective = newest
+                self._replace_evaluator(newest)
         if self._evaluator is None or self._evaluator.ready(WATCH_SECONDS):
             return self._evaluator
         self._last_trial = time.monotonic()  # it is not for want of trials that there was none
         return None
+
+    def _replace_evaluator(self, newest: ObjectId) -> None:
+        try:
+            objective = self._store.attachments.read(newest)
+        except NoFile:  # a driver that has just started has replaced it: look again
+            return
+        if self._evaluator:
+            self._evaluator.close()
+        self._evaluator = Evaluator(objective, self._settings.workdir)
+        self._objective = newest
 
     def _check_stay(self) -> None:
         if self._store.search.is_over():

@@ -27,6 +27,7 @@ class Site:
         self.fake = Fake(folder / "pbs", dialect, *options)
         self.folder = folder / "run"
         self.folder.mkdir()
+        self._processes: list[subprocess.Popen] = []
 
     def begin(self, *options: str, snakefile: str = MINI, **config: Any) -> subprocess.Popen:
         command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile]
@@ -38,10 +39,18 @@ class Site:
         path = f"{FAKE}{os.pathsep}{os.environ['PATH']}"
         environment = os.environ | {"PATH": path, "FAKE_PBS": str(self.fake.folder)}
         pipe, out = subprocess.PIPE, subprocess.STDOUT
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["env", "--default-signal=INT", *command],
             env=environment, stdout=pipe, stderr=out, text=True, start_new_session=True,
         )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        for process in self._processes:
+            process.kill()
+        self.fake.stop()
 
     def run(self, *options: str, snakefile: str = MINI, **config: Any) -> tuple[int, str]:
         process = self.begin(*options, snakefile=snakefile, **config)
@@ -76,7 +85,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield start_site
     for site in sites:
-        site.fake.stop()
+        site.end()
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
