@@ -30,7 +30,7 @@ demo: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ pymongo==3.13.0
 
 test: .venv/installed .venv/pymongo-3
-	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf .venv .snakemake results .pytest_cache .mypy_cache .ruff_cache *.egg-info

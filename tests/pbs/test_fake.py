@@ -11,8 +11,6 @@ import pytest
 from tests.conftest import until
 from tests.pbs.fake.harness import QSTAT, Fake, Result, parsed
 
-pytestmark = pytest.mark.xdist_group("fake")  # one scheduler, one test after the other
-
 FIXTURES = Path(__file__).parents[1] / "fixtures/pbs"
 RECORDED = {
     "openpbs": FIXTURES / "openpbs",

@@ -19,8 +19,6 @@ from hpconv.trials import read
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
 
-pytestmark = pytest.mark.xdist_group("workflow")  # one folder, one test after the other
-
 
 def command(folder: Path, *options: str) -> list[str]:
     snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
