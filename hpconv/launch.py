@@ -31,7 +31,7 @@ def running(settings: ServerSettings) -> Iterator[tuple[str, Mongod]]:
     """A server with a new password that answers at the URI, stopped when the block ends.
 
     Raises:
-        Killed, UserError: when it cannot be started.
+        Interrupted, UserError: when it cannot be started.
     """
     address = bind_address(settings.bind)
     start = _starter(settings)

@@ -13,10 +13,12 @@ from hpconv.mongod import Environment
 from hpconv.processes import die_with_parent
 
 START_SECONDS, STOP_SECONDS = 60, 30
-EXIT_CODES = {48: "the port is in use", 100: "another mongod uses this database folder"}
+PORT_IN_USE = 48  # exit status
+EXIT_CODES = {100: "another mongod uses this database folder"}
 FULL = ("No space left on device", "Disk quota exceeded")
 LAST_WORDS = 2**20  # bytes of the log; mongod ends it with long backtraces
 NO_ROOM = 2**20  # bytes with which mongod cannot go on
+FULL_SECONDS = 10.0  # mongod mostly ends then, but hangs when it cannot write why into its log
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class ServerSettings:
     bind: str | None = None
 
 
-class Killed(Exception):
-    """A signal has ended mongod, nobody asked it to stop: it may be started again."""
+class Interrupted(Exception):
+    """Mongod has ended for a reason that a new start may not meet again, such as a signal."""
 
 
 class Mongod:
@@ -48,15 +50,18 @@ class Mongod:
             start_new_session=True,  # Ctrl-C is for the supervisor, which stops it in order
             preexec_fn=die_with_parent,
         )
+        self._room_seen = time.monotonic()
 
     def runs(self) -> bool:
         """Whether it runs; False when someone has stopped it in order.
 
         Raises:
-            Killed: when a signal has ended it.
+            Interrupted: when a signal has ended it.
             UserError: when it has ended for another reason, which would come again.
         """
         code = self._process.poll()
+        if code is None and self._hangs():
+            code = self._kill()
         if not code:
             return code is None
         if full := self._full_disk():
@@ -65,7 +70,9 @@ class Mongod:
                 "again, what the server had acknowledged is kept"
             )
         if code < 0:
-            raise Killed(f"mongod was ended by signal {-code} ({signal.strsignal(-code)})")
+            raise Interrupted(f"mongod was ended by signal {-code} ({signal.strsignal(-code)})")
+        if code == PORT_IN_USE:  # it was free a moment ago
+            raise Interrupted("the port chosen for mongod was taken by another program")
         reason = EXIT_CODES.get(code, f"exit status {code}")
         raise UserError(f"mongod ended: {reason}; its last words are in {self._settings.log}")
 
@@ -79,14 +86,24 @@ class Mongod:
             if found := next((words for words in FULL if words in last_words), None):
                 return found
         # the log may be on the same disk, and lack the words
-        free = shutil.disk_usage(self._settings.dbpath).free
+        free = self._free()
         return f"{free} bytes are free" if free < NO_ROOM else None
+
+    def _hangs(self) -> bool:
+        now = time.monotonic()
+        if self._free() >= NO_ROOM:
+            self._room_seen = now
+        return now - self._room_seen > FULL_SECONDS
+
+    def _free(self) -> int:
+        """Bytes on the disk of the database."""
+        return shutil.disk_usage(self._settings.dbpath).free
 
     def await_answer(self, uri: str) -> None:
         """Return when it answers.
 
         Raises:
-            Killed, UserError: when it has ended, or does not answer in time.
+            Interrupted, UserError: when it has ended, or does not answer in time.
         """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -102,5 +119,8 @@ class Mongod:
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
+
+    def _kill(self) -> int:
+        self._process.kill()
+        return self._process.wait()

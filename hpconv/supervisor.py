@@ -16,7 +16,7 @@ from hpconv.errors import UserError
 from hpconv.launch import running
 from hpconv.mongod import URI_VARIABLE
 from hpconv.processes import exit_on_signals
-from hpconv.server import START_SECONDS, Killed, ServerSettings
+from hpconv.server import START_SECONDS, Interrupted, ServerSettings
 
 MAX_RESTARTS = 5
 HAND_BACK_SECONDS = 1.5  # Ctrl-C reaches the workers too, they give their trials back
@@ -108,8 +108,8 @@ def _keep_running(settings: ServerSettings, connection: Path, parent: int) -> No
         try:
             _run(settings, connection, parent)
             return
-        except Killed as killed:
-            reason = str(killed)
+        except Interrupted as interrupted:
+            reason = str(interrupted)
             log.warning("%s", reason)
     raise UserError(f"{reason}, after {MAX_RESTARTS} new starts; see {settings.log}")
 

@@ -164,15 +164,24 @@ def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
         assert MongoClient(after).hpconv.marks.find_one() == {"_id": 1}
 
 
-def test_a_server_that_is_killed_again_and_again_is_given_up(tmp_path: Path) -> None:
-    deadly = executable(tmp_path / "mongod", 'test "$1" = --version || kill -9 $$; echo v0')
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("kill -9 $$", "mongod was ended by signal 9 (Killed)"),
+        ("exit 48", "the port chosen for mongod was taken by another program"),
+    ],
+)
+def test_a_server_that_ends_again_and_again_is_given_up(
+    tmp_path: Path, end: str, reason: str
+) -> None:
+    deadly = executable(tmp_path / "mongod", f'test "$1" = --version || {end}; echo v0')
     process = start_server(tmp_path, "--binary", str(deadly))
     _, message = process.communicate(timeout=30)
     assert process.returncode == 1
-    reason = f"signal 9 (Killed), after {supervisor.MAX_RESTARTS} new starts"
-    assert reason in message
-    assert message.count("mongod was ended by signal 9 (Killed)\n") == supervisor.MAX_RESTARTS + 1
-    assert reason in read_json(tmp_path / "connection.json")["error"]
+    in_the_end = f"{reason}, after {supervisor.MAX_RESTARTS} new starts"
+    assert in_the_end in message
+    assert message.count(f"{reason}\n") == supervisor.MAX_RESTARTS + 1
+    assert in_the_end in read_json(tmp_path / "connection.json")["error"]
 
 
 @pytest.fixture
@@ -200,6 +209,18 @@ def test_a_full_disk_is_called_by_its_name(small_disk: Path, tmp_path: Path, log
     assert f"the disk of {small_disk / 'db'} is full" in message
     with pytest.raises(UserError, match="is full"):
         database.await_server(connection)
+
+
+def test_a_server_that_hangs_on_a_full_disk_is_ended(small_disk: Path) -> None:
+    connection = small_disk / "connection.json"
+    process = start_server(small_disk)
+    database.await_server(connection)
+    os.kill(mongods(small_disk)[0], signal.SIGSTOP)
+    with contextlib.suppress(OSError):
+        (small_disk / "filler").write_bytes(bytes(40 * 2**20))
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"the disk of {small_disk / 'db'} is full" in message
 
 
 def test_two_servers_do_not_share_a_folder(server: Path, tmp_path: Path) -> None:
