@@ -8,8 +8,10 @@ from hpconv.candidate import ModelSettings, Pipeline
 from hpconv.errors import CandidateError
 from hpconv.filterbanks import PATCH_BYTES
 from hpconv.layers import Filter, Shape
+from hpconv.learners.blocks import KEPT_BYTES
 
 FLOAT, DOUBLE = 4, 8  # bytes
+FIT_ROWS = 3000  # as much as so many images' features is what fitting to scaled features takes
 IMAGES_TO_JUDGE = 150  # as the published system: a speed over fewer images says little
 
 
@@ -70,9 +72,9 @@ def predicted_bytes(pipeline: Pipeline, n_images: int, model: ModelSettings) -> 
         + (_whitening_bytes(layer, inputs, model.n_patches) if isinstance(layer, Filter) else 0)
         for layer, inputs, outputs in _steps(pipeline)
     ]
-    features = n_images * prod([shape for _, shape in pipeline.shapes()][-1])
-    # the features, and a scaled copy that is made in double precision
-    classifying = features * (2 * FLOAT + 2 * DOUBLE)
+    width = prod([shape for _, shape in pipeline.shapes()][-1])
+    features = FLOAT * n_images * width
+    classifying = features + min(features, KEPT_BYTES) + FLOAT * FIT_ROWS * width
     return max(*learning, classifying)
 
 

@@ -17,25 +17,27 @@ def resolve(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: naming the key, what was found and what is allowed.
     """
-    config = _numbers_from_text(config, schema)
+    config = _from_text(config, schema)
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is not None:
         raise UserError(_explain(error))
     return _with_defaults(config, schema)
 
 
-def _numbers_from_text(value: Any, schema: dict[str, Any]) -> Any:
+def _from_text(value: Any, schema: dict[str, Any]) -> Any:
     """Snakemake hands over what stands inside ``--config key={...}`` as text."""
     if isinstance(value, dict):
         parts = schema.get("properties", {})
-        return {key: _numbers_from_text(v, parts.get(key, {})) for key, v in value.items()}
+        return {key: _from_text(v, parts.get(key, {})) for key, v in value.items()}
     if isinstance(value, list):
-        return [_numbers_from_text(item, schema.get("items", {})) for item in value]
+        return [_from_text(item, schema.get("items", {})) for item in value]
     if isinstance(value, str):
         allowed = schema.get("type", ())
         types = [allowed] if isinstance(allowed, str) else allowed
         if value == "null" and "null" in types:
             return None
+        if value in ("true", "false") and "boolean" in types:
+            return value == "true"
         for name, read in (("integer", int), ("number", float)):
             if name in types:
                 with contextlib.suppress(ValueError):

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from hpconv.attachments import OBJECTIVE
 from hpconv.candidate import ModelSettings
+from hpconv.ensembles import NO_ENSEMBLE, EnsembleSettings, Rounds
 from hpconv.errors import UserError
 from hpconv.files import replacing
 from hpconv.processes import owner_name
@@ -39,6 +40,7 @@ class Driver:
         domain: space and objective; workers find it in the store.
         fingerprint: what the search is about; an experiment keeps the one it began with.
         notes: what the ``misc`` of every trial is to hold besides.
+        ensemble: whether and how trials continue earlier ones.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Driver:
         settings: SearchSettings,
         fingerprint: str,
         notes: dict[str, Any] | None = None,
+        ensemble: EnsembleSettings = NO_ENSEMBLE,
     ) -> None:
         self._store = store
         self._domain = domain
@@ -55,7 +58,7 @@ class Driver:
         self._fingerprint = fingerprint
         self._notes = plain(notes or {})
         self._name = owner_name()
-        self._algorithm = algorithm(settings, domain)
+        self._rounds = Rounds(ensemble, lambda: algorithm(settings, domain))
         self._progress = Progress()
         self._waiting: set[int] = set()  # tids of trials that have not ended
         self._next_tid = 0
@@ -115,7 +118,7 @@ class Driver:
             self._progress.tell(trial)
         if ended:  # also by a worker of hyperopt's, which nobody sees alive
             self._last_seen_worker = time.monotonic()
-        self._algorithm.tell(ended)
+        self._rounds.tell(ended)
         self._waiting.difference_update(trial["tid"] for trial in ended)
 
     def _watch(self, force: bool = False) -> None:
@@ -159,7 +162,7 @@ class Driver:
         """A trial that depends on its tid, the seed and the history, not on the driver's."""
         tid = self._next_tid
         seed = int(np.random.SeedSequence([self._settings.seed, tid]).generate_state(1)[0])
-        chosen = plain(self._algorithm.suggest(tid, seed))
+        chosen = plain(self._rounds.suggest(tid, seed))
         labels = self._domain.params
         misc = {
             "tid": tid,
@@ -168,7 +171,8 @@ class Driver:
             "idxs": {label: [tid] if label in chosen else [] for label in labels},
             "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
         }
-        return {"tid": tid, "spec": None, "result": {"status": "new"}, "misc": misc | self._notes}
+        misc |= self._notes | self._rounds.notes()
+        return {"tid": tid, "spec": None, "result": {"status": "new"}, "misc": misc}
 
     def _send_workers_off(self) -> None:
         self._store.search.close(self._name)
@@ -189,10 +193,15 @@ class Driver:
             log.info("%s, %d workers", self._progress.line(self._settings), self._workers)
 
 
-def fingerprint(data_checksum: str, model: ModelSettings) -> str:
+def fingerprint(
+    data_checksum: str, model: ModelSettings, ensemble: EnsembleSettings = NO_ENSEMBLE
+) -> str:
     """A short name for what a search is about; another one means another search."""
     bounds = {key: value for key, value in vars(model).items() if key not in HOW_NOT_WHAT}
-    return hashlib.sha256(json.dumps([data_checksum, bounds]).encode()).hexdigest()[:16]
+    about: list[Any] = [data_checksum, bounds]
+    if ensemble.grow:  # then this, too, decides what a loss is
+        about.append(ensemble.bagging_fraction)
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
 
 def export(trials: Iterable[Document], path: Path) -> None:

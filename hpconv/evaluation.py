@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +18,15 @@ from hyperopt.base import Ctrl, Domain, Trials, spec_from_misc
 from hpconv.attachments import MAX_BYTES
 from hpconv.budget import Budget
 from hpconv.errors import CandidateError, UserError
+from hpconv.learners.members import SCORES
 from hpconv.processes import STOP_SIGNALS, die_with_parent
-from hpconv.trials import plain
+from hpconv.trials import Trial, plain
 
 GIB = 2**30
 KEPT_SHARE = 0.5  # of a trial's memory; a process that holds more between trials has a leak
 MAX_RESULT_BYTES = 2**20
+
+History = Sequence[tuple[Trial, bytes]]  # trials that one continues, and what they have kept
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +76,9 @@ class Evaluator:
             self._ready = True
         return self._ready
 
-    def submit(self, trial: dict[str, Any]) -> None:
-        """Begin to evaluate a trial."""
-        self._pipe.send(trial)
+    def submit(self, trial: Trial, history: History = ()) -> None:
+        """Begin to evaluate a trial; its objective finds the history in ``ctrl.trials``."""
+        self._pipe.send((trial, history))
 
     def outcome(self, timeout: float) -> Outcome | None:
         """What came of the trial, or None if it is not there within timeout seconds.
@@ -144,23 +148,31 @@ def _evaluations(pipe: Connection, objective: bytes, workdir: Path | None) -> No
         return pipe.send(("error", traceback.format_exc()))
     while True:
         try:
-            trial = pipe.recv()
+            trial, history = pipe.recv()
         except EOFError:
             return None
         try:
-            pipe.send(("outcome", _evaluate(domain, trial, conditions)))
+            pipe.send(("outcome", _evaluate(domain, trial, history, conditions)))
         except Exception:
             pipe.send(("error", traceback.format_exc()))
 
 
-def _evaluate(domain: Domain, trial: dict[str, Any], conditions: dict[str, str]) -> Outcome:
-    ctrl = Ctrl(Trials(), current_trial=trial)
+def _evaluate(
+    domain: Domain, trial: Trial, history: History, conditions: dict[str, str]
+) -> Outcome:
+    trials = Trials()
+    trials._insert_trial_docs([earlier for earlier, _ in history])
+    for earlier, scores in history:
+        trials.trial_attachments(earlier)[SCORES] = scores
+    given = set(trials.attachments)
+    ctrl = Ctrl(trials, current_trial=trial)
     result = domain.evaluate(spec_from_misc(trial["misc"]), ctrl)
     result = plain(result | conditions)
     prefix = ctrl.trials.aname(trial, "")
     attachments = {
         name.removeprefix(prefix): blob.encode() if isinstance(blob, str) else blob
         for name, blob in ctrl.trials.attachments.items()
+        if name not in given
     }
     _check_size("result", len(bson.encode(result)), MAX_RESULT_BYTES)
     _check_size("attachments", sum(map(len, attachments.values())), MAX_BYTES)

@@ -9,7 +9,7 @@ import numpy as np
 
 from hpconv import __version__, images, protocols, trials
 from hpconv.candidate import ModelSettings, describe
-from hpconv.datasets import checksum
+from hpconv.datasets.layout import checksum
 from hpconv.errors import UserError
 from hpconv.features import write_features
 from hpconv.files import replacing

@@ -27,7 +27,7 @@ def read(path: Path) -> np.ndarray:
     elif images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
         images = images.transpose(0, 3, 1, 2)
     _check_shape(path, images)
-    return np.ascontiguousarray(images if images.dtype == np.uint8 else _unit(path, images))
+    return np.ascontiguousarray(images if images.dtype == np.uint8 else unit_range(path, images))
 
 
 def _check_shape(path: Path, images: np.ndarray) -> None:
@@ -44,7 +44,12 @@ def _check_shape(path: Path, images: np.ndarray) -> None:
         )
 
 
-def _unit(path: Path, images: np.ndarray) -> np.ndarray:
+def unit_range(path: Path, images: np.ndarray) -> np.ndarray:
+    """Floats in [0, 1] as float32.
+
+    Raises:
+        UserError: when they are of another type, or outside.
+    """
     if not np.issubdtype(images.dtype, np.floating):
         raise UserError(f"{path} holds {images.dtype}, it must hold uint8 or float")
     low, high = images.min(), images.max()

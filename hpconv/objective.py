@@ -4,19 +4,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hyperopt import STATUS_OK
 from hyperopt.base import Ctrl
 
 from hpconv import kernels
+from hpconv.boosting import Boosting, judge, told
 from hpconv.budget import Budget, Pace, check_memory
 from hpconv.candidate import ModelSettings, describe
 from hpconv.engines import choose, warm_up
 from hpconv.errors import CandidateError
-from hpconv.learners import FeatureClassifier
+from hpconv.learners import classifier
 from hpconv.pipeline import learn
 from hpconv.protocols import Selection
 from hpconv.trials import hyperparameters
@@ -71,25 +72,31 @@ class Objective:
             self.prepare()
         assert self._selection is not None
         assignment = hyperparameters(ctrl.current_trial)
-        return evaluate(assignment, self._selection, self._model, self.budget)
+        boosting = told(ctrl)
+        return evaluate(assignment, self._selection, self._model, self.budget, boosting)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_selection": None}  # images never go into the database
 
 
 def evaluate(
-    assignment: dict[str, Any], selection: Selection, model: ModelSettings, budget: Budget
+    assignment: dict[str, Any],
+    selection: Selection,
+    model: ModelSettings,
+    budget: Budget,
+    boosting: Boosting | None = None,
 ) -> dict[str, Any]:
     """Run a trial.
 
     Returns:
-        a result as hyperopt stores it: ``status``, ``loss`` (validation error rate),
-        ``feature_shape``, ``seconds`` by step, and for a candidate that cannot be used
-        ``failure`` with ``kind`` and ``reason``. Programming errors are raised.
+        a result as hyperopt stores it: ``status``, ``loss`` (validation error rate) and what
+        else ``boosting.judge`` says, ``feature_shape``, ``seconds`` by step, and for a candidate
+        that cannot be used ``failure`` with ``kind`` and ``reason``. Programming errors are
+        raised.
     """
     watch = Stopwatch()
     try:
-        return _measure(assignment, selection, model, budget, watch)
+        return _measure(assignment, selection, model, budget, boosting, watch)
     except CandidateError as refusal:
         return refusal.result(watch.seconds)
     except MemoryError as error:
@@ -102,22 +109,24 @@ def _measure(
     selection: Selection,
     model: ModelSettings,
     budget: Budget,
+    boosting: Boosting | None,
     watch: Stopwatch,
 ) -> dict[str, Any]:
-    unlabelled = selection.images[np.searchsorted(selection.rows, selection.train.rows)]
+    unlabelled = selection.unlabelled(model.n_unsupervised)
     pace = Pace(budget.images_per_second)
     with watch("learn"):
         pipeline = describe(assignment, selection.images.shape[1:], model)
         check_memory(pipeline, len(selection.images), model, budget.trial_memory_gb)
-        extractor = learn(pipeline, unlabelled[: model.n_unsupervised], model, pace.tick)
+        extractor = learn(pipeline, unlabelled, model, pace.tick)
     with watch("extract"):
         features = extractor.transform(selection.images, pace.tick)
     with watch("classify"):
-        algorithm = FeatureClassifier(features, selection.rows, pipeline.classifier)
-        loss = selection.loss(algorithm)
+        rows, pairs = selection.rows, selection.pairs
+        new = partial(classifier, features, rows, pipeline.classifier, pairs)
+        judged = judge(new, selection, boosting)
     return {
         "status": STATUS_OK,
-        "loss": loss,
+        **judged,
         "feature_shape": list(extractor.feature_shape),
         "seconds": watch.seconds,
     }

@@ -8,11 +8,13 @@ import numpy as np
 
 from hpconv import filterbanks
 from hpconv.candidate import ModelSettings, Pipeline, Stage, for_image_size
+from hpconv.datasets.rows import ImageRows
 from hpconv.engines import Function, compile_stage
 from hpconv.errors import CandidateError
 from hpconv.filterbanks import FilterBank
 from hpconv.layers import Filter, Layer
 
+Images = np.ndarray | ImageRows
 Tick = Callable[[int, float], None]  # told the images of each finished batch, and its seconds
 
 
@@ -41,7 +43,7 @@ class Extractor:
         functions = [resize, *self._functions[1:]]
         return Extractor(pipeline, functions, self._batch_size, self._engine)
 
-    def batches(self, images: np.ndarray, tick: Tick = no_tick) -> Iterator[np.ndarray]:
+    def batches(self, images: Images, tick: Tick = no_tick) -> Iterator[np.ndarray]:
         """Features of images ``(N, C, H, W)``, uint8 or float in [0, 1], a batch at a time.
 
         Raises:
@@ -51,7 +53,7 @@ class Extractor:
             maps = to_float(images[start : start + self._batch_size])
             yield _run(self._functions, maps, tick)
 
-    def transform(self, images: np.ndarray, tick: Tick = no_tick) -> np.ndarray:
+    def transform(self, images: Images, tick: Tick = no_tick) -> np.ndarray:
         """Features ``(N, *feature_shape)`` of all images, float32, in memory."""
         features = np.empty((len(images), *self.feature_shape), "float32")
         start = 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpconv.errors import UserError
-from hpconv.trials import error_line, failure
+from hpconv.trials import ensemble_error, error_line, failure
 
 HOPELESS = 100  # failures in a row, after which nothing else is expected
 
@@ -29,7 +29,7 @@ class Progress:
     """What the finished trials of a search amount to, told in the order in which they ended."""
 
     finished: int = 0
-    best: tuple[float, int] | None = None  # loss and tid
+    best: tuple[float, int] | None = None  # error, of an ensemble where one grows, and tid
     last_error: str | None = None  # of the latest trial, if it ended in one
     since_improvement: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -46,11 +46,11 @@ class Progress:
             self.failures_in_a_row += 1
             return
         self.failures_in_a_row = 0
-        loss = (trial["result"]["loss"], trial["tid"])
-        if self.best is None or loss < self.best:
-            if self.best is None or loss[0] < self.best[0]:
+        error = (ensemble_error(trial), trial["tid"])
+        if self.best is None or error < self.best:
+            if self.best is None or error[0] < self.best[0]:
                 self.since_improvement = 0
-            self.best = loss
+            self.best = error
 
     def reason_to_stop(self, settings: SearchSettings, seconds: float) -> str | None:
         """Why a search is over that has taken so many seconds, or None.

@@ -21,8 +21,9 @@ def write(history: Path, data: Path, evaluation: Path, features: Path, path: Pat
     """Write the report of a search and its final evaluation."""
     all_trials, final = trials.read(history), read_json(evaluation)
     with h5py.File(data) as file:
-        classes = list(file.attrs["classes"])
-        parts = {name: len(file[name]) for name in ("train", "validation", "test")}
+        classes = list(file["classes"].asstr())
+        parts = {name: len(file[name]) for name in ("train", "validation", "folds/0/test")}
+        folds, pairs = len(file["folds"]), "pairs" in file
     with h5py.File(features) as file:
         bank = file["filters/0"][()]
     environment = Environment(
@@ -32,15 +33,19 @@ def write(history: Path, data: Path, evaluation: Path, features: Path, path: Pat
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    winner, raw_pixels = final["winners"][0], final["raw_pixels"]
-    losses = [(t["tid"], t["result"]["loss"]) for t in all_trials if "loss" in t["result"]]
+    singles = [winner for winner in final["winners"] if winner["rank"] != "ensemble"]
+    winner, raw_pixels = singles[0], final["raw_pixels"]
+    losses = [(t["tid"], trials.ensemble_error(t)) for t in all_trials if "loss" in t["result"]]
     page = environment.get_template("report.html").render(
         data=final["data"],
         parts=parts,
+        folds=folds,
+        examples="pairs of images" if pairs else "images",
         trials=all_trials,
-        winners=final["winners"],
+        winners=singles,
+        ensemble=next((w for w in final["winners"] if w["rank"] == "ensemble"), None),
         raw_pixels=raw_pixels,
-        best=_best(all_trials, final["winners"]),
+        best=_best(all_trials, singles),
         failures=_failures(all_trials),
         convergence=figures.convergence(losses, raw_pixels["validation_error"]),
         filters=figures.filters(bank),

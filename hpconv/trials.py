@@ -12,7 +12,10 @@ from hpconv.errors import UserError
 from hpconv.files import read_json, replacing, write_json
 
 Trial = dict[str, Any]
-COLUMNS = ("tid", "status", "loss", "kind", "reason", "seconds", "features", "worker", "finished")
+COLUMNS = (
+    "tid", "status", "loss", "alone", "together", "continues",
+    "kind", "reason", "seconds", "features", "worker", "finished",
+)  # fmt: skip
 
 
 def read(path: Path) -> list[Trial]:
@@ -40,10 +43,30 @@ def hyperparameters(trial: Trial) -> dict[str, Any]:
     return {label: values[0] for label, values in trial["misc"]["vals"].items() if values}
 
 
+def continues(trial: Trial) -> int | None:
+    """The tid of the trial that it goes on from, in a search that grows ensembles."""
+    return trial["misc"].get("boosting", {}).get("continues")
+
+
+def members(trial: Trial) -> list[int]:
+    """The tids of the ensemble that it continues, oldest first."""
+    return trial["misc"].get("boosting", {}).get("members", [])
+
+
+def validation_error(trial: Trial) -> float:
+    """The validation error of a trial that succeeded, on its own."""
+    return trial["result"].get("alone", trial["result"]["loss"])
+
+
+def ensemble_error(trial: Trial) -> float:
+    """The validation error of a trial that succeeded, together with those that it continues."""
+    return trial["result"].get("together", trial["result"]["loss"])
+
+
 def succeeded(trials: list[Trial]) -> list[Trial]:
-    """Trials with a loss, the best first; of equals, the older."""
+    """Trials with a loss, the one with the lowest error of its own first; of equals, the older."""
     with_loss = [trial for trial in trials if "loss" in trial["result"]]
-    return sorted(with_loss, key=lambda trial: (trial["result"]["loss"], trial["tid"]))
+    return sorted(with_loss, key=lambda trial: (validation_error(trial), trial["tid"]))
 
 
 def failure(trial: Trial) -> dict[str, str] | None:
@@ -68,6 +91,9 @@ def summary(trial: Trial) -> dict[str, Any]:
         "tid": trial["tid"],
         "status": "fail" if failed else result["status"],
         "loss": result.get("loss"),
+        "alone": result.get("alone"),
+        "together": result.get("together"),
+        "continues": continues(trial),
         "kind": failed.get("kind"),
         "reason": failed.get("reason"),
         "seconds": round(sum(result.get("seconds", {}).values()), 3),

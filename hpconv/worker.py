@@ -18,6 +18,7 @@ from bson import ObjectId
 from gridfs import NoFile
 from pymongo.errors import ConnectionFailure, PyMongoError
 
+from hpconv.ensembles import Histories
 from hpconv.errors import CandidateError, UserError
 from hpconv.evaluation import EvaluationError, Evaluator, Outcome
 from hpconv.processes import owner_name
@@ -72,6 +73,7 @@ class Worker:
         self._owner = owner_name()
         self._walltime = Walltime(settings.walltime)
         self._spool = Spool(settings.workdir or Path.cwd(), store.exp_key)
+        self._histories = Histories(store)
         self._evaluator: Evaluator | None = None
         self._objective: ObjectId | None = None
         self._trial: Document | None = None
@@ -205,8 +207,9 @@ class Worker:
             self._errors = 0
 
     def _evaluate(self, evaluator: Evaluator, trial: Document) -> Outcome:
+        history = self._histories.of(trial)
         start = time.monotonic()
-        evaluator.submit(trial)
+        evaluator.submit(trial, history)
         while (outcome := evaluator.outcome(WATCH_SECONDS)) is None:
             if self._beat() and self._is_over():
                 raise SearchOver

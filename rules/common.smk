@@ -28,6 +28,14 @@ def section(name, *keys):
     return json.dumps({key: chosen[key] for key in keys} if keys else chosen)
 
 
+def search_settings():
+    """All that decides which trials a search makes, as JSON for the command line."""
+    keys = ("algorithm", "startup_trials", "seed", "patience_minutes", *BOUNDS)
+    chosen = {key: config["search"][key] for key in keys}
+    grown = config["ensemble"] if config["ensemble"]["grow"] else {}
+    return json.dumps(chosen | {"ensemble": grown})
+
+
 def worker_count():
     """As many as configured, else as many as there are slots beside server and driver.
 
@@ -57,6 +65,11 @@ def final_outputs():
         "winners/{rank}/{name}", rank=RANKS, name=["features.h5", "evaluation.json"]
     )
     return [f"{RESULTS}/{name}" for name in [*names, *winners]]
+
+
+def grown_ensemble():
+    """The evaluation of the ensemble, where the search grows one."""
+    return [f"{RESULTS}/ensemble/evaluation.json"] if config["ensemble"]["grow"] else []
 
 
 def check_slots():
@@ -89,9 +102,7 @@ HISTORY = f"{RESULTS}/trials.jsonl"
 ENDED = f"{RESULTS}/search.json"
 BUDGET = section("search", "trial_seconds", "images_per_second", "trial_memory_gb")
 BOUNDS = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
-SEARCH = section(
-    "search", "algorithm", "startup_trials", "seed", "patience_minutes", *BOUNDS
-)
+SEARCH = search_settings()
 # what a trial may take, and what surrounds it
 MEMORY_MB = int(1024 * config["search"]["trial_memory_gb"]) + 1500
 WORKERS = range(1, worker_count() + 1)

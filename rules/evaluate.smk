@@ -28,6 +28,7 @@ rule features:
         f"{LOGS}/features-{{rank}}.log",
     conda:
         "../envs/hpconv.yaml"
+    threads: config["search"]["worker_threads"]
     resources:
         mem_mb=MEMORY_MB,
     params:
@@ -50,6 +51,7 @@ rule retrain:
         f"{LOGS}/retrain-{{rank}}.log",
     conda:
         "../envs/hpconv.yaml"
+    threads: config["search"]["worker_threads"]
     resources:
         mem_mb=MEMORY_MB,
     params:
@@ -70,16 +72,41 @@ rule baseline:
         f"{LOGS}/baseline.log",
     conda:
         "../envs/hpconv.yaml"
+    threads: config["search"]["worker_threads"]
     message:
         "Evaluating a linear classifier on raw pixels"
     shell:
         "hpconv baseline --data {input} --output {output} > {log} 2>&1"
 
 
+rule ensemble:
+    input:
+        history=HISTORY,
+        data=DATA,
+    output:
+        f"{RESULTS}/ensemble/evaluation.json",
+    log:
+        f"{LOGS}/ensemble.log",
+    conda:
+        "../envs/hpconv.yaml"
+    threads: config["search"]["worker_threads"]
+    resources:
+        mem_mb=MEMORY_MB,
+    params:
+        model=section("model"),
+        folder=subpath(output[0], parent=True),
+    message:
+        "Ensemble: extracting its members' features, retraining and testing"
+    shell:
+        "hpconv ensemble --history {input.history} --data {input.data} --model {params.model:q}"
+        " --folder {params.folder} --output {output} > {log} 2>&1"
+
+
 rule evaluate:
     input:
         data=DATA,
         baseline=f"{RESULTS}/baseline.json",
+        ensemble=grown_ensemble(),
         winners=expand(f"{RESULTS}/winners/{{rank}}/evaluation.json", rank=RANKS),
     output:
         f"{RESULTS}/final_evaluation.json",
@@ -87,8 +114,12 @@ rule evaluate:
         f"{LOGS}/evaluate.log",
     conda:
         "../envs/hpconv.yaml"
+    params:
+        ensemble=lambda wildcards, input: (
+            f"--ensemble {input.ensemble}" if input.ensemble else ""
+        ),
     message:
         "Gathering the evaluations"
     shell:
         "hpconv evaluate --data {input.data} --baseline {input.baseline} --output {output}"
-        " {input.winners} > {log} 2>&1"
+        " {params.ensemble} {input.winners} > {log} 2>&1"

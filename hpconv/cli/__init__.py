@@ -19,7 +19,8 @@ app = typer.Typer(
 )
 for verb in (
     *(winners.data, search.wait, search.driver, search.worker, search.gather, search.best),
-    *(winners.features, winners.baseline, winners.retrain, winners.evaluate, winners.report),
+    *(winners.features, winners.baseline, winners.retrain, winners.ensemble),
+    *(winners.evaluate, winners.report),
     *(look.space, look.extract, look.doctor),
 ):
     app.command()(verb)

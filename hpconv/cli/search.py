@@ -13,7 +13,11 @@ from hpconv.errors import UserError
 
 Search = Annotated[
     dict,
-    typer.Option(parser=json.loads, metavar="JSON", help="Section 'search' of a configuration."),
+    typer.Option(
+        parser=json.loads,
+        metavar="JSON",
+        help="Section 'search' of a configuration, with 'ensemble'.",
+    ),
 ]
 Summary = Annotated[Path, typer.Option(help="What the driver says of the search when it ends.")]
 
@@ -48,6 +52,7 @@ def driver(
     from hpconv.addresses import from_file
     from hpconv.budget import Budget
     from hpconv.candidate import ModelSettings
+    from hpconv.ensembles import EnsembleSettings
     from hpconv.files import write_json
     from hpconv.objective import Objective
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
@@ -56,14 +61,15 @@ def driver(
     from hpconv.store import Store
 
     exit_on_signals(*STOP_SIGNALS)
-    settings, bounds = SearchSettings(**search), ModelSettings(**model)
-    about = driver.fingerprint(datasets.verify(data), bounds)
+    bounds, grown = ModelSettings(**model), EnsembleSettings(**search["ensemble"])
+    settings = SearchSettings(**{key: search[key] for key in search if key != "ensemble"})
+    about = driver.fingerprint(datasets.verify(data), bounds, grown)
     space = search_space(bounds.output_sizes, bounds.max_layer_sizes)
     domain = Domain(Objective(data, bounds, Budget(**budget)), space)
     database.await_server(connection)
     store = Store(from_file(connection), exp_key)
     notes = {"model": vars(bounds)}  # a trial says all that rebuilds its pipeline
-    reason = driver.Driver(store, domain, settings, about, notes).run()
+    reason = driver.Driver(store, domain, settings, about, notes, grown).run()
     driver.export(store.finished(), output)
     write_json(summary, {"search": search, "stopped": reason})
 

@@ -12,15 +12,17 @@ def data(settings: Section, output: Output) -> None:
     """Write a data set, with its splits, to HDF5."""
     from hpconv import datasets
 
-    datasets.write(datasets.DataSettings(**settings), output)
+    path = settings["path"]
+    datasets.write(datasets.DataSettings(**settings | {"path": path and Path(path)}), output)
 
 
 def features(trial: TrialFile, data: Data, model: Model, output: Output) -> None:
     """Extract a winner's features of every image."""
     from hpconv import features
     from hpconv.candidate import ModelSettings
+    from hpconv.files import read_json
 
-    features.extract(trial, data, ModelSettings(**model), output)
+    features.extract(read_json(trial), data, ModelSettings(**model), output)
 
 
 def baseline(data: Data, output: Output) -> None:
@@ -37,11 +39,25 @@ def retrain(
     model: Model,
     output: Output,
 ) -> None:
-    """Fit a winner's classifier on train and validation images; measure it once on test."""
+    """Fit a winner's classifier on all it may see; measure it once on the test images."""
     from hpconv import evaluate
     from hpconv.candidate import ModelSettings
 
     evaluate.retrain(trial, data, features, ModelSettings(**model), output)
+
+
+def ensemble(
+    history: History,
+    data: Data,
+    model: Model,
+    folder: Annotated[Path, typer.Option(help="Where the members' features go.")],
+    output: Output,
+) -> None:
+    """Fit the members of a search's best ensemble one after another; measure it once."""
+    from hpconv import evaluate
+    from hpconv.candidate import ModelSettings
+
+    evaluate.ensemble(history, data, ModelSettings(**model), folder, output)
 
 
 def evaluate(
@@ -49,11 +65,12 @@ def evaluate(
     baseline: Annotated[Path, typer.Option(help="Evaluation of the baseline.")],
     winners: Annotated[list[Path], typer.Argument(help="Evaluations, the first rank first.")],
     output: Output,
+    ensemble: Annotated[Path | None, typer.Option(help="Evaluation of the ensemble.")] = None,
 ) -> None:
-    """Gather the evaluations of winners and baseline."""
+    """Gather the evaluations of winners, ensemble and baseline."""
     from hpconv import evaluate
 
-    evaluate.summarise(data, baseline, winners, output)
+    evaluate.summarise(data, baseline, winners, output, ensemble)
 
 
 def report(

@@ -18,6 +18,7 @@ from hpconv.trials import hyperparameters, read
 from tests.conftest import start_server
 
 MODEL = {
+    "engine": "cpu",  # to look for another one takes a second in each worker
     "output_sizes": [12, 16],
     "max_layer_sizes": [],
     "n_patches": 500,
@@ -27,7 +28,7 @@ MODEL = {
     "batch_size": 200,
 }
 BUDGET = {"trial_seconds": 60, "images_per_second": 1, "trial_memory_gb": 4}
-SEARCH = {"algorithm": "tpe", "startup_trials": 4, "seed": 1, "patience_minutes": 2}
+SEARCH = {"algorithm": "tpe", "startup_trials": 4, "seed": 1, "patience_minutes": 2, "ensemble": {}}
 EXPERIMENT = "faults"
 DELIVERED = re.compile(r"trial (\d+): (?:loss|failed)")
 

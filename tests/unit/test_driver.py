@@ -12,6 +12,7 @@ from hyperopt.base import Domain
 from hpconv import trials
 from hpconv.candidate import ModelSettings
 from hpconv.driver import Driver, export, fingerprint
+from hpconv.ensembles import NO_ENSEMBLE, EnsembleSettings
 from hpconv.errors import UserError
 from hpconv.progress import HOPELESS, SearchSettings
 from hpconv.space import search_space
@@ -19,7 +20,7 @@ from hpconv.store import Store
 
 SETTINGS = SearchSettings("tpe", max_evals=8, startup_trials=4, seed=3, patience_minutes=1)
 MODEL = ModelSettings((16,), (32,), 100, 100, 1000, 10, 10)  # one size is a choice too
-
+GROW = EnsembleSettings(grow=True, min_ok_per_round=2, min_valid_per_round=1)
 
 SECOND = 1 / 60  # in minutes
 
@@ -47,22 +48,25 @@ def work(store: Store, result: Callable[[dict[str, Any]], dict[str, Any]]) -> No
     store.leave("worker")
 
 
-def driver(store: Store, settings: SearchSettings = SETTINGS) -> Driver:
-    space = search_space(MODEL.output_sizes, MODEL.max_layer_sizes)
-    return Driver(store, Domain(objective, space), settings, "a fingerprint")
+def driver(
+    store: Store, settings: SearchSettings = SETTINGS, ensemble: EnsembleSettings = NO_ENSEMBLE
+) -> Driver:
+    domain = Domain(objective, search_space(MODEL.output_sizes, MODEL.max_layer_sizes))
+    return Driver(store, domain, settings, "a fingerprint", ensemble=ensemble)
 
 
 def search(
     store: Store,
     settings: SearchSettings = SETTINGS,
     result: Callable[[dict[str, Any]], dict[str, Any]] = answer,
+    ensemble: EnsembleSettings = NO_ENSEMBLE,
 ) -> list[dict[str, Any]]:
     """Run a whole search with one worker; returns the hyperparameters of its trials."""
     with ThreadPoolExecutor(1) as pool:
         store.search.open("a fingerprint", "before")  # not over, when the worker looks
         store.search.release("before")
         pool.submit(work, store, result)
-        driver(store, settings).run()
+        driver(store, settings, ensemble).run()
     return [trials.hyperparameters(trial) for trial in store.finished()]
 
 
@@ -98,6 +102,29 @@ def test_a_longer_search_continues_and_repeats_nothing(store: Store) -> None:
     longer = search(store, replace(SETTINGS, max_evals=14))
     assert longer[:8] == first
     assert len({str(sorted(values.items())) for values in longer}) == 14
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "anneal"])
+def test_an_ensemble_that_is_taken_up_again_grows_as_it_would_have(
+    experiment: Callable[[str], Store], algorithm: str
+) -> None:
+    settings = replace(SETTINGS, algorithm=algorithm, startup_trials=2)
+    longer = replace(settings, max_evals=20)
+    once, twice = experiment("a"), experiment("b")
+    search(once, longer, ensemble=GROW)
+    search(twice, settings, ensemble=GROW)
+    search(twice, longer, ensemble=GROW)
+    miscs = [trial["misc"] for trial in once.finished()]
+    assert miscs == [trial["misc"] for trial in twice.finished()]
+    chain = miscs[-1]["boosting"]["members"]
+    assert len(chain) > 2
+    for parent, tid in zip([None, *chain], chain, strict=False):
+        assert miscs[tid]["boosting"]["continues"] == parent
+
+
+def test_a_search_that_grows_no_ensemble_says_nothing_of_one(store: Store) -> None:
+    search(store)
+    assert not any("boosting" in trial["misc"] for trial in store.finished())
 
 
 def test_a_finished_search_needs_no_worker(store: Store) -> None:
@@ -178,6 +205,14 @@ def test_how_features_are_computed_does_not_make_another_search() -> None:
     assert fingerprint("data", replace(MODEL, engine="cpu", batch_size=7)) == one
     assert fingerprint("data", replace(MODEL, max_n_features=7)) != one
     assert fingerprint("other data", MODEL) != one
+
+
+def test_what_an_ensembles_loss_is_makes_another_search() -> None:
+    one = fingerprint("data", MODEL)
+    assert fingerprint("data", MODEL, replace(NO_ENSEMBLE, bagging_fraction=1.0)) == one
+    growing = fingerprint("data", MODEL, GROW)
+    assert fingerprint("data", MODEL, replace(GROW, min_ok_per_round=9)) == growing != one
+    assert fingerprint("data", MODEL, replace(GROW, bagging_fraction=1.0)) != growing
 
 
 def test_the_export_holds_every_trial(store: Store, tmp_path) -> None:  # type: ignore[no-untyped-def]

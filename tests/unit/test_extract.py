@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from hpconv import datasets, images
+from hpconv import images
+from hpconv.datasets import layout
 from hpconv.errors import UserError
 from hpconv.extract import extract, from_assignment, from_trial, only_experiment
 from tests.unit.test_objective import CANDIDATE, MODEL
@@ -39,7 +40,7 @@ def test_a_reference_pipeline_from_the_command_line(tmp_path: Path) -> None:
         features = file["features"][()]
         assert json.loads(file.attrs["assignment"]) == case["vals"]
         assert file.attrs["version"]
-        assert file.attrs["checksum"] == datasets.checksum(VECTORS["test"])
+        assert file.attrs["checksum"] == layout.checksum(VECTORS["test"])
     assert features.dtype == "float32"
     assert list(features.shape) == case["shape"]
     expected = VECTORS["f2"]

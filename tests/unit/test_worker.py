@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import psutil
 import pytest
 from hyperopt.base import (
@@ -24,22 +25,33 @@ from hyperopt.base import (
 )
 
 from hpconv.budget import Budget
-from hpconv.candidate import ModelSettings
+from hpconv.candidate import ModelSettings, describe
 from hpconv.engines import choose
 from hpconv.files import read_json
+from hpconv.learners import FeatureClassifier
+from hpconv.learners.members import StoredMember
 from hpconv.objective import Objective
+from hpconv.pipeline import learn
+from hpconv.protocols import Selection
 from hpconv.space import search_space
 from hpconv.store import Store
+from hpconv.trials import hyperparameters
 from hpconv.worker import HEARTBEAT_SECONDS
 from tests import objectives
 from tests.conftest import until
 from tests.unit.test_objective import BUDGET, CANDIDATE, MODEL
 
 
-def queue(store: Store, **changes: Any) -> None:
+def queue(store: Store, members: Sequence[int] | None = None, **changes: Any) -> None:
+    """Queue a trial, maybe one that continues others."""
     tid = store.count()
     vals = {label: [value] for label, value in (CANDIDATE | changes).items()}
-    store.insert({"tid": tid, "misc": {"tid": tid, "vals": vals}, "result": {"status": "new"}})
+    misc: dict[str, Any] = {"tid": tid, "vals": vals}
+    if members is not None:
+        continues = members[-1] if members else None
+        told = {"continues": continues, "members": members, "bagging_fraction": 0.25}
+        misc["boosting"] = told
+    store.insert({"tid": tid, "misc": misc, "result": {"status": "new"}})
 
 
 def attach_images(store: Store, data: Path, model: ModelSettings, budget: Budget) -> None:
@@ -48,6 +60,8 @@ def attach_images(store: Store, data: Path, model: ModelSettings, budget: Budget
 
 
 Start = Callable[..., subprocess.Popen]
+
+FEW_FEATURES = replace(MODEL, max_n_features=32)  # an ensemble has something to add
 
 
 @pytest.fixture
@@ -75,8 +89,8 @@ def start(server: Path, store: Store, tmp_path: Path) -> Iterator[Start]:
 def start_images(store: Store, start: Start, digits: Path) -> Start:
     """Starts workers that evaluate pipelines on the digits."""
 
-    def start_worker(trial_seconds: float = 60) -> subprocess.Popen:
-        attach_images(store, digits, MODEL, replace(BUDGET, trial_seconds=trial_seconds))
+    def start_worker(trial_seconds: float = 60, model: ModelSettings = MODEL) -> subprocess.Popen:
+        attach_images(store, digits, model, replace(BUDGET, trial_seconds=trial_seconds))
         return start()
 
     return start_worker
@@ -98,6 +112,50 @@ def test_a_worker_finishes_trials_and_leaves_when_the_search_is_over(
         assert (result["engine"], result["kernels"]) == (choose("auto"), "c")
     assert bad["result"]["failure"]["kind"] == "homogeneous"
     assert store.live_workers() == 0
+
+
+def test_a_trial_goes_on_from_the_scores_of_those_that_it_continues(
+    store: Store, start_images: Start, digits: Path
+) -> None:
+    for seed, members in enumerate([[], [0], [0, 1]]):
+        queue(store, members, l0eg_fbncc_wp_rseed=seed)
+    start_images(model=FEW_FEATURES)
+    until(lambda: len(store.finished()) == 3)
+    trials = store.finished()
+    selection = Selection(digits)
+    ensemble: list[FeatureClassifier] = []
+    for trial in trials:
+        pipeline = describe(hyperparameters(trial), selection.images.shape[1:], FEW_FEATURES)
+        extractor = learn(pipeline, selection.unlabelled(100), FEW_FEATURES)
+        features = extractor.transform(selection.images)
+        arguments = (features, selection.rows, pipeline.classifier)
+        alone = selection.loss(FeatureClassifier(*arguments))
+        together = selection.loss(last := FeatureClassifier(*arguments, history=tuple(ensemble)))
+        result = trial["result"]
+        assert result["loss"] == pytest.approx(0.25 * alone + 0.75 * together)
+        if ensemble:
+            assert (result["alone"], result["together"]) == pytest.approx((alone, together))
+            assert result["together"] < trials[0]["result"]["loss"], "an ensemble is better"
+        ((name, file),) = trial["_attachments"]
+        kept = StoredMember(store.attachments.read(file))
+        assert name == "scores"
+        np.testing.assert_allclose(kept.penalty, last.penalty, rtol=0.01)
+        for task in (selection.train, selection.validation):
+            np.testing.assert_allclose(kept.scores(task), last.scores(task), atol=0.01)
+        ensemble.append(last)
+
+
+def test_a_trial_whose_parent_has_kept_no_scores_says_so(store: Store, start_images: Start) -> None:
+    queue(store)
+    queue(store, [0])
+    queue(store, [7])
+    start_images()
+    until(lambda: len(store.finished()) == 3)
+    good, *orphans = store.finished()
+    assert good["_attachments"] == []
+    for trial, parent in zip(orphans, (0, 7), strict=True):
+        assert trial["state"] == JOB_STATE_ERROR
+        assert trial["error"] == f"trial {parent} is to be continued, but its 'scores' are gone"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])

@@ -2,65 +2,14 @@
 
 import csv
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
+import h5py
 import pytest
 
 from hpconv.trials import read
-
-ROOT = Path(__file__).parents[2]
-TINY = ROOT / "tests/workflow/tiny.yaml"
-
-
-def command(folder: Path, *options: str) -> list[str]:
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    profile = ["--profile", str(ROOT / "profiles/local"), "--configfile", str(TINY)]
-    return [*snakemake, *profile, "--directory", str(folder), "--nocolor", *options]
-
-
-def environment() -> dict[str, str]:
-    bin_folder = str(Path(sys.executable).parent)  # where `hpconv` is, venv activated or not
-    return {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
-
-
-def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(folder, *options),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(),
-        timeout=240,
-        check=False,
-    )
-
-
-def planned(folder: Path, *options: str) -> dict[str, int]:
-    """How often each rule would run."""
-    output = run(folder, "--dry-run", *options).stdout
-    table = output.rpartition("Job stats:")[2].partition("total")[0]
-    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
-
-
-def leftovers(folder: Path) -> list[str]:
-    """Processes that still work in a folder."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        try:
-            inside = process.cwd() == str(folder)
-        except psutil.Error:
-            continue
-        if inside and process.pid != os.getpid():
-            found.append(" ".join(process.info["cmdline"] or []))
-    return found
+from tests.workflow.harness import HISTORY, TINY, leftovers, planned, run
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +52,8 @@ def test_best_trials_are_in_order(results: Path) -> None:
 def test_the_final_evaluation_holds_winners_and_baseline(results: Path) -> None:
     final = json.loads((results / "final_evaluation.json").read_text())
     assert 0 < final["raw_pixels"]["test_error"] < 0.1
+    with h5py.File(results / "data.h5") as data:
+        n_test = len(data["folds/0/test"])
     best = read(results / "trials.jsonl")
     best = sorted((t["result"]["loss"], t["tid"]) for t in best if "loss" in t["result"])[:2]
     assert [(w["validation_error"], w["tid"]) for w in final["winners"]] == best
@@ -111,7 +62,7 @@ def test_the_final_evaluation_holds_winners_and_baseline(results: Path) -> None:
         assert winner["hyperparameters"]["exit"] in range(6)
         assert winner["feature_shape"]
         assert {"extract", "retrain"} <= set(winner["seconds"])
-        assert sum(map(sum, winner["confusion"])) == 450
+        assert sum(map(sum, winner["confusion"])) == n_test
 
 
 def test_the_report_needs_nothing_else(results: Path) -> None:
@@ -153,89 +104,18 @@ def test_more_winners_need_no_search(finished: Path) -> None:
     )
 
 
-def test_more_trials_continue_the_search(finished: Path, results: Path) -> None:
-    before = read(results / "trials.jsonl")
-    longer = finished / "longer.yaml"
-    longer.write_text(TINY.read_text().replace("max_evals: 8", "max_evals: 10"))
-    result = run(finished, "--configfile", str(longer))
-    assert result.returncode == 0, result.stdout
-    after = read(results / "trials.jsonl")
-    assert len(after) == 10
-    assert after[:8] == before
-
-
-@pytest.mark.parametrize("seconds", [2.5, 6])
-def test_ctrl_c_leaves_nothing_running_and_loses_nothing(tmp_path: Path, seconds: float) -> None:
-    process = subprocess.Popen(
-        command(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-        start_new_session=True,
-    )
-    time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGINT)  # the terminal sends it to the whole group
-    assert process.wait(30) != 0
-    time.sleep(1)
-    assert leftovers(tmp_path) == []
-    again = run(tmp_path)
-    assert again.returncode == 0, again.stdout
-    assert len(read(tmp_path / "results/tiny/trials.jsonl")) == 8
-
-
-def test_a_killed_worker_is_made_good_by_the_next_run(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        command(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-    )
-    victim = None
-    while victim is None:
-        assert process.poll() is None
-        victim = next((p for p in psutil.process_iter() if is_worker(p, tmp_path)), None)
-    victim.kill()
-    assert process.wait(120) != 0
-    assert leftovers(tmp_path) == []
-    again = run(tmp_path)
-    assert again.returncode == 0, again.stdout
-    assert len(read(tmp_path / "results/tiny/trials.jsonl")) == 8
-
-
-def is_worker(process: psutil.Process, folder: Path) -> bool:
-    try:
-        return process.cwd() == str(folder) and "worker-1" in " ".join(process.cmdline())
-    except psutil.Error:
-        return False
-
-
 def test_too_few_successes_are_explained(finished: Path, results: Path) -> None:
     result = run(finished, "--config", "evaluation={winners: 99}")
     assert result.returncode != 0
     assert "'evaluation.winners' is 99" in (results / "logs/best.log").read_text()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--config", "search={workers: 0}"], "'search.workers' is 0, it must be 1 or more"),
-        (["--config", "serach={workers: 2}"], "'serach' is unknown, did you mean 'search'?"),
-        (["--cores", "2"], "2 job slots are too few"),
-        (["--profile", str(ROOT / "profiles/pbs"), "-j", "2"], "-j 2 is too few"),
-    ],
-)
-def test_a_bad_start_is_refused_in_one_line(
-    tmp_path: Path, options: Sequence[str], message: str
-) -> None:
-    result = run(tmp_path, *options)
-    assert result.returncode != 0
-    (line,) = [line for line in result.stdout.splitlines() if line.startswith("hpconv:")]
-    assert message in line
-    assert "Finished jobid" not in result.stdout
-    assert not (tmp_path / "results").exists()
-
-
-def test_a_dry_run_works_on_a_clean_clone(tmp_path: Path) -> None:
-    plan = planned(tmp_path)
-    assert (plan["driver"], plan["worker"], plan["retrain"]) == (1, 2, 2)
-    assert not (tmp_path / "results").exists()
+def test_more_trials_continue_the_search(finished: Path, results: Path) -> None:
+    before = read(results / "trials.jsonl")
+    longer = finished / "longer.yaml"
+    longer.write_text(TINY.read_text().replace("max_evals: 8", "max_evals: 10"))
+    result = run(finished, "--configfile", str(longer), "--", HISTORY)
+    assert result.returncode == 0, result.stdout
+    after = read(results / "trials.jsonl")
+    assert len(after) == 10
+    assert after[:8] == before

@@ -1,0 +1,79 @@
+"""Features are brought to one scale, that of the training rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpconv.candidate import ClassifierSettings
+from hpconv.errors import CandidateError
+from hpconv.learners.blocks import FeatureRows
+
+TINY = 1e-7
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """``(x - mean) / scale`` with statistics of the training rows."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, features: np.ndarray | FeatureRows, settings: ClassifierSettings) -> "Scaler":
+        """Estimate from features ``(N, D)``: scale is ``sqrt(std^2 + varthresh)``.
+
+        remove_std0 turns a deviation of 0 to 1; divrowl2 also divides by the average length
+        of a scaled row.
+
+        Raises:
+            CandidateError: ``homogeneous`` when no feature differs between rows.
+        """
+        rows = features if isinstance(features, FeatureRows) else FeatureRows(features)
+        mean, variance = _moments(rows)
+        if not variance.any():
+            raise CandidateError("homogeneous", "every image has the same features")
+        if settings.remove_std0:
+            variance[variance == 0] = 1
+        scaler = cls(mean, np.sqrt(variance + settings.varthresh))
+        if not settings.divrowl2:
+            return scaler
+        length = sum(_total_length(scaler(block)) for _, block in rows.blocks()) / rows.shape[0]
+        return cls(mean, scaler.scale * (TINY + length))
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Scaled features, float32."""
+        scaled = features.astype("float32")
+        self.in_place(scaled)
+        return scaled
+
+    def in_place(self, features: np.ndarray) -> None:
+        """Scale float32 features ``(N, D)`` where they are."""
+        features -= self.mean.astype("float32")
+        features /= self.scale.astype("float32")
+
+
+def _moments(rows: FeatureRows) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance ``(D,)`` in float64, in one pass.
+
+    Blocks are centred before they are squared, and joined as in Chan, Golub and LeVeque
+    (1983). All is relative to the first row, so that what never changes has a variance of
+    exactly 0.
+    """
+    origin, count = rows.first(), 0
+    mean = squares = np.zeros(rows.shape[1])
+    for _, block in rows.blocks():
+        block -= origin
+        centre = block.mean(axis=0)
+        block -= centre
+        rest = block.mean(axis=0, dtype="float64")  # what rounding has left of the mean
+        own = np.einsum("nd,nd->d", block, block) - len(block) * rest**2
+        total = count + len(block)
+        apart = centre + rest - mean
+        squares = squares + own + apart**2 * (count * len(block) / total)
+        mean = mean + apart * (len(block) / total)
+        count = total
+    return mean + origin, np.maximum(squares, 0) / count
+
+
+def _total_length(rows: np.ndarray) -> float:
+    return float(np.sqrt(np.einsum("nd,nd->n", rows, rows)).sum(dtype="float64"))
