@@ -47,7 +47,7 @@ CONTENDERS: dict[str, Callable[[float], Any]] = {
     "hpconv": LinearSVM,
     "LinearSVC": lambda c: LinearSVC(C=c),
     "SGDClassifier, averaged": lambda alpha: SGDClassifier(
-        alpha=alpha, average=True, random_state=0, n_jobs=2
+        alpha=alpha, average=True, random_state=0, n_jobs=-1
     ),
     "LogisticRegression": lambda c: LogisticRegression(C=c, max_iter=smoothed_hinge.MAX_ITERATIONS),
 }

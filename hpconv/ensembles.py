@@ -9,12 +9,15 @@ import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import h5py
 from gridfs import NoFile
 from hyperopt import STATUS_OK
 from hyperopt.base import JOB_STATE_ERROR
 
+from hpconv.attachments import MAX_BYTES
 from hpconv.errors import UserError
 from hpconv.evaluation import EvaluationError
 from hpconv.learners.members import SCORES
@@ -136,6 +139,24 @@ def best(trials: list[Trial]) -> list[Trial]:
         raise UserError(f"none of {len(trials)} trials succeeded: raise 'search.max_evals'")
     _, tid = min(errors)
     return [by_tid[each] for each in (*members(by_tid[tid]), tid)]
+
+
+def check_room(data: Path) -> None:
+    """Refuse to grow ensembles on a data set whose scores are too many to be kept.
+
+    Raises:
+        UserError: with what they would take.
+    """
+    with h5py.File(data) as file:
+        examples = len(file["train"]) + len(file["validation"])
+        columns = 1 if "pairs" in file else len(file["classes"])
+    size = 4 * examples * columns
+    if size > MAX_BYTES:
+        raise UserError(
+            f"config key 'ensemble.grow' is true, but a trial would keep {size / 2**20:.0f} MiB of "
+            f"scores, {MAX_BYTES / 2**20:g} are allowed: write 'ensemble.grow: false', or use a "
+            "smaller 'data.fraction'"
+        )
 
 
 class Histories:

@@ -48,11 +48,10 @@ def driver(
     """Suggest trials until there is a reason to stop, then export them all."""
     from hyperopt.base import Domain
 
-    from hpconv import database, datasets, driver
+    from hpconv import database, datasets, driver, ensembles
     from hpconv.addresses import from_file
     from hpconv.budget import Budget
     from hpconv.candidate import ModelSettings
-    from hpconv.ensembles import EnsembleSettings
     from hpconv.files import write_json
     from hpconv.objective import Objective
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
@@ -61,9 +60,11 @@ def driver(
     from hpconv.store import Store
 
     exit_on_signals(*STOP_SIGNALS)
-    bounds, grown = ModelSettings(**model), EnsembleSettings(**search["ensemble"])
+    bounds, grown = ModelSettings(**model), ensembles.EnsembleSettings(**search["ensemble"])
     settings = SearchSettings(**{key: search[key] for key in search if key != "ensemble"})
     about = driver.fingerprint(datasets.verify(data), bounds, grown)
+    if grown.grow:
+        ensembles.check_room(data)
     space = search_space(bounds.output_sizes, bounds.max_layer_sizes)
     domain = Domain(Objective(data, bounds, Budget(**budget)), space)
     database.await_server(connection)

@@ -26,7 +26,8 @@ class Scaler:
         of a scaled row.
 
         Raises:
-            CandidateError: ``homogeneous`` when no feature differs between rows.
+            CandidateError: ``homogeneous`` when no feature differs between rows, ``non_finite``
+                when one would be divided by 0 or its variance overflows.
         """
         rows = features if isinstance(features, FeatureRows) else FeatureRows(features)
         mean, variance = _moments(rows)
@@ -34,7 +35,10 @@ class Scaler:
             raise CandidateError("homogeneous", "every image has the same features")
         if settings.remove_std0:
             variance[variance == 0] = 1
-        scaler = cls(mean, np.sqrt(variance + settings.varthresh))
+        scale = np.sqrt(variance + settings.varthresh)
+        if not (scale.all() and np.isfinite(scale).all()):
+            raise CandidateError("non_finite", "the features cannot be scaled")
+        scaler = cls(mean, scale)
         if not settings.divrowl2:
             return scaler
         length = sum(_total_length(scaler(block)) for _, block in rows.blocks()) / rows.shape[0]

@@ -121,8 +121,12 @@ class Search:
     def end(self) -> None:
         """Leave nothing behind: the server last, the others want to tell it."""
         self.store.connection.close()
-        for process in reversed(self._processes):
-            if process.poll() is None:
+        for process in self._processes:
+            if process is not self.server and process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
+        for process in self._processes:
+            if process is not self.server:
                 process.wait(20)
+        if self.server.poll() is None:
+            self.kill_server()  # nobody reads its files again: no need to wait for them

@@ -192,3 +192,12 @@ def test_hyperopts_worker_goes_on_from_our_trials_and_we_from_its(
     history = Histories(store).of(trial(3, None, (0, 1, 2)))
     assert [each["tid"] for each, _ in history] == [0, 1, 2]
     assert all(StoredMember(blob).penalty.shape == (10,) for _, blob in history)
+
+
+def test_scores_that_would_not_fit_are_refused_at_once(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensembles.check_room(digits)
+    monkeypatch.setattr("hpconv.ensembles.MAX_BYTES", 50_000)
+    with pytest.raises(UserError, match="'ensemble.grow' is true"):
+        ensembles.check_room(digits)

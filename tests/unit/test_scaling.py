@@ -54,3 +54,10 @@ def test_features_that_never_differ_are_refused() -> None:
     with pytest.raises(CandidateError) as refusal:
         Scaler.fit(np.full((5000, 3), 0.1), settings())
     assert refusal.value.kind == "homogeneous"
+
+
+def test_features_that_would_be_divided_by_nothing_are_refused() -> None:
+    train = np.column_stack([RNG.normal(size=20), np.ones(20)])
+    with pytest.raises(CandidateError) as refusal:
+        Scaler.fit(train, settings())
+    assert refusal.value.kind == "non_finite"
