@@ -42,7 +42,7 @@ from hpconv.space import search_space
 from hpconv.trials import hyperparameters
 
 SCALING = ClassifierSettings(l2_reg=1e-4, varthresh=1e-6, remove_std0=True, divrowl2=False)
-GRID = (1e-5, 1e-4, 1e-3, 1e-2)
+GRID = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 CONTENDERS: dict[str, Callable[[float], Any]] = {
     "hpconv": LinearSVM,
     "LinearSVC": lambda c: LinearSVC(C=c),

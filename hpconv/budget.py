@@ -52,13 +52,22 @@ class Pace:
         self._images, self._seconds = 0, 0.0
 
 
-def check_memory(pipeline: Pipeline, n_images: int, model: ModelSettings, limit_gb: float) -> None:
+def check_memory(
+    pipeline: Pipeline,
+    n_images: int,
+    model: ModelSettings,
+    limit_gb: float,
+    pairs: tuple[int, int] = (0, 0),
+) -> None:
     """Refuse a pipeline that would need too much memory for n_images, before it takes any.
+
+    Args:
+        pairs: how many of them there are to train and to validate on, where examples are pairs.
 
     Raises:
         CandidateError: ``out_of_memory``.
     """
-    gigabytes = predicted_bytes(pipeline, n_images, model) / 2**30
+    gigabytes = (predicted_bytes(pipeline, n_images, model) + _gram_bytes(*pairs)) / 2**30
     if gigabytes > limit_gb:
         reason = f"{gigabytes:.1f} GiB would be needed, {limit_gb:g} are allowed"
         raise CandidateError("out_of_memory", reason)
@@ -76,6 +85,11 @@ def predicted_bytes(pipeline: Pipeline, n_images: int, model: ModelSettings) -> 
     features = FLOAT * n_images * width
     classifying = features + min(features, KEPT_BYTES) + FLOAT * FIT_ROWS * width
     return max(*learning, classifying)
+
+
+def _gram_bytes(n_train: int, n_validation: int) -> int:
+    """Of the kernels of all comparisons, and of what the SVM makes of them."""
+    return 2 * DOUBLE * n_train * (2 * n_train + n_validation)
 
 
 def _steps(pipeline: Pipeline) -> Iterator[tuple[object, Shape, Shape]]:

@@ -116,7 +116,8 @@ def _measure(
     pace = Pace(budget.images_per_second)
     with watch("learn"):
         pipeline = describe(assignment, selection.images.shape[1:], model)
-        check_memory(pipeline, len(selection.images), model, budget.trial_memory_gb)
+        n_images, pairs = len(selection.images), selection.pair_counts()
+        check_memory(pipeline, n_images, model, budget.trial_memory_gb, pairs)
         extractor = learn(pipeline, unlabelled, model, pace.tick)
     with watch("extract"):
         features = extractor.transform(selection.images, pace.tick)

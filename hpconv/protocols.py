@@ -54,6 +54,10 @@ class Selection:
         """The first training images, for learning filters: at most count of them."""
         return self.images[np.searchsorted(self.rows, _first(self.train.rows, count))]
 
+    def pair_counts(self) -> tuple[int, int]:
+        """Pairs to train and to validate on; none where examples are images."""
+        return (len(self.train.rows), len(self.validation.rows)) if self.pairs else (0, 0)
+
     def loss(self, algorithm: LearningAlgorithm) -> float:
         """The validation error rate of an algorithm fitted on the training examples."""
         algorithm.fit(self.train, self.validation)

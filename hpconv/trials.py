@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hyperopt import STATUS_FAIL
 
 from hpconv.errors import UserError
 from hpconv.files import read_json, replacing, write_json
+
+STATUS_FAIL = "fail"  # hyperopt's, whose import takes most of a second
 
 Trial = dict[str, Any]
 COLUMNS = (

@@ -7,7 +7,6 @@ import h5py
 import numpy as np
 
 from hpconv.candidate import ClassifierSettings
-from hpconv.errors import CandidateError
 from hpconv.learners.scaling import Scaler
 
 BLOCK_BYTES = 2**25  # of comparison features that are made at a time
@@ -45,15 +44,12 @@ class PairKernel:
         """Estimate scaling and unit from training pairs.
 
         Raises:
-            CandidateError: ``homogeneous`` when no comparison differs between pairs,
-                ``non_finite`` when scaling divides by nothing.
+            CandidateError: as ``Scaler.fit`` does, of comparisons that never differ or overflow.
         """
         compared = _joined(_blocks(features, pairs, comparison), len(pairs), _width(features))
         scaler = Scaler.fit(compared, settings)
         blocks = np.array_split(compared, -(-compared.nbytes // BLOCK_BYTES))
         unit = sum(float(np.square(scaler(block)).sum()) for block in blocks) / len(pairs)
-        if not np.isfinite(unit):
-            raise CandidateError("non_finite", f"the features' {comparison} cannot be scaled")
         return cls(features, comparison, scaler, unit)
 
     def within(self, pairs: np.ndarray) -> np.ndarray:
