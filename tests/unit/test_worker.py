@@ -312,7 +312,7 @@ def test_a_process_that_keeps_memory_is_replaced(store: Store, start: Start) -> 
         (["--max-jobs", "1"], "--max-jobs", 1),
         (["--last-job-timeout", "0"], "--last-job-timeout", 0),
         (["--reserve-timeout", "1"], "--reserve-timeout", 2),
-        (["--walltime", "00:00:20"], "s of walltime are left", 2),
+        (["--walltime", "00:00:25"], "s of walltime are left", 2),
     ],
 )
 def test_a_worker_leaves_when_told_to(
@@ -353,7 +353,7 @@ def test_a_worker_asks_for_another_job_when_its_walltime_is_used(
     store: Store, start: Start, tmp_path: Path
 ) -> None:
     objectives.attach_objective(store, objectives.process)
-    process = start("--walltime", "00:00:20", HPCONV_AGAIN=str(tmp_path / "again"))
+    process = start("--walltime", "00:00:25", HPCONV_AGAIN=str(tmp_path / "again"))
     assert process.wait(60) == 0
     assert (tmp_path / "again").exists()
 
