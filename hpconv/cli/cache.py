@@ -1,0 +1,68 @@
+"""The cache of features."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from hpconv.cli.options import CACHE, Cache
+from hpconv.errors import EXIT_USER_ERROR
+
+app = typer.Typer(help="The cache of features.", no_args_is_help=True)
+
+
+@app.command()
+def ls(
+    cache: Cache = CACHE,
+    json_: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+) -> None:
+    """List the entries: of what, how large, when last used, for which trial first extracted."""
+    from hpconv.features import upkeep
+
+    rows = [upkeep.summary(entry) for entry in upkeep.existing(cache)]
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    line = "{:20}  {:>7}  {:>10}  {:>9}  {:8}  {:25}  {}"
+    print(line.format("key", "images", "shape", "size", "complete", "last used", "trial"))
+    for row in rows:
+        known = row["tid"] is not None
+        trial = f"{row['experiment'] or ''} {row['tid']}".strip() if known else "unknown"
+        shape, size = "x".join(map(str, row["shape"])), upkeep.readable(row["bytes"])
+        complete = "yes" if row["complete"] else "no"
+        print(
+            line.format(row["key"], row["images"], shape, size, complete, row["last_used"], trial)
+        )
+    print(f"{upkeep.readable(sum(row['bytes'] for row in rows))} in {len(rows)} entries")
+
+
+@app.command()
+def verify(cache: Cache = CACHE) -> None:
+    """Read all of the cache and check it; exit status 1 if a file is damaged."""
+    from hpconv.features import upkeep
+
+    files = list(upkeep.verify(cache))
+    damaged = [path for path, sound in files if not sound]
+    for path in damaged:
+        what = "damaged: delete it, and" if path.exists() else "missing:"
+        print(f"{path} is {what} the next extraction computes it again")
+    print(f"{len(files) - len(damaged)} of {len(files)} files are sound")
+    if damaged:
+        sys.exit(EXIT_USER_ERROR)
+
+
+@app.command()
+def prune(
+    keep: Annotated[str, typer.Option(metavar="SIZE", help="What may stay, such as 50GB.")],
+    cache: Cache = CACHE,
+) -> None:
+    """Remove what was not used for longest until the rest fits, but nothing being written."""
+    from hpconv.features import upkeep
+
+    freed = 0
+    for entry, size in upkeep.prune(cache, upkeep.parse_size(keep)):
+        print(f"removed {entry.key}: {upkeep.readable(size)}")
+        freed += size
+    left = sum(entry.bytes() for entry in upkeep.existing(cache))
+    print(f"freed {upkeep.readable(freed)}; {upkeep.readable(left)} are left")
