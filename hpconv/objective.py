@@ -11,7 +11,7 @@ from typing import Any
 from hyperopt import STATUS_OK
 from hyperopt.base import Ctrl
 
-from hpconv import kernels
+from hpconv import kernels, trace
 from hpconv.boosting import Boosting, judge, told
 from hpconv.budget import Budget, Pace, check_memory
 from hpconv.candidate import ModelSettings, describe
@@ -90,9 +90,9 @@ def evaluate(
 
     Returns:
         a result as hyperopt stores it: ``status``, ``loss`` (validation error rate) and what
-        else ``boosting.judge`` says, ``feature_shape``, ``seconds`` by step, and for a candidate
-        that cannot be used ``failure`` with ``kind`` and ``reason``. Programming errors are
-        raised.
+        else ``boosting.judge`` says, ``feature_shape``, its ``trace``, ``seconds`` by step, and for
+        a candidate that cannot be used ``failure`` with ``kind`` and ``reason``. Programming errors
+        are raised.
     """
     watch = Stopwatch()
     try:
@@ -116,11 +116,12 @@ def _measure(
     pace = Pace(budget.images_per_second)
     with watch("learn"):
         pipeline = describe(assignment, selection.images.shape[1:], model)
-        n_images, pairs = len(selection.images), selection.pair_counts()
-        check_memory(pipeline, n_images, model, budget.trial_memory_gb, pairs)
+        n_images, counts = len(selection.images), selection.pair_counts()
+        check_memory(pipeline, n_images, model, budget.trial_memory_gb, counts)
         extractor = learn(pipeline, unlabelled, model, pace.tick)
     with watch("extract"):
         features = extractor.transform(selection.images, pace.tick)
+        traced = trace.record(extractor, selection.unlabelled(trace.N_IMAGES))
     with watch("classify"):
         rows, pairs = selection.rows, selection.pairs
         new = partial(classifier, features, rows, pipeline.classifier, pairs)
@@ -129,5 +130,6 @@ def _measure(
         "status": STATUS_OK,
         **judged,
         "feature_shape": list(extractor.feature_shape),
+        "trace": traced,
         "seconds": watch.seconds,
     }

@@ -32,16 +32,16 @@ class Extractor:
         self.feature_shape = [shape for _, shape in pipeline.shapes()][-1]
         self._functions = functions
         self._batch_size = batch_size
-        self._engine = engine
+        self.engine = engine
 
     def for_image_size(self, size: int) -> "Extractor":
         """The same extractor for square images of another size in pixels."""
         if size == self.pipeline.image_shape[-1]:
             return self
         pipeline = for_image_size(self.pipeline, size)
-        resize = compile_stage(pipeline.stages[0], pipeline.image_shape[0], self._engine)
+        resize = compile_stage(pipeline.stages[0], pipeline.image_shape[0], self.engine)
         functions = [resize, *self._functions[1:]]
-        return Extractor(pipeline, functions, self._batch_size, self._engine)
+        return Extractor(pipeline, functions, self._batch_size, self.engine)
 
     def batches(self, images: Images, tick: Tick = no_tick) -> Iterator[np.ndarray]:
         """Features of images ``(N, C, H, W)``, uint8 or float in [0, 1], a batch at a time.
@@ -52,6 +52,17 @@ class Extractor:
         for start in range(0, len(images), self._batch_size):
             maps = to_float(images[start : start + self._batch_size])
             yield _run(self._functions, maps, tick)
+
+    def stage_outputs(self, images: np.ndarray) -> Iterator[np.ndarray]:
+        """What each stage makes of images ``(n, C, H, W)``, float32, lowest stage first.
+
+        Raises:
+            CandidateError: ``non_finite`` as ``batches`` does.
+        """
+        maps = to_float(images)
+        for function in self._functions:
+            maps = _through(function, maps, self._batch_size, no_tick)
+            yield maps
 
     def transform(self, images: Images, tick: Tick = no_tick) -> np.ndarray:
         """Features ``(N, *feature_shape)`` of all images, float32, in memory."""
