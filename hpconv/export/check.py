@@ -1,0 +1,86 @@
+"""Whether an exported file computes what the extractor and classifier compute here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpconv.errors import UserError
+from hpconv.export.winner import Linear, Winner
+from hpconv.pipeline import to_float
+
+LARGEST = 1e-3  # difference of features, relative to the largest of them
+AGREEING = 0.99  # share of labels; scores that are nearly equal may change places
+
+Outputs = dict[str, np.ndarray]
+Model = Callable[[np.ndarray], Outputs]  # of float32 images (N, C, H, W) in [0, 1]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The largest of features and of scores, relative to the largest value of each.
+
+    For an extractor alone, scores and agreeing (the share of equal labels) are None.
+    """
+
+    n_images: int
+    features: float
+    scores: float | None
+    agreeing: float | None
+
+    def __str__(self) -> str:
+        text = f"on {self.n_images} images, features differ by {self.features:.1e} of the largest"
+        if self.scores is None:
+            return text
+        return f"{text}, scores by {self.scores:.1e}; {self.agreeing:.0%} of the labels are equal"
+
+
+def compare(winner: Winner, model: Model) -> Differences:
+    """Run a loaded file on the winner's images, and compare.
+
+    Raises:
+        UserError: when features differ by more than LARGEST, or fewer labels than AGREEING are
+            equal.
+    """
+    images = to_float(winner.images)
+    starts = range(0, len(images), 10)
+    batches = [model(images[start : start + 10]) for start in starts]
+    actual = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    found = _differences(actual, expected(winner))
+    if not found.features <= LARGEST:
+        raise UserError(
+            f"the exported features differ by {found.features:.1e} of the largest, {LARGEST:g} is"
+            " allowed, so no file is kept: use --format npz, or tell us of this winner"
+        )
+    if found.agreeing is not None and found.agreeing < AGREEING:
+        raise UserError(
+            f"only {found.agreeing:.0%} of the exported labels are ours, so no file is kept:"
+            " use --format npz, or tell us of this winner"
+        )
+    return found
+
+
+def expected(winner: Winner) -> Outputs:
+    """``features``, ``scores`` and ``label`` of the winner's images, as computed here."""
+    features = winner.extractor.transform(winner.images)
+    outputs = {"features": features}
+    return outputs | _classified(features, winner.linear) if winner.linear else outputs
+
+
+def _classified(features: np.ndarray, linear: Linear) -> Outputs:
+    scaled = (features.reshape(len(features), -1) - linear.mean) / linear.scale
+    scores = scaled @ linear.weights + linear.bias
+    return {"scores": scores, "label": linear.labels[scores.argmax(axis=1)]}
+
+
+def _differences(actual: Outputs, ours: Outputs) -> Differences:
+    features = _relative(actual["features"], ours["features"])
+    if "scores" not in ours:
+        return Differences(len(ours["features"]), features, None, None)
+    agreeing = float(np.mean(actual["label"] == ours["label"]))
+    scores = _relative(actual["scores"], ours["scores"])
+    return Differences(len(ours["features"]), features, scores, agreeing)
+
+
+def _relative(actual: np.ndarray, ours: np.ndarray) -> float:
+    return float(np.abs(actual - ours).max() / np.abs(ours).max())

@@ -1,0 +1,70 @@
+"""A winner as a PyTorch program, which ``torch.export.load`` reads without this package."""
+
+import io
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hpconv import layers
+from hpconv.engines.torch import _apply, _weights
+from hpconv.export.check import Model
+from hpconv.export.winner import Linear, Winner
+from hpconv.layers import Layer
+
+ABOUT = "hpconv.json"  # the program's extra file
+
+
+def write(winner: Winner, path: Path) -> None:
+    """Write a program from images (N, C, H, W) to ``features``, ``scores`` and ``label``."""
+    network = Network([layer for layer, _ in winner.layers()], winner.linear)
+    example = torch.zeros(2, *winner.extractor.pipeline.image_shape)
+    any_number = ({0: torch.export.Dim("n", min=1)},)
+    program = torch.export.export(network, (example,), dynamic_shapes=any_number, strict=False)
+    buffer = io.BytesIO()  # given a path, torch would want a suffix
+    torch.export.save(program, buffer, extra_files={ABOUT: json.dumps(winner.about)})
+    path.write_bytes(buffer.getvalue())
+
+
+def load(path: Path) -> Model:
+    """The program in a file, run on the CPU."""
+    network = torch.export.load(io.BytesIO(path.read_bytes())).module()
+    return lambda images: {k: v.numpy() for k, v in network(torch.tensor(images)).items()}
+
+
+class Network(torch.nn.Module):
+    """The torch engine's functions in a row, and the classifier."""
+
+    def __init__(self, found: list[Layer], linear: Linear | None) -> None:
+        super().__init__()
+        self._steps: list[tuple[Layer, list[str]]] = []
+        self._classifies = linear is not None
+        for number, layer in enumerate(found):
+            weights = {f"layer{number}_{i}": w for i, w in enumerate(_weights(layer))}
+            self._steps.append((layer, list(weights)))
+            for name, weight in weights.items():
+                self.register_buffer(name, weight)
+        for name, array in vars(linear).items() if linear else ():
+            self.register_buffer(name, torch.tensor(array))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """``features``; with a classifier, also ``scores`` (N, K) and ``label`` (N,)."""
+        buffers, maps = dict(self.named_buffers()), images
+        for layer, names in self._steps:
+            maps = _step(layer, maps, [buffers[name] for name in names])
+        outputs = {"features": maps}
+        if self._classifies:
+            scaled = (maps.flatten(1) - buffers["mean"]) / buffers["scale"]
+            scores = scaled @ buffers["weights"] + buffers["bias"]
+            outputs |= {"scores": scores, "label": buffers["labels"][scores.argmax(dim=1)]}
+        return outputs
+
+
+def _step(layer: Layer, maps: Tensor, weights: list[Tensor]) -> Tensor:
+    if not isinstance(layer, layers.Warp):
+        return _apply(layer, maps, *weights)
+    # the engine's warp asks for the number of images, which a program must not fix: here all
+    # images' channels are those of one
+    warped = _apply(layer, maps.flatten(0, 1)[None], *weights)
+    return warped[0].unflatten(0, (-1, maps.shape[1]))

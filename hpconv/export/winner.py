@@ -1,0 +1,127 @@
+"""What is exported: a winner's extractor, and its classifier as the final evaluation fits it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hpconv import __version__, features, protocols, trials
+from hpconv.candidate import ClassifierSettings, ModelSettings
+from hpconv.errors import UserError
+from hpconv.extract import from_assignment
+from hpconv.files import read_json
+from hpconv.layers import Layer, Shape
+from hpconv.learners.blocks import FeatureRows
+from hpconv.learners.linear import LinearSVM
+from hpconv.learners.scaling import Scaler
+from hpconv.pipeline import Extractor
+
+N_CHECKED = 100
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``scores = (x - mean) / scale @ weights + bias``; the best score's label is the answer.
+
+    Args:
+        mean, scale: ``(D,)`` float32.
+        weights: ``(D, K)`` float32.
+        bias: ``(K,)`` float32.
+        labels: ``(K,)`` int64, the class numbers of the scores.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Winner:
+    """An extractor, its classifier (None for pairs of images), and what to tell of them.
+
+    Args:
+        about: goes into every file, as JSON.
+        images: ``(n, C, H, W)`` on which a file is compared with the extractor.
+    """
+
+    extractor: Extractor
+    linear: Linear | None
+    about: dict[str, Any]
+    images: np.ndarray
+
+    def layers(self) -> list[tuple[Layer, Shape]]:
+        """All layers, from the image up, each with the shape of its input."""
+        pipeline = self.extractor.pipeline
+        layers, shapes = zip(*pipeline.shapes(), strict=True)
+        return list(zip(layers, (pipeline.image_shape, *shapes[:-1]), strict=True))
+
+
+def read(rank: int, experiment: Path) -> Winner:
+    """A winner of a finished experiment, with its classifier fitted on the first fold.
+
+    Args:
+        experiment: its folder, ``results/<experiment>``.
+
+    Raises:
+        UserError: when there is no such experiment, no such winner, or a file of it is missing.
+    """
+    folder, data = _folder(rank, experiment), _existing(experiment / "data.h5")
+    trial = read_json(folder / "trial.json")
+    model = ModelSettings(**trial["misc"]["model"] | {"engine": "auto"})
+    unlabelled = protocols.unlabelled(data, model.n_unsupervised)
+    extractor = from_assignment(trials.hyperparameters(trial), unlabelled, model)
+    linear = _fit(folder / "features.h5", data, extractor.pipeline.classifier)
+    about = {
+        "version": __version__,
+        "tid": trial["tid"],
+        "data": protocols.checksum(data),
+        "image_shape": list(extractor.pipeline.image_shape),
+        "feature_shape": list(extractor.feature_shape),
+    }
+    if linear:
+        about |= {"labels": linear.labels.tolist(), "classes": _classes(data)}
+    return Winner(extractor, linear, about, protocols.unlabelled(data, N_CHECKED))
+
+
+def _folder(rank: int, experiment: Path) -> Path:
+    found = sorted(int(path.parent.name) for path in experiment.glob("winners/*/trial.json"))
+    if not found:
+        raise UserError(f"--experiment {experiment} is no finished experiment: it has no winners")
+    if rank not in found:
+        ranks = ", ".join(map(str, found))
+        raise UserError(f"--winner is {rank}, but the winners of {experiment} are {ranks}")
+    return experiment / "winners" / str(rank)
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise UserError(f"{path} does not exist: run the workflow to its end first")
+    return path
+
+
+def _classes(data: Path) -> list[str]:
+    with h5py.File(data) as file:
+        return file["classes"].asstr()[()].tolist()
+
+
+def _fit(extracted: Path, data: Path, settings: ClassifierSettings) -> Linear | None:
+    """What the final evaluation's first fold fits; None for pairs, whose SVM needs them all."""
+    with h5py.File(data) as file:
+        if "pairs" in file:
+            return None
+        examples = file["folds/0/train"][()]
+        labels = file["labels"][()][examples]
+    with features.opened(_existing(extracted)) as file:
+        numbers = np.searchsorted(file["rows"][()], examples)
+        scaler = Scaler.fit(FeatureRows(file["features"], numbers), settings)
+        scaled = FeatureRows(file["features"], numbers, scaler.in_place)
+        svm = LinearSVM(settings.l2_reg).fit(scaled, labels)
+    mean, scale, weights, bias = (
+        array.astype("float32", order="C")
+        for array in (scaler.mean, scaler.scale, svm.weights, svm.bias)
+    )
+    return Linear(mean, scale, weights, bias, svm.classes.astype("int64"))
