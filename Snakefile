@@ -9,9 +9,19 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/data.smk"
-include: "rules/database.smk"
-include: "rules/search.smk"
+
+
+if not (FINAL_ONLY and Path(DATA).exists()):
+
+    include: "rules/data.smk"
+
+
+if not FINAL_ONLY:
+
+    include: "rules/database.smk"
+    include: "rules/search.smk"
+
+
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
@@ -23,6 +33,11 @@ rule all:
 
 
 onstart:
-    check_slots()
-    # of a run that was killed: nobody may take it for this run's server
-    Path(CONNECTION).unlink(missing_ok=True)
+    if not FINAL_ONLY:
+        check_slots()
+        # of a run that was killed: nobody may take it for this run's server
+        Path(CONNECTION).unlink(missing_ok=True)
+
+
+onerror:
+    report_missing_winners()

@@ -1,21 +1,23 @@
-"""The winners' final evaluation: fitted again on all they may see, measured once on the rest."""
+"""The evaluations that follow a search: of raw pixels, of each winner, of an ensemble."""
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
 import numpy as np
 
-from hpconv import ensembles, features, trials
-from hpconv.candidate import ClassifierSettings, ModelSettings, describe
-from hpconv.files import read_json, write_json
+from hpconv import ensembles, features, trials, winners
+from hpconv.candidate import ClassifierSettings, ModelSettings
+from hpconv.files import read_json, replacing, write_json
+from hpconv.judging import judged, percent
 from hpconv.learners import Classifier, classifier
-from hpconv.objective import Stopwatch
-from hpconv.protocols import Evaluation, Outcome, Selection, Task
+from hpconv.protocols import Evaluation, Selection
+from hpconv.refitting import Measured, measure
 from hpconv.trials import Trial
 
 L2_REGS = (1e-4, 1e-3, 1e-2, 1e-1)  # for raw pixels
@@ -41,123 +43,99 @@ def baseline(data: Path, path: Path) -> None:
         best = min(losses, key=losses.__getitem__)
         outcomes = Evaluation(data).outcomes(partial(pixels, best, chosen[best]))
     record = {"method": f"the same classifier on pixels, l2_reg={best:g}"}
-    write_json(path, record | {"validation_error": losses[best]} | _judged(outcomes))
-    log.info("raw pixels: test error %s", _percent(outcomes))
+    told = judged([outcomes])
+    write_json(path, record | {"validation_error": losses[best]} | told)
+    log.info("raw pixels: test error %s", percent(told))
 
 
 def retrain(
-    trial_path: Path, data: Path, extracted: Path, model: ModelSettings, path: Path
+    trial_path: Path,
+    data: Path,
+    extracted: Path,
+    model: ModelSettings,
+    path: Path,
+    scores: Path,
+    seeds: int,
+    cache: Path,
+    memory_gb: float,
 ) -> None:
-    """Fit a winner's classifier anew for each fold, and measure it on the fold's test examples."""
+    """Fit a winner's classifier anew for each fold, and measure it on the fold's test examples.
+
+    Args:
+        extracted: its features.
+        scores: for its decisions on the test examples, a mean over seeds: of each fold K,
+            ``decision/K`` (n, k) and the k labels ``classes/K``.
+        seeds: the first keeps its own filters; for each of the others, random filters are drawn
+            anew.
+        cache: of features.
+        memory_gb: that this may take.
+    """
     trial = read_json(trial_path)
+    measured = [measure([trial], data, [extracted], model, memory_gb)]
+    for seed in range(1, seeds):
+        variant = winners.drawn_anew(trial, seed)
+        with _features_of(variant, data, model, path.parent, cache) as others:
+            measured.append(measure([variant], data, [others], model, memory_gb))
+    _write_scores(scores, measured)
     record = {"validation_error": trials.validation_error(trial)}
-    write_json(path, record | _evaluate([trial], data, [extracted], model))
+    write_json(path, record | _told([trial], measured))
 
 
-def ensemble(history: Path, data: Path, model: ModelSettings, folder: Path, path: Path) -> None:
+def ensemble(
+    history: Path,
+    data: Path,
+    model: ModelSettings,
+    folder: Path,
+    path: Path,
+    cache: Path,
+    memory_gb: float,
+) -> None:
     """Fit the members of the best ensemble of a search one after another, and measure it.
 
     Args:
-        folder: for the members' features; what is there already is used.
+        folder: for files that show the members' features.
+        memory_gb: that this may take.
     """
     members = ensembles.best(trials.read(history))
     extracted = [folder / f"features-{member['tid']}.h5" for member in members]
     for member, target in zip(members, extracted, strict=True):
-        if not target.exists():
-            features.extract(member, data, model, target)
+        features.extract(member, data, model, target, cache)
     record = {"validation_error": trials.ensemble_error(members[-1])}
     tids = [member["tid"] for member in members]
-    write_json(path, record | _evaluate(members, data, extracted, model) | {"members": tids})
+    measured = [measure(members, data, extracted, model, memory_gb)]
+    write_json(path, record | _told(members, measured) | {"members": tids})
 
 
-class Continued:
-    """Classifiers that are fitted one after another, each on what those before it say."""
-
-    def __init__(self, new: Sequence[Callable[..., Classifier]]) -> None:
-        """Take a function for each member, that makes it go on from a history."""
-        self._new = new
-        self.members: tuple[Classifier, ...] = ()
-
-    def fit(self, task: Task, validation: Task | None = None) -> None:
-        """Fit all members to a task's examples."""
-        self.members = ()
-        for new in self._new:
-            member = new(history=self.members)
-            member.fit(task, validation)
-            self.members += (member,)
-
-    def predict(self, task: Task) -> np.ndarray:
-        """Labels for a task's examples: the last member has the last word."""
-        return self.members[-1].predict(task)
-
-
-def _evaluate(
-    members: list[Trial], data: Path, extracted: list[Path], model: ModelSettings
-) -> dict[str, Any]:
-    """What is to be told of an ensemble of trials, or of a single one."""
-    watch, evaluation = Stopwatch(), Evaluation(data)
-    with ExitStack() as open_files:
-        files = [open_files.enter_context(h5py.File(path)) for path in extracted]
-        new = [
-            partial(
-                classifier,
-                file["features"],
-                file["rows"][()],
-                describe(trials.hyperparameters(member), evaluation.image_shape, model).classifier,
-                evaluation.pairs,
-                chosen=member["result"].get("chosen"),
-            )
-            for file, member in zip(files, members, strict=True)
-        ]
-        with watch("retrain"):
-            outcomes = evaluation.outcomes(lambda: Continued(new))
-        watch.seconds["extract"] = round(sum(float(file.attrs["seconds"]) for file in files), 4)
-        feature_shape = files[-1]["features"].shape[1:]
-    last = members[-1]
-    log.info("trial %d: test error %s", last["tid"], _percent(outcomes))
+def _told(members: list[Trial], measured: list[Measured]) -> dict[str, Any]:
+    """What is to be told of a trial, or of an ensemble, that was measured with some seeds."""
+    last, told = members[-1], judged([each.outcomes for each in measured])
+    log.info("trial %d: test error %s", last["tid"], percent(told))
+    steps = measured[0].seconds
     return {
         "tid": last["tid"],
-        **_judged(outcomes),
+        **told,
         "hyperparameters": trials.hyperparameters(last),
-        "feature_shape": list(feature_shape),
-        "seconds": watch.seconds,
+        "feature_shape": list(measured[0].feature_shape),
+        "seconds": {step: sum(each.seconds[step] for each in measured) for step in steps},
     }
 
 
-def _judged(outcomes: list[Outcome]) -> dict[str, Any]:
-    """Test errors by fold, their mean and, of several folds, its standard error."""
-    errors = np.array([outcome.error for outcome in outcomes])
-    several = len(errors) > 1
-    return {
-        "test_error": float(errors.mean()),
-        "standard_error": float(errors.std(ddof=1) / np.sqrt(len(errors))) if several else None,
-        "test_errors": errors.tolist(),
-        "confusion": np.sum([_confusion(each) for each in outcomes], axis=0).tolist(),
-    }
+@contextmanager
+def _features_of(
+    trial: Trial, data: Path, model: ModelSettings, folder: Path, cache: Path
+) -> Iterator[Path]:
+    """A file that shows a trial's features in the cache, and is gone afterwards."""
+    with TemporaryDirectory(dir=folder, prefix=".features-") as temporary:
+        path = Path(temporary, "features.h5")
+        features.extract(trial, data, model, path, cache)
+        yield path
 
 
-def _percent(outcomes: list[Outcome]) -> str:
-    judged = _judged(outcomes)
-    spread = f" ± {judged['standard_error']:.2%}" if judged["standard_error"] is not None else ""
-    return f"{judged['test_error']:.2%}{spread}"
-
-
-def _confusion(outcome: Outcome) -> np.ndarray:
-    """Counts by true class (row) and predicted class (column)."""
-    counts = np.zeros((outcome.n_classes, outcome.n_classes), int)
-    np.add.at(counts, (outcome.labels, outcome.predictions), 1)
-    return counts
-
-
-def summarise(
-    data: Path, baseline_path: Path, evaluations: list[Path], path: Path, grown: Path | None = None
-) -> None:
-    """Gather the winners' evaluations, an ensemble's and the baseline's into one file."""
-    with h5py.File(data) as file:
-        source = {key: file.attrs[key] for key in ("name", "checksum")}
-    winners: list[dict[str, Any]] = []
-    for rank, evaluation in enumerate(evaluations, start=1):
-        winners.append({"rank": rank, **read_json(evaluation)})
-    if grown is not None:
-        winners.append({"rank": "ensemble", **read_json(grown)})
-    write_json(path, {"data": source, "raw_pixels": read_json(baseline_path), "winners": winners})
+def _write_scores(path: Path, measured: list[Measured]) -> None:
+    arrays = {}
+    for fold, algorithms in enumerate(zip(*(each.fitted for each in measured), strict=True)):
+        decisions = [algorithm.decision for algorithm in algorithms]
+        arrays[f"decision/{fold}"] = np.mean(decisions, axis=0, dtype="float32")
+        arrays[f"classes/{fold}"] = algorithms[0].classes
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, **arrays)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hpconv.errors import UserError
-from hpconv.files import read_json, replacing, write_json
+from hpconv.files import read_json, replacing
 
 STATUS_FAIL = "fail"  # hyperopt's, whose import takes most of a second
 
@@ -104,29 +103,8 @@ def summary(trial: Trial) -> dict[str, Any]:
     }
 
 
-def write_csv(trials: list[Trial], path: Path) -> None:
+def write_csv(trials: list[Trial], path: Path, dialect: str = "excel") -> None:
     """All trials, one a line: summary columns, then a column for each hyperparameter."""
-    _write_table(path, trials, dialect="excel")
-
-
-def write_best(trials: list[Trial], count: int, table: Path, folder: Path) -> None:
-    """The best trials as a table, and each as ``folder/RANK/trial.json``.
-
-    Raises:
-        UserError: when fewer than count trials succeeded.
-    """
-    ranked = succeeded(trials)
-    if len(ranked) < count:
-        raise UserError(
-            f"config key 'evaluation.winners' is {count}, but only {len(ranked)} of "
-            f"{len(trials)} trials succeeded: lower it, or raise 'search.max_evals'"
-        )
-    _write_table(table, ranked, dialect="excel-tab")
-    for rank, trial in enumerate(ranked[:count], start=1):
-        write_json(folder / str(rank) / "trial.json", trial)
-
-
-def _write_table(path: Path, trials: list[Trial], dialect: str) -> None:
     labels = sorted({label for trial in trials for label in hyperparameters(trial)})
     with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*COLUMNS, *labels], dialect=dialect)

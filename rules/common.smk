@@ -59,12 +59,15 @@ def server_options(**keys):
     return " ".join(f"--{k} {shlex.quote(v)}" for k, v in values.items() if v)
 
 
+def of_winners(name):
+    """A file of each winner."""
+    return expand(f"{RESULTS}/winners/{{rank}}/{name}", rank=RANKS)
+
+
 def final_outputs():
-    names = ["trials.csv", "best_trials.tsv", "final_evaluation.json", "report.html"]
-    winners = expand(
-        "winners/{rank}/{name}", rank=RANKS, name=["features.h5", "evaluation.json"]
-    )
-    return [f"{RESULTS}/{name}" for name in [*names, *winners]]
+    tables = [f"{RESULTS}/trials.csv", f"{RESULTS}/best_trials.tsv"]
+    winners = [*of_winners("features.h5"), *of_winners("evaluation.json")]
+    return [*tables, FINAL, REPORT, *winners]
 
 
 def grown_ensemble():
@@ -89,6 +92,9 @@ def check_slots():
         )
 
 
+include: "after_search.smk"
+
+
 config = load_config()
 RESULTS = f"results/{config['experiment']}"
 LOGS = f"{RESULTS}/logs"
@@ -100,6 +106,9 @@ EXPORT = (
 SUMMARY = f"{RESULTS}/search/summary.json"  # by the driver, too
 HISTORY = f"{RESULTS}/trials.jsonl"
 ENDED = f"{RESULTS}/search.json"
+BASELINE = f"{RESULTS}/baseline.json"
+FINAL = f"{RESULTS}/final_evaluation.json"
+REPORT = f"{RESULTS}/report.html"
 BUDGET = section("search", "trial_seconds", "images_per_second", "trial_memory_gb")
 BOUNDS = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
 SEARCH = search_settings()
@@ -107,6 +116,9 @@ SEARCH = search_settings()
 MEMORY_MB = int(1024 * config["search"]["trial_memory_gb"]) + 1500
 WORKERS = range(1, worker_count() + 1)
 RANKS = range(1, config["evaluation"]["winners"] + 1)
+FINAL_ONLY = final_only()
+if FINAL_ONLY:
+    recall_search()
 
 # An environment made by conda has the libraries, but not this package: it is found here.
 shell.prefix(f'export PATH="$PATH:{workflow.basedir}/envs/bin"; ')

@@ -1,9 +1,10 @@
-rule best:
+# A checkpoint: when it has run, Snakemake looks again at which winners' trials are others now.
+checkpoint best:
     input:
         HISTORY,
     output:
         table=f"{RESULTS}/best_trials.tsv",
-        trials=expand(f"{RESULTS}/winners/{{rank}}/trial.json", rank=RANKS),
+        trials=of_winners("trial.json"),
     log:
         f"{LOGS}/best.log",
     conda:
@@ -33,20 +34,22 @@ rule features:
         mem_mb=MEMORY_MB,
     params:
         model=section("model"),
+        cache=config["evaluation"]["cache"],
     message:
         "Winner {wildcards.rank}: extracting features of all images"
     shell:
         "hpconv features --trial {input.trial} --data {input.data} --model {params.model:q}"
-        " --output {output} > {log} 2>&1"
+        " --cache {params.cache:q} --output {output} > {log} 2>&1"
 
 
-rule retrain:
+rule retrain_winner:
     input:
         trial=f"{RESULTS}/winners/{{rank}}/trial.json",
         data=DATA,
         features=f"{RESULTS}/winners/{{rank}}/features.h5",
     output:
-        f"{RESULTS}/winners/{{rank}}/evaluation.json",
+        evaluation=f"{RESULTS}/winners/{{rank}}/evaluation.json",
+        scores=f"{RESULTS}/winners/{{rank}}/scores.npz",
     log:
         f"{LOGS}/retrain-{{rank}}.log",
     conda:
@@ -56,18 +59,29 @@ rule retrain:
         mem_mb=MEMORY_MB,
     params:
         model=section("model"),
+        seeds=config["evaluation"]["seeds"],
+        cache=config["evaluation"]["cache"],
+        memory=config["search"]["trial_memory_gb"],
     message:
         "Winner {wildcards.rank}: retraining and testing"
     shell:
         "hpconv retrain --trial {input.trial} --data {input.data} --features {input.features}"
-        " --model {params.model:q} --output {output} > {log} 2>&1"
+        " --model {params.model:q} --seeds {params.seeds} --cache {params.cache:q}"
+        " --memory-gb {params.memory}"
+        " --scores {output.scores} --output {output.evaluation} > {log} 2>&1"
+
+
+# All of them, as a target: `-R retrain retrain` evaluates the winners again.
+rule retrain:
+    input:
+        retrained,
 
 
 rule baseline:
     input:
         DATA,
     output:
-        f"{RESULTS}/baseline.json",
+        BASELINE,
     log:
         f"{LOGS}/baseline.log",
     conda:
@@ -95,21 +109,25 @@ rule ensemble:
     params:
         model=section("model"),
         folder=subpath(output[0], parent=True),
+        cache=config["evaluation"]["cache"],
+        memory=config["search"]["trial_memory_gb"],
     message:
         "Ensemble: extracting its members' features, retraining and testing"
     shell:
         "hpconv ensemble --history {input.history} --data {input.data} --model {params.model:q}"
-        " --folder {params.folder} --output {output} > {log} 2>&1"
+        " --folder {params.folder} --cache {params.cache:q} --memory-gb {params.memory}"
+        " --output {output} > {log} 2>&1"
 
 
 rule evaluate:
     input:
         data=DATA,
-        baseline=f"{RESULTS}/baseline.json",
+        baseline=BASELINE,
         ensemble=grown_ensemble(),
-        winners=expand(f"{RESULTS}/winners/{{rank}}/evaluation.json", rank=RANKS),
+        winners=of_winners("evaluation.json"),
+        scores=of_winners("scores.npz"),
     output:
-        f"{RESULTS}/final_evaluation.json",
+        FINAL,
     log:
         f"{LOGS}/evaluate.log",
     conda:
@@ -118,8 +136,9 @@ rule evaluate:
         ensemble=lambda wildcards, input: (
             f"--ensemble {input.ensemble}" if input.ensemble else ""
         ),
+        logs=LOGS,
     message:
         "Gathering the evaluations"
     shell:
-        "hpconv evaluate --data {input.data} --baseline {input.baseline} --output {output}"
-        " {params.ensemble} {input.winners} > {log} 2>&1"
+        "hpconv evaluate --data {input.data} --baseline {input.baseline} --logs {params.logs}"
+        " --output {output} {params.ensemble} {input.winners} > {log} 2>&1"

@@ -9,7 +9,7 @@ import sys
 import typer
 from pymongo.errors import ConnectionFailure
 
-from hpconv.cli import look, search, server, winners
+from hpconv.cli import cache, export, look, search, server, winners
 from hpconv.errors import EXIT_CANDIDATE_REFUSED, EXIT_USER_ERROR, CandidateError, UserError
 
 app = typer.Typer(
@@ -22,9 +22,11 @@ for verb in (
     *(winners.features, winners.baseline, winners.retrain, winners.ensemble),
     *(winners.evaluate, winners.report),
     *(look.space, look.extract, look.doctor),
+    export.export,
 ):
     app.command()(verb)
 app.add_typer(server.app, name="mongod")
+app.add_typer(cache.app, name="cache")
 
 
 def main() -> None:

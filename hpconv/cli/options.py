@@ -18,3 +18,7 @@ Experiment = Annotated[str, typer.Option(help="Name of the experiment (hyperopt'
 History = Annotated[Path, typer.Option(help="Export of all trials, one JSON document a line.")]
 Sizes = Annotated[str, typer.Option(metavar="N,N", help="Sizes, with commas.")]
 TrialFile = Annotated[Path, typer.Option("--trial", help="A winner's trial.json.")]
+Cache = Annotated[Path, typer.Option(help="Folder of the feature cache: 'evaluation.cache'.")]
+Memory = Annotated[float, typer.Option(help="GiB that this may take: 'search.trial_memory_gb'.")]
+
+CACHE, MEMORY_GB = Path("features"), 8.0  # as in a configuration that says nothing

@@ -183,7 +183,8 @@ def best(
     folder: Annotated[Path, typer.Option(help="Where each winner gets a folder, by rank.")],
     output: Output,
 ) -> None:
-    """Rank the trials by validation error."""
+    """Rank the trials by validation error; the best of different pipelines win."""
     from hpconv import trials
+    from hpconv.winners import write
 
-    trials.write_best(trials.read(history), winners, output, folder)
+    write(trials.read(history), winners, output, folder)

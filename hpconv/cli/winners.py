@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from hpconv.cli.options import Data, History, Model, Output, Section, TrialFile
+from hpconv.cli.options import (
+    CACHE,
+    MEMORY_GB,
+    Cache,
+    Data,
+    History,
+    Memory,
+    Model,
+    Output,
+    Section,
+    TrialFile,
+)
 
 
 def data(settings: Section, output: Output) -> None:
@@ -16,13 +27,19 @@ def data(settings: Section, output: Output) -> None:
     datasets.write(datasets.DataSettings(**settings | {"path": path and Path(path)}), output)
 
 
-def features(trial: TrialFile, data: Data, model: Model, output: Output) -> None:
-    """Extract a winner's features of every image."""
+def features(
+    trial: TrialFile,
+    data: Data,
+    model: Model,
+    output: Output,
+    cache: Cache = CACHE,
+) -> None:
+    """Extract a winner's features of every image, or find them in the cache."""
     from hpconv import features
     from hpconv.candidate import ModelSettings
     from hpconv.files import read_json
 
-    features.extract(read_json(trial), data, ModelSettings(**model), output)
+    features.extract(read_json(trial), data, ModelSettings(**model), output, cache)
 
 
 def baseline(data: Data, output: Output) -> None:
@@ -38,49 +55,60 @@ def retrain(
     features: Annotated[Path, typer.Option(help="The winner's features.")],
     model: Model,
     output: Output,
+    scores: Annotated[Path, typer.Option(help="File to write decisions on test examples to.")],
+    seeds: Annotated[int, typer.Option(min=1, help="How often, with other random filters.")] = 1,
+    cache: Cache = CACHE,
+    memory_gb: Memory = MEMORY_GB,
 ) -> None:
     """Fit a winner's classifier on all it may see; measure it once on the test images."""
     from hpconv import evaluate
     from hpconv.candidate import ModelSettings
 
-    evaluate.retrain(trial, data, features, ModelSettings(**model), output)
+    settings = ModelSettings(**model)
+    evaluate.retrain(trial, data, features, settings, output, scores, seeds, cache, memory_gb)
 
 
 def ensemble(
     history: History,
     data: Data,
     model: Model,
-    folder: Annotated[Path, typer.Option(help="Where the members' features go.")],
+    folder: Annotated[Path, typer.Option(help="Where files that show their features go.")],
     output: Output,
+    cache: Cache = CACHE,
+    memory_gb: Memory = MEMORY_GB,
 ) -> None:
     """Fit the members of a search's best ensemble one after another; measure it once."""
     from hpconv import evaluate
     from hpconv.candidate import ModelSettings
 
-    evaluate.ensemble(history, data, ModelSettings(**model), folder, output)
+    settings = ModelSettings(**model)
+    evaluate.ensemble(history, data, settings, folder, output, cache, memory_gb)
 
 
 def evaluate(
     data: Data,
     baseline: Annotated[Path, typer.Option(help="Evaluation of the baseline.")],
-    winners: Annotated[list[Path], typer.Argument(help="Evaluations, the first rank first.")],
+    winners: Annotated[
+        list[Path], typer.Argument(help="Evaluations, the first rank first; some may be missing.")
+    ],
+    logs: Annotated[Path, typer.Option(help="Folder of logs, to tell why some are missing.")],
     output: Output,
     ensemble: Annotated[Path | None, typer.Option(help="Evaluation of the ensemble.")] = None,
 ) -> None:
     """Gather the evaluations of winners, ensemble and baseline."""
-    from hpconv import evaluate
+    from hpconv import final
 
-    evaluate.summarise(data, baseline, winners, output, ensemble)
+    final.summarise(data, baseline, winners, logs, output, ensemble)
 
 
 def report(
     history: History,
     data: Data,
     evaluation: Annotated[Path, typer.Option(help="The final evaluation.")],
-    features: Annotated[Path, typer.Option(help="Features of the first winner.")],
+    winners: Annotated[Path, typer.Option(help="Folder of the winners, by rank.")],
     output: Output,
 ) -> None:
     """Write the report, one HTML file that needs no other."""
     from hpconv import report
 
-    report.write(history, data, evaluation, features, output)
+    report.write(history, data, evaluation, winners, output)

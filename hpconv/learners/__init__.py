@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import h5py
 import numpy as np
 
 from hpconv.candidate import ClassifierSettings
+from hpconv.learners.blocks import KEPT_BYTES
 from hpconv.learners.linear import FeatureClassifier
 from hpconv.learners.members import Member
 from hpconv.learners.pairs import PairClassifier
@@ -14,12 +16,13 @@ Classifier = FeatureClassifier | PairClassifier
 
 
 def classifier(
-    features: np.ndarray,
+    features: np.ndarray | h5py.Dataset,
     rows: np.ndarray,
     settings: ClassifierSettings,
     pairs: bool,
     history: Sequence[Member] = (),
     chosen: dict[str, Any] | None = None,
+    kept_bytes: int = KEPT_BYTES,
 ) -> Classifier:
     """The classifier for images, or for pairs of images.
 
@@ -28,7 +31,8 @@ def classifier(
         rows: of those images in the data file, rising.
         history: the members of an ensemble that it continues.
         chosen: what an earlier fit has chosen on validation examples, for a fit without any.
+        kept_bytes: of images' scaled training features at most; more are read again and again.
     """
     if pairs:
         return PairClassifier(features, rows, settings, history, chosen)
-    return FeatureClassifier(features, rows, settings, history)
+    return FeatureClassifier(features, rows, settings, history, kept_bytes)

@@ -125,9 +125,18 @@ class FeatureClassifier:
         """What this classifier alone says of a task's rows, ``(n, classes)``."""
         return self._svm.scores(self._scaled(task))
 
+    @property
+    def classes(self) -> np.ndarray:
+        """The labels that it can give, rising."""
+        return self._svm.classes
+
+    def decision(self, task: Task) -> np.ndarray:
+        """Scores ``(n, classes)`` of a task's rows, with the ensemble: the greatest decides."""
+        return self._svm.decision(self._scaled(task), self._previous(task))
+
     def predict(self, task: Task) -> np.ndarray:
         """Labels for a task's rows, together with the ensemble that is continued."""
-        return self._svm.predict(self._scaled(task), self._previous(task))
+        return self.classes[self.decision(task).argmax(axis=1)]
 
     def _previous(self, task: Task) -> np.ndarray | None:
         scores = [member.scores(task) for member in self._history]

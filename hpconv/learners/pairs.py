@@ -33,6 +33,8 @@ class PairClassifier:
     which factor ``own`` its decision joins those of the others.
     """
 
+    classes = np.arange(2)
+
     def __init__(
         self,
         features: np.ndarray | h5py.Dataset,
@@ -85,9 +87,14 @@ class PairClassifier:
         own = self.chosen["own"] if self._history else 1.0
         return (own * self._decision(task))[:, None].astype("float32")
 
+    def decision(self, task: Task) -> np.ndarray:
+        """Scores ``(n, classes)`` of a task's pairs, with the ensemble: the greater decides."""
+        same = self._previous(task) + self.scores(task)[:, 0]
+        return np.stack([-same, same], axis=1)
+
     def predict(self, task: Task) -> np.ndarray:
         """Labels for a task's pairs, together with the ensemble that is continued."""
-        return (self._previous(task) + self.scores(task)[:, 0] > 0).astype(int)
+        return self.classes[self.decision(task).argmax(axis=1)]
 
     def _decision(self, task: Task) -> np.ndarray:
         pairs = self._pairs(task)

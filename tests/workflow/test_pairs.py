@@ -35,10 +35,10 @@ def test_pairs_of_pictures_and_an_ensemble(tmp_path: Path) -> None:
     assert finished.returncode == 0, finished.stdout
     results = tmp_path / "results/tiny"
     final = json.loads((results / "final_evaluation.json").read_text())
-    *winners, ensemble = final["winners"]
-    assert ensemble["rank"] == "ensemble"
+    *winners, average, ensemble = final["winners"]
+    assert (average["rank"], ensemble["rank"]) == ("average", "ensemble")
     assert ensemble["members"][-1] == ensemble["tid"]
-    for judged in (*winners, ensemble, final["raw_pixels"]):
+    for judged in (*winners, average, ensemble, final["raw_pixels"]):
         assert np.array(judged["confusion"]).shape == (2, 2)
         assert np.sum(judged["confusion"]) == 30
     table = (results / "trials.csv").read_text().splitlines()

@@ -56,8 +56,11 @@ def test_the_final_evaluation_holds_winners_and_baseline(results: Path) -> None:
         n_test = len(data["folds/0/test"])
     best = read(results / "trials.jsonl")
     best = sorted((t["result"]["loss"], t["tid"]) for t in best if "loss" in t["result"])[:2]
-    assert [(w["validation_error"], w["tid"]) for w in final["winners"]] == best
-    for winner in final["winners"]:
+    *winners, average = final["winners"]
+    assert [(w["validation_error"], w["tid"]) for w in winners] == best
+    assert average["members"] == [tid for _, tid in best]
+    assert final["missing"] == []
+    for winner in winners:
         assert 0 <= winner["test_error"] < 0.2
         assert winner["hyperparameters"]["exit"] in range(6)
         assert winner["feature_shape"]
@@ -88,7 +91,7 @@ def test_a_deleted_result_of_one_winner_reruns_only_that(finished: Path, results
     evaluation = results / "winners/2/evaluation.json"
     before = evaluation.read_text()
     evaluation.unlink()
-    assert planned(finished) == {"all": 1, "retrain": 1, "evaluate": 1, "report": 1}
+    assert planned(finished) == {"all": 1, "retrain_winner": 1, "evaluate": 1, "report": 1}
     assert run(finished).returncode == 0
     again, first = json.loads(evaluation.read_text()), json.loads(before)
     assert again["test_error"] == first["test_error"]

@@ -1,0 +1,110 @@
+"""What follows a search, where nothing but the search's outputs is left: no database, no record."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hpconv import trials
+from hpconv.files import read_json, write_json
+from tests.unit.test_objective import CANDIDATE
+from tests.workflow.harness import TINY, planned, run
+
+SEARCH_RULES = {"data", "mongod", "await_server", "driver", "worker", "workers_done", "gather"}
+MODEL = yaml.safe_load(TINY.read_text())["model"] | {"max_row_elements": 500000, "batch_size": 100}
+
+
+def trial(tid: int, loss: float, **changed: Any) -> dict[str, Any]:
+    vals = {label: [value] for label, value in (CANDIDATE | changed).items()}
+    misc = {"tid": tid, "vals": vals, "model": MODEL}
+    result = {"status": "ok", "loss": loss}
+    dates = {"book_time": None, "refresh_time": None, "owner": ["host", 1]}
+    return {"tid": tid, "state": 2, "misc": misc, "result": result, **dates}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
+    """A folder with the outputs of a search that has ended, evaluated by `-R retrain retrain`."""
+    folder = tmp_path_factory.mktemp("final")
+    results = folder / "results/tiny"
+    results.mkdir(parents=True)
+    shutil.copy(digits, results / "data.h5")
+    history = [
+        trial(0, 0.05),
+        trial(1, 0.03, l0eg_fsize=3.0),
+        trial(2, 0.04, l0eg_fsize=3.0, l0eg_l2_reg=1e-3),  # the same pipeline as 1
+        trial(3, 0.06, l0eg_fsize=4.0),
+    ]
+    lines = [json.dumps(each) + "\n" for each in history]
+    (results / "trials.jsonl").write_text("".join(lines))
+    trials.write_csv(history, results / "trials.csv")
+    write_json(results / "search.json", {"search": {"ensemble": {}}, "workers": 2})
+    write_touched(folder / "touched.yaml")
+    result = run(folder, "--configfile", str(folder / "touched.yaml"), "-R", "retrain", "retrain")
+    assert result.returncode == 0, result.stdout
+    assert not SEARCH_RULES & set(finished(result.stdout))
+    return folder
+
+
+def write_touched(path: Path) -> None:
+    """The same experiment, with all that decides a search touched since it has ended."""
+    config = yaml.safe_load(TINY.read_text())
+    config["search"] |= {"max_evals": 50, "workers": 3, "seed": 2}
+    config["model"] |= {"max_n_features": 200, "output_sizes": [8, 12]}
+    config["ensemble"] = {"grow": True}
+    path.write_text(yaml.safe_dump(config))
+
+
+def finished(output: str) -> list[str]:
+    """The rules of the jobs that a run has finished."""
+    return re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output)
+
+
+def final(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(folder / "results/tiny/final_evaluation.json")
+    return found
+
+
+def test_the_winners_are_those_of_the_search(folder: Path) -> None:
+    assert [entry.get("tid") for entry in final(folder)["winners"]] == [1, 0, None]
+    assert final(folder)["winners"][2]["members"] == [1, 0]
+    for winner in final(folder)["winners"][:2]:
+        assert winner["feature_shape"] == [296]  # by the search's bounds, not the touched ones
+
+
+@pytest.mark.parametrize(
+    ("options", "plan"),
+    [
+        (["-R", "retrain", "--", "retrain"], {"retrain_winner": 2, "retrain": 1}),
+        (["-f", "--", "results/tiny/winners/2/evaluation.json"], {"retrain_winner": 1}),
+        (["-f", "--", "evaluate"], {"evaluate": 1}),
+    ],
+)
+def test_a_target_of_the_final_evaluation_runs_that_alone(
+    folder: Path, options: list[str], plan: dict[str, int]
+) -> None:
+    assert planned(folder, "--configfile", str(folder / "touched.yaml"), *options) == plan
+
+
+def test_a_failed_winner_is_reported_and_made_good(folder: Path) -> None:
+    results = folder / "results/tiny"
+    damaged = read_json(results / "winners/2/trial.json")
+    damaged["misc"]["vals"]["l0eg_fsize"] = [99.0]
+    write_json(results / "winners/2/trial.json", damaged)
+    failed = run(folder, "--keep-going", "--", "report")
+    assert failed.returncode != 0
+    assert [entry["tid"] for entry in final(folder)["winners"]] == [1]
+    (missing,) = final(folder)["missing"]
+    assert missing["rank"] == 2
+    assert "map_too_small" in missing["reason"]
+    assert missing["reason"] in (results / "report.html").read_text()
+
+    again = run(folder, "--config", "evaluation={winners: 3}", "--", "report")
+    assert again.returncode == 0, again.stdout
+    assert finished(again.stdout).count("retrain_winner") == 2  # the first was there
+    assert final(folder)["missing"] == []
+    assert [entry["rank"] for entry in final(folder)["winners"]] == [1, 2, 3, "average"]
