@@ -28,7 +28,7 @@ def compile_stage(stage: Sequence[Layer], n_channels: int) -> Callable[[np.ndarr
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _memory_errors():
-        steps = [(layer, [w.to(device) for w in _weights(layer)]) for layer in stage]
+        steps = [(layer, [w.to(device) for w in layer_weights(layer)]) for layer in stage]
 
     @_memory_errors()
     @torch.inference_mode()
@@ -37,7 +37,7 @@ def compile_stage(stage: Sequence[Layer], n_channels: int) -> Callable[[np.ndarr
         # a trial must repeat exactly, and TF32 would leave three digits of a correlation
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             for layer, weights in steps:
-                maps = _apply(layer, maps, *weights)
+                maps = apply_layer(layer, maps, *weights)
         return maps.numpy(force=True)
 
     return run
@@ -52,12 +52,12 @@ def _memory_errors() -> Iterator[None]:
 
 
 @singledispatch
-def _weights(layer: Layer) -> Sequence[Tensor]:
+def layer_weights(layer: Layer) -> Sequence[Tensor]:
     """What a layer computes with: nothing, where no function is registered for its type."""
     return ()
 
 
-@_weights.register
+@layer_weights.register
 def _warp_weights(layer: layers.Warp) -> Sequence[Tensor]:
     """The points ``(size, size, 2)`` to sample: (column, row) of the input."""
     row, column = np.mgrid[: layer.size, : layer.size]
@@ -65,7 +65,7 @@ def _warp_weights(layer: layers.Warp) -> Sequence[Tensor]:
     return [torch.tensor(outputs @ np.linalg.inv(layer.matrix)[:2].T)]
 
 
-@_weights.register
+@layer_weights.register
 def _filter_weights(layer: layers.Filter) -> Sequence[Tensor]:
     """Filters ``(K, C, s, s)`` and their products with the mean patch ``(K, 1, 1)``."""
     assert layer.bank is not None, "filters are learned before a stage is compiled"
@@ -77,26 +77,27 @@ def _filter_weights(layer: layers.Filter) -> Sequence[Tensor]:
 
 
 @singledispatch
-def _apply(layer: Layer, x: Tensor, *weights: Tensor) -> Tensor:
+def apply_layer(layer: Layer, x: Tensor, *weights: Tensor) -> Tensor:
+    """A layer's maps (N, C', H', W') of maps ``x`` (N, C, H, W)."""
     raise TypeError(f"no transform for {layer!r}")
 
 
-@_apply.register
+@apply_layer.register
 def _warp(layer: layers.Warp, x: Tensor, points: Tensor) -> Tensor:
     extent = points.new_tensor([x.shape[3], x.shape[2]])
     grid = (2 * points + 1) / extent - 1  # -1 and 1 are the outer edges of the border pixels
-    grid = grid.expand(len(x), -1, -1, -1)
+    grid = grid.expand(x.shape[0], -1, -1, -1)  # not len(x): an exported program keeps a symbol
     return functional.grid_sample(x.double(), grid, align_corners=False).clamp(0, 1).float()
 
 
-@_apply.register
+@apply_layer.register
 def _filter(layer: layers.Filter, x: Tensor, filters: Tensor, offset: Tensor) -> Tensor:
     _, ssq = _window_statistics(x, layer.size, layer.remove_mean)
     q = ssq.clamp(min=layer.beta) if layer.hard_beta else ssq + layer.beta
     return functional.conv2d(x, filters) / q.sqrt().float() - offset
 
 
-@_apply.register
+@apply_layer.register
 def _lpool(layer: layers.Lpool, x: Tensor) -> Tensor:
     if layer.order == 1:
         return _window_sum(x, layer.ker_size, layer.stride)
@@ -104,21 +105,21 @@ def _lpool(layer: layers.Lpool, x: Tensor) -> Tensor:
     return _root(_window_sum(base**layer.order, layer.ker_size, layer.stride), layer.order)
 
 
-@_apply.register
+@apply_layer.register
 def _lpool_alpha(layer: layers.LpoolAlpha, x: Tensor) -> Tensor:
     powers = _rectified_powers(x, layer.alpha, layer.order)
     pools = [_window_sum(power, layer.ker_size, layer.stride) for power in powers]
     return _root(torch.cat(pools, dim=1), layer.order)
 
 
-@_apply.register
+@apply_layer.register
 def _gridpool(layer: layers.GridPool, x: Tensor) -> Tensor:
     powers = _rectified_powers(x, layer.alpha, layer.order)
     pools = [_grid_sum(power, layer.grid_res) for power in powers]
     return _root(torch.stack(pools, dim=4), layer.order).flatten(1)
 
 
-@_apply.register
+@apply_layer.register
 def _lnorm(layer: layers.Lnorm, x: Tensor) -> Tensor:
     mean, ssq = _window_statistics(x, layer.ker_size, layer.remove_mean)
     rows, columns = mean.shape[2:]

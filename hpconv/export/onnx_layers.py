@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from hpconv import layers
-from hpconv.kernels.warp import _weights as pixel_weights
+from hpconv.kernels.warp import mixing
 from hpconv.layers import Layer, Shape
 from hpconv.operators import EPSILON
 
@@ -47,7 +47,7 @@ def add(layer: Layer, graph: Graph, x: str, shape: Shape) -> str:
 @add.register
 def _warp(layer: layers.Warp, graph: Graph, x: str, shape: Shape) -> str:
     channels, height, width = shape
-    weights = pixel_weights(layer.matrix, height, width, layer.size)  # four in a row
+    weights = mixing(layer.matrix, height, width, layer.size)  # four in a row
     pixels = graph("Reshape", x, np.array([0, channels, height * width]))
     corners = graph("Gather", pixels, weights.indices.reshape(-1, 4).astype("int64"), axis=2)
     weighted = graph("Mul", corners, weights.data.reshape(-1, 4).astype("float32"))

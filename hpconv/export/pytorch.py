@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hpconv import layers
-from hpconv.engines.torch import _apply, _weights
+from hpconv.engines.torch import apply_layer, layer_weights
 from hpconv.export.check import Model
 from hpconv.export.winner import Linear, Winner
 from hpconv.layers import Layer
@@ -41,7 +40,7 @@ class Network(torch.nn.Module):
         self._steps: list[tuple[Layer, list[str]]] = []
         self._classifies = linear is not None
         for number, layer in enumerate(found):
-            weights = {f"layer{number}_{i}": w for i, w in enumerate(_weights(layer))}
+            weights = {f"layer{number}_{i}": w for i, w in enumerate(layer_weights(layer))}
             self._steps.append((layer, list(weights)))
             for name, weight in weights.items():
                 self.register_buffer(name, weight)
@@ -52,19 +51,10 @@ class Network(torch.nn.Module):
         """``features``; with a classifier, also ``scores`` (N, K) and ``label`` (N,)."""
         buffers, maps = dict(self.named_buffers()), images
         for layer, names in self._steps:
-            maps = _step(layer, maps, [buffers[name] for name in names])
+            maps = apply_layer(layer, maps, *(buffers[name] for name in names))
         outputs = {"features": maps}
         if self._classifies:
             scaled = (maps.flatten(1) - buffers["mean"]) / buffers["scale"]
             scores = scaled @ buffers["weights"] + buffers["bias"]
             outputs |= {"scores": scores, "label": buffers["labels"][scores.argmax(dim=1)]}
         return outputs
-
-
-def _step(layer: Layer, maps: Tensor, weights: list[Tensor]) -> Tensor:
-    if not isinstance(layer, layers.Warp):
-        return _apply(layer, maps, *weights)
-    # the engine's warp asks for the number of images, which a program must not fix: here all
-    # images' channels are those of one
-    warped = _apply(layer, maps.flatten(0, 1)[None], *weights)
-    return warped[0].unflatten(0, (-1, maps.shape[1]))

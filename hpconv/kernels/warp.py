@@ -19,7 +19,7 @@ def warp(x: np.ndarray, matrix: Matrix, size: int) -> np.ndarray:
         size: rows and columns of the result; pixels from outside the input are 0.
     """
     height, width = x.shape[2:]
-    weights = _weights(matrix, height, width, size).astype(x.dtype)
+    weights = mixing(matrix, height, width, size).astype(x.dtype)
     maps = x.reshape(-1, height * width)
     out = np.empty((len(maps), size * size), x.dtype)
     for start in range(0, len(maps), BLOCK):
@@ -29,12 +29,12 @@ def warp(x: np.ndarray, matrix: Matrix, size: int) -> np.ndarray:
 
 def background(matrix: Matrix, image_size: int, size: int) -> float:
     """The share of a warped image that lies wholly outside the original."""
-    total = _weights(matrix, image_size, image_size, size).sum(axis=1)
+    total = mixing(matrix, image_size, image_size, size).sum(axis=1)
     return float(np.mean(total == 0))
 
 
 @lru_cache(maxsize=8)
-def _weights(matrix: Matrix, height: int, width: int, size: int) -> csr_array:
+def mixing(matrix: Matrix, height: int, width: int, size: int) -> csr_array:
     """``(size*size, height*width)``: the four pixels that each output pixel mixes.
 
     A neighbour outside the image has weight 0.
