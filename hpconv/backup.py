@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,10 @@ from pymongo.errors import OperationFailure
 from hpconv.control import reach
 from hpconv.database import ANSWER_SECONDS, Client, address, client_of
 from hpconv.errors import UserError
-from hpconv.processes import exit_on_signals
 
 LOCK_FILE = "mongod.lock"  # holds the process number of the server that uses the folder
 LEFT_OUT = (LOCK_FILE, "diagnostic.data")
 MARK = "WiredTiger"  # a file that every database folder has
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +28,6 @@ def backup(connection: Path, output: Path) -> None:
         UserError: when no server answers, its folder cannot be seen from here, or output
             cannot be written.
     """
-    exit_on_signals(*STOP_SIGNALS)  # not the default, which would leave the server locked
     _check_empty(output, "choose another --output")
     uri = reach(connection)["uri"]
     with client_of(uri, ANSWER_SECONDS) as client:
@@ -50,7 +46,6 @@ def restore(backup: Path, dbpath: Path) -> None:
     Raises:
         UserError: when backup is none, or dbpath is in use or cannot be written.
     """
-    exit_on_signals(*STOP_SIGNALS)
     if not (backup / MARK).exists():
         raise UserError(f"{backup} is no backup: name a folder that 'hpconv mongod backup' wrote")
     _check_empty(dbpath, "stop its server and move the folder away, or choose another --dbpath")

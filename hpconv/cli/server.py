@@ -1,6 +1,7 @@
 """The MongoDB server of a run."""
 
 import json
+import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from hpconv.cli.options import Connection
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 app = typer.Typer(help="The MongoDB server of a run.", no_args_is_help=True)
 
@@ -74,7 +77,9 @@ def backup(
 ) -> None:
     """Copy the database of the running server, on its host; trials wait so long."""
     from hpconv import backup
+    from hpconv.processes import exit_on_signals
 
+    exit_on_signals(*STOP_SIGNALS)  # not the default, which would leave the server locked
     backup.backup(connection, output)
 
 
@@ -85,5 +90,7 @@ def restore(
 ) -> None:
     """Copy a backup into an absent or empty folder, to start a server on."""
     from hpconv.backup import restore
+    from hpconv.processes import exit_on_signals
 
+    exit_on_signals(*STOP_SIGNALS)
     restore(backup, dbpath)
