@@ -29,9 +29,9 @@ demo: .venv/installed
 .venv/pymongo-3: .venv/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@ pymongo==3.13.0
 
-# two processes on two cores: a product of matrices by two threads would wait for the other's
+# three processes, as tests mostly wait; one BLAS thread each, or they would wait for each other's
 test: .venv/installed .venv/pymongo-3
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf .venv .snakemake results features .pytest_cache .mypy_cache .ruff_cache *.egg-info

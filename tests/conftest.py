@@ -16,6 +16,13 @@ from hpconv.addresses import from_file
 from hpconv.mongod import URI_VARIABLE
 from hpconv.store import Store
 
+LONG = {"test_worker.py", "test_database.py", "test_ensembles.py", "test_driver.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that two processes end together."""
+    items.sort(key=lambda item: item.path.parent.name == "unit" and item.path.name not in LONG)
+
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     """Wait for something to happen."""
