@@ -32,6 +32,16 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def mounted(disk: Path, size: str) -> Iterator[Path]:
+    """A file system of its own, for a fixture."""
+    if os.geteuid():
+        pytest.skip("only root may mount a file system")
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The digits as the workflow's first rule writes them."""

@@ -20,7 +20,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from hpconv import control, database, mongod, network, supervisor
 from hpconv.errors import UserError
 from hpconv.files import read_json
-from tests.conftest import hpconv, start_server
+from tests.conftest import hpconv, mounted, start_server
 
 
 def address(uri: str) -> str:
@@ -187,13 +187,7 @@ def test_a_server_that_ends_again_and_again_is_given_up(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own."""
-    if os.geteuid():
-        pytest.skip("only root may mount a file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    yield from mounted(tmp_path / "disk", "40m")
 
 
 @pytest.mark.parametrize("log", ["disk/mongod.log", "mongod.log"])

@@ -24,7 +24,7 @@ from hpconv.candidate import describe
 from hpconv.cli import app
 from hpconv.errors import UserError
 from hpconv.features import entry, keys, upkeep
-from tests.conftest import until
+from tests.conftest import mounted, until
 from tests.unit.test_evaluate import trial
 from tests.unit.test_objective import CANDIDATE, MODEL
 
@@ -57,13 +57,7 @@ def project(finished: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of 3 MiB."""
-    if os.geteuid():
-        pytest.skip("only root may mount a file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+    yield from mounted(tmp_path / "disk", "3m")
 
 
 def extract(
