@@ -17,15 +17,17 @@ from hpconv.candidate import ModelSettings
 from hpconv.ensembles import NO_ENSEMBLE, EnsembleSettings, Rounds
 from hpconv.errors import UserError
 from hpconv.files import replacing
+from hpconv.live import LiveFolder, as_line
 from hpconv.processes import owner_name
 from hpconv.progress import Progress, SearchSettings
+from hpconv.status import Show
 from hpconv.store import Document, Store
 from hpconv.suggest import algorithm
+from hpconv.tracking import Tracker
 from hpconv.trials import plain
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between looks for trials that have ended
 WATCH_SECONDS = 1.0  # between looks at workers and leases; the driver's own heartbeat
-REPORT_SECONDS = 5.0
 PARTING_SECONDS = 10.0  # for workers to notice that the search is over
 RETURN_SECONDS = 8.0  # for workers to find a server again before they count as silent
 HOW_NOT_WHAT = ("engine", "batch_size")  # settings of a model that change no result
@@ -41,6 +43,8 @@ class Driver:
         fingerprint: what the search is about; an experiment keeps the one it began with.
         notes: what the ``misc`` of every trial is to hold besides.
         ensemble: whether and how trials continue earlier ones.
+        live: gets the status of the search and its trials.
+        show: is given each status.
     """
 
     def __init__(
@@ -51,6 +55,8 @@ class Driver:
         fingerprint: str,
         notes: dict[str, Any] | None = None,
         ensemble: EnsembleSettings = NO_ENSEMBLE,
+        live: LiveFolder | None = None,
+        show: Show = lambda status: None,
     ) -> None:
         self._store = store
         self._domain = domain
@@ -60,11 +66,12 @@ class Driver:
         self._name = owner_name()
         self._rounds = Rounds(ensemble, lambda: algorithm(settings, domain))
         self._progress = Progress()
+        self._tracker = Tracker(store, settings, self._progress, live, show)
         self._waiting: set[int] = set()  # tids of trials that have not ended
         self._next_tid = 0
         self._workers = 0
         self._seconds = 0.0  # of searching, by all drivers of the experiment
-        self._last_watch = self._last_seen_worker = self._last_report = time.monotonic()
+        self._last_watch = self._last_seen_worker = time.monotonic()
 
     def run(self) -> str:
         """Search; on return the workers are leaving.
@@ -78,15 +85,21 @@ class Driver:
         """
         self._store.search.open(self._fingerprint, self._name)
         try:
-            self._continue()
-            reason = self._search()
-            self._report(final=True)
-            self._send_workers_off()
-        except UserError:  # nobody will mend it while the workers wait
-            self._store.search.close(self._name)
-            raise
+            return self._lead()
         finally:
             self._release()
+
+    def _lead(self) -> str:
+        try:
+            self._continue()
+            reason = self._search()
+            self._send_workers_off()
+            self._tracker.end(reason)
+        except BaseException as error:
+            self._tracker.fail(_last_words(error))
+            if isinstance(error, UserError):  # nobody will mend it while the workers wait
+                self._store.search.close(self._name)
+            raise
         return reason
 
     def _continue(self) -> None:
@@ -107,7 +120,6 @@ class Driver:
             ended = self._store.finished(self._waiting)
             pause = FIRST_PAUSE if ended else min(2 * pause, LONGEST_PAUSE)
             self._tell(ended)
-            self._report()
         return reason
 
     def _reason_to_stop(self) -> str | None:
@@ -119,6 +131,7 @@ class Driver:
         if ended:  # also by a worker of hyperopt's, which nobody sees alive
             self._last_seen_worker = time.monotonic()
         self._rounds.tell(ended)
+        self._tracker.tell(ended)
         self._waiting.difference_update(trial["tid"] for trial in ended)
 
     def _watch(self, force: bool = False) -> None:
@@ -132,6 +145,7 @@ class Driver:
         if now - self._store.connection.back_since > RETURN_SECONDS:
             self._store.requeue_silent()
         self._workers = self._store.live_workers()
+        self._tracker.look(self._seconds)
         if self._workers:
             self._last_seen_worker = now
         else:
@@ -171,7 +185,7 @@ class Driver:
             "idxs": {label: [tid] if label in chosen else [] for label in labels},
             "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
         }
-        misc |= self._notes | self._rounds.notes()
+        misc |= {"source": self._rounds.source} | self._notes | self._rounds.notes()
         return {"tid": tid, "spec": None, "result": {"status": "new"}, "misc": misc}
 
     def _send_workers_off(self) -> None:
@@ -186,11 +200,13 @@ class Driver:
         except PyMongoError as error:
             log.warning("the server is out of reach, the search stays marked as led: %s", error)
 
-    def _report(self, final: bool = False) -> None:
-        now = time.monotonic()
-        if final or now - self._last_report > REPORT_SECONDS:
-            self._last_report = now
-            log.info("%s, %d workers", self._progress.line(self._settings), self._workers)
+
+def _last_words(error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return "the driver was told to stop, the same command continues the search"
+    return f"{type(error).__name__}: {error}"
 
 
 def fingerprint(
@@ -207,6 +223,4 @@ def fingerprint(
 def export(trials: Iterable[Document], path: Path) -> None:
     """Write trials to a file, one JSON document a line."""
     with replacing(path) as unfinished, unfinished.open("w") as file:
-        for trial in trials:
-            document = {key: value for key, value in trial.items() if key != "_id"}
-            file.write(json.dumps(document, default=str) + "\n")
+        file.writelines(map(as_line, trials))

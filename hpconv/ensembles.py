@@ -94,7 +94,12 @@ class Rounds:
 
     def suggest(self, tid: int, seed: int) -> dict[str, Any]:
         """The active hyperparameters of the next trial: label to value, choices by index."""
-        return self._round(_last(self._members())).algorithm.suggest(tid, seed)
+        return self._current().suggest(tid, seed)
+
+    @property
+    def source(self) -> str:
+        """How the next suggestion is drawn, by the algorithm of its round."""
+        return self._current().source
 
     def notes(self) -> dict[str, Any]:
         """What the ``misc`` of the next trial says of the ensemble that it continues."""
@@ -116,6 +121,9 @@ class Rounds:
             chain.append(winner[1])
             bound = math.inf if factor is None else factor * winner[0]
         return chain
+
+    def _current(self) -> Algorithm:
+        return self._round(_last(self._members())).algorithm
 
     def _round(self, parent: int | None) -> Round:
         if parent not in self._rounds:

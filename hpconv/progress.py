@@ -1,13 +1,15 @@
 """How a search goes: counts, the best loss, and whether that is a reason to stop."""
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from hpconv.errors import UserError
 from hpconv.trials import ensemble_error, error_line, failure
 
 HOPELESS = 100  # failures in a row, after which nothing else is expected
+WINDOW_SECONDS = 900.0  # of searching, over which the pace is taken
 
 
 @dataclass(frozen=True)
@@ -30,27 +32,33 @@ class Progress:
 
     finished: int = 0
     best: tuple[float, int] | None = None  # error, of an ensemble where one grows, and tid
+    best_since: datetime | None = None
+    started: datetime | None = None  # when the first of them began
     last_error: str | None = None  # of the latest trial, if it ended in one
     since_improvement: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     failures_in_a_row: int = 0
+    seconds_lost: float = 0.0  # of evaluations that came to nothing
 
     def tell(self, trial: dict[str, Any]) -> None:
         """Count a finished trial."""
         self.finished += 1
         self.since_improvement += 1
+        if began := moment(trial.get("book_time")):
+            self.started = min(began, self.started or began)
         failed = failure(trial)
         self.last_error = error_line(trial["error"]) if "error" in trial else None
         if failed:
             self.failures[failed["kind"]] += 1
             self.failures_in_a_row += 1
+            self.seconds_lost += evaluation_seconds(trial)
             return
         self.failures_in_a_row = 0
         error = (ensemble_error(trial), trial["tid"])
         if self.best is None or error < self.best:
             if self.best is None or error[0] < self.best[0]:
                 self.since_improvement = 0
-            self.best = error
+            self.best, self.best_since = error, moment(trial.get("refresh_time"))
 
     def reason_to_stop(self, settings: SearchSettings, seconds: float) -> str | None:
         """Why a search is over that has taken so many seconds, or None.
@@ -76,11 +84,45 @@ class Progress:
             )
         return None
 
-    def line(self, settings: SearchSettings) -> str:
-        """How far the search is, in one line."""
-        best = f"{self.best[0]:.2%} (trial {self.best[1]})" if self.best else "none yet"
-        failed = self.failures.total()
-        return f"{self.finished}/{settings.max_evals} trials, {failed} failed, best error {best}"
-
     def _reached(self, target: float | None) -> bool:
         return target is not None and self.best is not None and self.best[0] <= target
+
+
+class Pace:
+    """Trials an hour of searching, over the last quarter of an hour.
+
+    What an experiment's earlier drivers did counts as done evenly since it began.
+    """
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque([(0.0, 0)])  # seconds, finished
+
+    def per_hour(self, seconds: float, finished: int) -> float | None:
+        """The pace by now, when so many trials have finished in so many seconds of searching."""
+        self._samples.append((seconds, finished))
+        while self._samples[1][0] < seconds - WINDOW_SECONDS:
+            self._samples.popleft()
+        since, before = self._samples[0]
+        return (
+            3600 * (finished - before) / (seconds - since) if finished and seconds > since else None
+        )
+
+
+def moment(time: datetime | str | None) -> datetime | None:
+    """A time of a trial, UTC in the database and in files alike, as one that says so."""
+    if time is None:
+        return None
+    return (datetime.fromisoformat(time) if isinstance(time, str) else time).replace(tzinfo=UTC)
+
+
+def evaluation_seconds(trial: dict[str, Any]) -> float:
+    """How long the evaluation of a trial took that has ended.
+
+    As it says itself, else from its beginning to its end by the server's clock; of a lost trial
+    that is its last attempt, with the silence that followed.
+    """
+    measured = sum(trial["result"].get("seconds", {}).values())
+    began, ended = moment(trial.get("book_time")), moment(trial.get("refresh_time"))
+    if measured or began is None or ended is None:
+        return float(measured)
+    return (ended - began).total_seconds()

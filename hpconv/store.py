@@ -7,6 +7,8 @@ server's, so hosts need not agree on the clock. What waits for a server that is 
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
@@ -23,6 +25,7 @@ LEASE_SECONDS = 60  # a worker silent for so long has lost its trial
 MAX_ATTEMPTS = 3
 LOST = CandidateError("lost", f"{MAX_ATTEMPTS} workers fell silent with it")
 FINISHED = (JOB_STATE_DONE, JOB_STATE_ERROR)
+OPEN = {"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]}
 WAITING = {"state": JOB_STATE_NEW, "owner": None, "lease": None}
 NEXT_VERSION = {"version": {"$add": ["$version", 1]}}  # by which hyperopt sees what changed
 IN_MEMORY = WriteConcern(w=1)  # for heartbeats, which a crash of the server may undo
@@ -33,6 +36,21 @@ Document = dict[str, Any]
 
 class TrialLost(Exception):
     """The trial was given to another worker in the meantime."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What has not ended, and who works.
+
+    Args:
+        now: the server's time, UTC.
+        workers: by name, the tid of the trial that each holds and since how many seconds.
+    """
+
+    now: datetime
+    queued: int = 0
+    running: int = 0
+    workers: dict[str, tuple[int, float] | None] = field(default_factory=dict)
 
 
 class Store:
@@ -168,8 +186,25 @@ class Store:
     @persistent
     def live_workers(self) -> int:
         """Workers with a fresh heartbeat."""
-        fresh = {"$expr": {"$gt": ["$heartbeat", _seconds_ago(LEASE_SECONDS)]}}
-        return self._workers.count_documents(self._mine(**fresh))
+        return self._workers.count_documents(self._alive())
+
+    @persistent
+    def view(self) -> View:
+        """What waits, what runs, and who works; without a look at trials that have ended."""
+        seconds = {"$divide": [{"$subtract": ["$$NOW", "$book_time"]}, 1000]}
+        fields = {"_id": False, "tid": True, "state": True, "owner": True, "seconds": seconds}
+        found = self._jobs.aggregate([{"$match": self._mine(state=OPEN)}, {"$project": fields}])
+        trials = list(found)
+        running = [trial for trial in trials if trial["state"] == JOB_STATE_RUNNING]
+        alive = self._workers.find(self._alive(), {"_id": True})
+        return View(
+            self._connection.db.command("hello")["localTime"].replace(tzinfo=UTC),
+            queued=len(trials) - len(running),
+            running=len(running),
+            # workers of hyperopt have no heartbeat, only trials
+            workers=dict.fromkeys((worker["_id"] for worker in alive), None)
+            | {str(trial["owner"]): (trial["tid"], trial["seconds"]) for trial in running},
+        )
 
     @persistent
     def requeue_silent(self) -> None:
@@ -206,7 +241,7 @@ class Store:
     @persistent
     def unfinished(self) -> list[int]:
         """The tids of trials that have not ended."""
-        query = self._mine(state={"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]})
+        query = self._mine(state=OPEN)
         return [trial["tid"] for trial in self._jobs.find(query, {"tid": True})]
 
     @persistent
@@ -219,6 +254,9 @@ class Store:
             limit=count,
         )
         return [(trial["refresh_time"] - trial["book_time"]).total_seconds() for trial in done]
+
+    def _alive(self) -> Document:
+        return self._mine(**{"$expr": {"$gt": ["$heartbeat", _seconds_ago(LEASE_SECONDS)]}})
 
     def _mine(self, **query: Any) -> Document:
         return {"exp_key": self.exp_key, **query}

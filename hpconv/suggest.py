@@ -12,10 +12,18 @@ from hpconv.tpe import TPE
 from hpconv.trials import hyperparameters
 
 Document = dict[str, Any]
+SUGGEST: dict[str, Callable[..., list[Document]]] = {
+    "random": rand.suggest,
+    "anneal": anneal.suggest,
+}
 
 
 class Algorithm(Protocol):
     """Is told of finished trials, and suggests the hyperparameters of another one."""
+
+    @property
+    def source(self) -> str:
+        """How the next suggestion is drawn: ``random``, ``tpe`` or ``anneal``."""
 
     def tell(self, docs: list[Document]) -> None: ...
 
@@ -25,8 +33,9 @@ class Algorithm(Protocol):
 class FromHyperopt:
     """An algorithm of hyperopt's, which reads all of the history for each suggestion."""
 
-    def __init__(self, domain: Domain, suggest: Callable[..., list[Document]]) -> None:
-        self._domain, self._suggest = domain, suggest
+    def __init__(self, name: str, domain: Domain) -> None:
+        self.source = name
+        self._domain, self._suggest = domain, SUGGEST[name]
         self._trials = Trials()
 
     def tell(self, docs: list[Document]) -> None:
@@ -45,5 +54,4 @@ def algorithm(settings: SearchSettings, domain: Domain) -> Algorithm:
     logging.getLogger("hyperopt").setLevel(logging.WARNING)
     if settings.algorithm == "tpe":
         return TPE(domain, settings.startup_trials)
-    suggest = {"random": rand.suggest, "anneal": anneal.suggest}[settings.algorithm]
-    return FromHyperopt(domain, suggest)
+    return FromHyperopt(settings.algorithm, domain)

@@ -57,9 +57,14 @@ class TPE:
         self._tids.append(doc["tid"])
         self._losses.append(loss)
 
+    @property
+    def source(self) -> str:
+        """How the next suggestion is drawn: at random, until there are trials to learn from."""
+        return "random" if len(self._tids) < self._startup_trials else "tpe"
+
     def suggest(self, tid: int, seed: int) -> dict[str, Any]:
         """The active hyperparameters of the next trial: label to value, choices by index."""
-        if len(self._tids) < self._startup_trials:
+        if self.source == "random":
             (doc,) = rand.suggest([tid], self._domain, Trials(), seed)
             return {label: value.item() for label, value in hyperparameters(doc).items()}
         memo = self._memo(seed)

@@ -19,9 +19,10 @@ COLUMNS = (
 
 
 def read(path: Path) -> list[Trial]:
-    """Trials of an export, by tid."""
+    """Trials of an export, by tid; a line that the driver is still writing does not count."""
     with Path(path).open() as file:
-        return sorted(map(json.loads, file), key=lambda trial: trial["tid"])
+        found = [json.loads(line) for line in file if line.endswith("\n")]
+    return sorted(found, key=lambda trial: trial["tid"])
 
 
 def complete(summary: Path, search: dict[str, Any]) -> bool:

@@ -15,13 +15,14 @@ rule driver:
         model=section("model"),
         budget=BUDGET,
         search=SEARCH,
+        live=f"{RESULTS}/live",  # no output: those are deleted before a job
     message:
         "Searching: suggesting trials and following their results"
     shell:
         "exec hpconv driver --connection {params.connection} --exp-key {params.experiment}"
         " --data {input.data} --model {params.model:q} --budget {params.budget:q}"
         " --search {params.search:q} --output {output.history} --summary {output.summary}"
-        " 2> >(tee {log} >&2)"
+        " --live {params.live} 2> >(tee {log} >&2)"
 
 
 rule worker:
@@ -75,7 +76,12 @@ rule gather:
         workers=f"{RESULTS}/search/workers.txt",
     output:
         history=HISTORY,
-        csv=f"{RESULTS}/trials.csv",
+        csv=report(
+            f"{RESULTS}/trials.csv",
+            caption="../report/trials.rst",
+            category="Search",
+            labels={"shows": "all trials", "as": "table"},
+        ),
         summary=ENDED,
     log:
         f"{LOGS}/gather.log",

@@ -1,0 +1,43 @@
+"""How a search is."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from hpconv.cli.options import AsJson, ExperimentFolder
+from hpconv.errors import UserError
+
+
+def status(
+    experiment: ExperimentFolder = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every second until the search is over.")
+    ] = False,
+    json_: AsJson = False,
+) -> None:
+    """Say how a search is: trials, best error, workers, speed, time left and time lost.
+
+    It reads files of the experiment, and needs neither the server nor its
+    password. Ctrl-C ends --watch, not the search. A search whose driver has
+    written nothing for 30 s is 'silent'.
+    """
+    from contextlib import suppress
+
+    from hpconv import results, watching
+    from hpconv import status as statuses
+
+    if watch and json_:
+        raise UserError("--watch and --json do not go together: write one of them")
+    folder = results.chosen(experiment, statuses.SHOWS)
+    if watch:
+        with suppress(KeyboardInterrupt):
+            watching.watch(folder)
+        return
+    found = statuses.read(folder)
+    if found is None:
+        raise UserError(statuses.not_begun(folder))
+    if json_:
+        print(json.dumps(found, indent=2))
+    else:
+        watching.show(found)
