@@ -38,8 +38,9 @@ def final_only():
 
 def is_final(target):
     """Whether a rule or file belongs to what follows a search."""
-    rules = ["best", "features", "retrain", "retrain_winner", "baseline", "ensemble"]
-    files = [f"{RESULTS}/winners/", f"{RESULTS}/ensemble/", BASELINE, FINAL, REPORT]
+    rules = ["rank", "features", "retrain", "retrain_winner", "baseline", "ensemble"]
+    files = [f"{RESULTS}/winners/", f"{RESULTS}/ensemble/", BASELINE, FINAL]
+    files += [REPORT, IMPORTANCE]
     path = os.path.relpath(target)
     return target in [*rules, "evaluate", "report"] or path.startswith(tuple(files))
 
@@ -82,9 +83,9 @@ def report_missing_winners():
     shell(
         f"(hpconv evaluate --data {DATA} --baseline {BASELINE} --logs {LOGS} {ensemble}"
         f" --output {FINAL} {' '.join(winners)}"
-        f" && hpconv report --history {HISTORY} --data {DATA} --evaluation {FINAL}"
-        f" --winners {RESULTS}/winners --output {REPORT}"
-        f" && touch -r {HISTORY} {FINAL} {REPORT}) > {LOGS}/missing.log 2>&1"
+        f" && hpconv report --experiment {RESULTS} --output {REPORT}"
+        f" --importance {IMPORTANCE}"
+        f" && touch -r {HISTORY} {FINAL} {REPORT} {IMPORTANCE}) > {LOGS}/missing.log 2>&1"
         f" && echo 'hpconv: {REPORT} tells which winners are missing, and why'"
         f" || echo 'hpconv: there is no report, {LOGS}/missing.log tells why'"
     )

@@ -65,7 +65,7 @@ def of_winners(name):
 
 
 def final_outputs():
-    tables = [f"{RESULTS}/trials.csv", f"{RESULTS}/best_trials.tsv"]
+    tables = [f"{RESULTS}/trials.csv", f"{RESULTS}/best_trials.tsv", IMPORTANCE]
     winners = [*of_winners("features.h5"), *of_winners("evaluation.json")]
     return [*tables, FINAL, REPORT, *winners]
 
@@ -109,6 +109,7 @@ ENDED = f"{RESULTS}/search.json"
 BASELINE = f"{RESULTS}/baseline.json"
 FINAL = f"{RESULTS}/final_evaluation.json"
 REPORT = f"{RESULTS}/report.html"
+IMPORTANCE = f"{RESULTS}/importance.csv"
 BUDGET = section("search", "trial_seconds", "images_per_second", "trial_memory_gb")
 BOUNDS = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
 SEARCH = search_settings()

@@ -1,12 +1,17 @@
 # A checkpoint: when it has run, Snakemake looks again at which winners' trials are others now.
-checkpoint best:
+checkpoint rank:
     input:
         HISTORY,
     output:
-        table=f"{RESULTS}/best_trials.tsv",
+        table=report(
+            f"{RESULTS}/best_trials.tsv",
+            caption="../report/best_trials.rst",
+            category="Search",
+            labels={"shows": "trials that worked, the best first", "as": "table"},
+        ),
         trials=of_winners("trial.json"),
     log:
-        f"{LOGS}/best.log",
+        f"{LOGS}/rank.log",
     conda:
         "../envs/hpconv.yaml"
     params:
@@ -15,7 +20,7 @@ checkpoint best:
     message:
         "Ranking the trials"
     shell:
-        "hpconv best --history {input} --winners {params.winners} --folder {params.folder}"
+        "hpconv rank --history {input} --winners {params.winners} --folder {params.folder}"
         " --output {output.table} > {log} 2>&1"
 
 
@@ -127,7 +132,12 @@ rule evaluate:
         winners=of_winners("evaluation.json"),
         scores=of_winners("scores.npz"),
     output:
-        FINAL,
+        report(
+            FINAL,
+            caption="../report/final_evaluation.rst",
+            category="Evaluation",
+            labels={"shows": "what the test says of each winner", "as": "JSON"},
+        ),
     log:
         f"{LOGS}/evaluate.log",
     conda:

@@ -1,20 +1,33 @@
 rule report:
     input:
         history=HISTORY,
+        ended=ENDED,
         data=DATA,
         evaluation=FINAL,
-        features=f"{RESULTS}/winners/1/features.h5",
+        winners=of_winners("evaluation.json"),
+        scores=of_winners("scores.npz"),
+        features=of_winners("features.h5"),
     output:
-        REPORT,
+        page=report(
+            REPORT,
+            caption="../report/report.rst",
+            category="Report",
+            labels={"shows": "the whole experiment", "as": "page"},
+        ),
+        importance=report(
+            IMPORTANCE,
+            caption="../report/importance.rst",
+            category="Search",
+            labels={"shows": "importance of the hyperparameters", "as": "table"},
+        ),
     log:
         f"{LOGS}/report.log",
     conda:
         "../envs/hpconv.yaml"
     params:
-        winners=lambda wildcards, input: Path(input.features).parents[1],
+        folder=subpath(output.page, parent=True),
     message:
         "Writing the report"
     shell:
-        "hpconv report --history {input.history} --data {input.data}"
-        " --evaluation {input.evaluation} --winners {params.winners} --output {output}"
-        " > {log} 2>&1"
+        "hpconv report --experiment {params.folder} --output {output.page}"
+        " --importance {output.importance} > {log} 2>&1"

@@ -1,0 +1,38 @@
+"""The report of an experiment."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpconv.cli import checks
+from hpconv.cli.options import ExperimentFolder
+
+
+def report(
+    experiment: ExperimentFolder = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            callback=checks.write_file, help="File to write; report.html of the experiment if none."
+        ),
+    ] = None,
+    importance: Annotated[
+        Path | None,
+        typer.Option(
+            callback=checks.write_file,
+            help="CSV file to write the importance of the hyperparameters to, too.",
+        ),
+    ] = None,
+) -> None:
+    """Write the report, one HTML file that needs no other, also while the search runs.
+
+    It shows what there is: winners once they have been evaluated.
+    """
+    from hpconv import report, results
+
+    folder = results.chosen(experiment, results.HISTORIES)
+    path = output or folder / "report.html"
+    report.write(folder, path, importance)
+    if output is None:
+        print(f"hpconv: the report is {path}")

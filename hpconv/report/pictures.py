@@ -1,0 +1,108 @@
+"""Arrays as small pictures that stand in a page by themselves."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+TILE = 48  # pixels, about, of a filter or a map
+THUMBNAIL = 96  # pixels at most of an image
+CRISP = 48  # pixels; images up to here are enlarged and kept as they are, larger ones are photos
+COLUMNS = 8
+GAP = 5  # pixels between tiles, see-through
+LEVELS = 25  # shades of a tile, odd to have a middle: more nobody sees, and a page gets larger
+JPEG_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with its size in pixels of the page.
+
+    Args:
+        src: a data URI.
+        alt: what it shows, in words.
+    """
+
+    src: str
+    width: int
+    height: int
+    alt: str
+
+
+def thumbnail(image: np.ndarray, alt: str) -> Picture:
+    """An image ``(C, H, W)`` uint8 of one or three channels, THUMBNAIL pixels at most."""
+    size = image.shape[-1]
+    if size <= CRISP:
+        enlarged = _enlarged(image.transpose(1, 2, 0), THUMBNAIL // size)
+        return _picture(Image.fromarray(enlarged.squeeze()), alt)
+    side = min(size, THUMBNAIL)
+    photo = Image.fromarray(image.transpose(1, 2, 0).squeeze())
+    return _picture(photo.resize((side, side), Image.Resampling.LANCZOS), alt, "jpeg")
+
+
+def filters(bank: np.ndarray, alt: str) -> Picture:
+    """Filters ``(K, C, s, s)`` side by side, in colour for three channels, else gray.
+
+    The middle of the scale is 0, its ends are a filter's largest weight, of either sign. Of
+    other than one or three channels, the mean is shown.
+    """
+    weights = bank.transpose(0, 2, 3, 1)
+    if weights.shape[-1] != 3:
+        weights = weights.mean(axis=-1, keepdims=True)
+    largest = np.abs(weights).max(axis=(1, 2, 3), keepdims=True)
+    return _mosaic((1 + weights / np.where(largest > 0, largest, 1)) / 2, alt)
+
+
+def maps(stack: np.ndarray, alt: str) -> Picture:
+    """Maps ``(n, h, w)`` side by side, each from its least value, black, to its greatest, white."""
+    low, high = stack.min(axis=(1, 2), keepdims=True), stack.max(axis=(1, 2), keepdims=True)
+    scaled = (stack - low) / np.where(high > low, high - low, 1)
+    return _mosaic(scaled[..., None], alt)
+
+
+def shares(matrix: np.ndarray, colour: tuple[int, int, int], alt: str) -> Picture:
+    """A matrix of shares in [0, 1] as one colour, the more opaque the greater.
+
+    Small shares are lifted: opacity grows with their root.
+    """
+    opacity = np.rint(255 * np.sqrt(matrix)).astype("uint8")[..., None]
+    ink = np.broadcast_to(np.array(colour, "uint8"), (*matrix.shape, 3))
+    pixels = np.concatenate([ink, opacity], axis=-1)
+    return _picture(Image.fromarray(_enlarged(pixels, max(1, 4 * THUMBNAIL // len(matrix)))), alt)
+
+
+def _mosaic(tiles: np.ndarray, alt: str) -> Picture:
+    """Tiles ``(n, s, s, c)`` in [0, 1], c being 1 or 3, in rows of COLUMNS."""
+    shades = np.rint(tiles * (LEVELS - 1)) / (LEVELS - 1)
+    sized = [_tile(tile) for tile in np.rint(255 * shades).astype("uint8")]
+    side, columns = len(sized[0]), min(COLUMNS, len(sized))
+    rows, step = -(-len(sized) // columns), side + GAP
+    shape = (rows * step - GAP, columns * step - GAP, sized[0].shape[-1] + 1)
+    canvas = np.zeros(shape, "uint8")
+    for index, tile in enumerate(sized):
+        top, left = step * (index // columns), step * (index % columns)
+        canvas[top : top + side, left : left + side, :-1] = tile
+        canvas[top : top + side, left : left + side, -1] = 255
+    return _picture(Image.fromarray(canvas), alt)
+
+
+def _tile(tile: np.ndarray) -> np.ndarray:
+    """A tile ``(s, s, c)`` of about TILE pixels: whole pixels enlarged, or fewer of them."""
+    size = len(tile)
+    if size <= TILE:
+        return _enlarged(tile, round(TILE / size))
+    smaller = Image.fromarray(tile.squeeze()).resize((TILE, TILE), Image.Resampling.BOX)
+    return np.asarray(smaller).reshape(TILE, TILE, -1)
+
+
+def _enlarged(pixels: np.ndarray, factor: int) -> np.ndarray:
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _picture(image: Image.Image, alt: str, kind: str = "png") -> Picture:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, optimize=True, quality=JPEG_QUALITY)
+    src = f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return Picture(src, *image.size, alt)

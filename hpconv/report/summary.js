@@ -1,0 +1,89 @@
+// The numbers that people look for first; while a search runs, how far it is.
+
+const tile = (name, value, ...notes) =>
+  html("div", { class: "tile" }, html("span", {}, name), html("strong", {}, value),
+    notes.filter(Boolean).map((note) => html("small", {}, note)));
+
+function summary(data) {
+  const { status } = data, going = status && status.state !== "ended";
+  return [
+    going ? progress(status, data) : null,
+    html("div", { class: "tiles" }, data.final ? judged(data.final) : soFar(data), searched(data)),
+    data.final ? sureness(data) : null,
+  ];
+}
+
+function judged({ winner, average, ensemble, raw_pixels: raw, missing, baseline_method: method }) {
+  const entry = (name, it, note) => it && tile(name, percent(it.test_error), range(it.interval),
+    it.seed_deviation !== null && it.seed_deviation !== undefined
+      ? `± ${percent(it.seed_deviation)} over seeds` : null, note);
+  const members = (it) => it?.members && `trials ${it.members.join(", ")}`;
+  return [
+    entry("Test error of the winner", winner, `trial ${winner?.tid}`),
+    entry("Average of the winners", average, members(average)),
+    entry("Ensemble", ensemble, members(ensemble)),
+    entry("Raw pixels", raw, method),
+    missing?.length ? tile("Winners that are missing", String(missing.length),
+      ...missing.map(({ rank, reason }) => `rank ${rank}: ${reason}`)) : null,
+  ];
+}
+
+const sureness = ({ data }) => html("p", { class: "caption" },
+  `Errors are of the test ${data?.examples ?? "examples"}, which were seen once, at the end; below them their 95 % `
+  + `intervals${data?.folds > 1 ? ` over ${data.folds} folds` : ""}.`);
+
+function soFar({ convergence, status, trials }) {
+  const best = status?.best ?? bestOf(trials), baseline = convergence.baseline;
+  return [
+    tile("Best validation error", percent(best?.error), best && `trial ${best.tid}`,
+      best?.since && `since ${clock(best.since)}, ${day(best.since)}`),
+    baseline !== null && tile("Raw pixels", percent(baseline), "validation error of the same classifier"),
+  ].filter(Boolean);
+}
+
+const bestOf = (trials) => trials.reduce(
+  (best, trial) => (trial.error !== null && !(best?.error <= trial.error) ? trial : best), null);
+
+function searched({ status, trials, thinned, failures }) {
+  const n = trials.filter((trial) => trial.values).length + thinned;
+  const failed = failures.reduce((sum, { count }) => sum + count, 0);
+  const lost = failures.find(({ kind }) => kind === "lost")?.count ?? 0;
+  const wasted = failures.reduce((sum, { seconds }) => sum + seconds, 0);
+  const worked = trials.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0);
+  return [
+    tile("Trials", String(n), `${n - failed} succeeded, ${failed - lost} failed${lost ? `, ${lost} lost` : ""}`,
+      status?.state === "ended" && status.reason),
+    tile("Time evaluating", duration(worked), status && `over ${duration(status.seconds)} of searching`,
+      wasted ? `${duration(wasted)} went into failures` : null),
+  ];
+}
+
+const STATES = {
+  searching: "Searching",
+  silent: "The driver has written nothing for a while: is it still running?",
+  failed: "The search has failed",
+};
+
+function progress({ state, reason, trials, workers, trials_per_hour: rate, eta_seconds: eta }) {
+  const parts = ["ok", "failed", "lost", "running", "queued"];
+  const whole = Math.max(trials.max ?? 0, parts.reduce((sum, part) => sum + trials[part], 0), 1);
+  const done = trials.ok + trials.failed + trials.lost;
+  const hosts = new Set(workers.map(({ host }) => host));
+  const facts = [
+    trials.max ? `${done} of ${trials.max} trials` : plural(done, "trial"),
+    `${plural(workers.length, "worker")} on ${plural(hosts.size, "host")}`,
+    rate && `${number(rate)} trials per hour`,
+    eta !== null && `${duration(eta)} left`,
+  ];
+  return html("div", { class: `progress ${state}` },
+    html("p", {}, html("b", {}, STATES[state] ?? state), reason ? `: ${reason}` : null,
+      html("span", {}, facts.filter(Boolean).join(" · "))),
+    html("div", { class: "bar", role: "img", "aria-label": parts.map((p) => `${trials[p]} ${p}`).join(", ") },
+      parts.map((part) => {
+        const piece = html("i", { class: part });
+        piece.style.width = `${(100 * trials[part]) / whole}%`;
+        return piece;
+      })),
+    html("p", { class: "legend" }, parts.map((part) =>
+      html("span", {}, html("i", { class: part }), `${trials[part]} ${part === "ok" ? "succeeded" : part}`))));
+}

@@ -1,0 +1,61 @@
+"""What the report shows of each winner: how it works, what it has learned, where it errs."""
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from hpconv import trials
+from hpconv.candidate import ModelSettings, Pipeline, describe
+from hpconv.errors import UserError
+from hpconv.files import read_json
+from hpconv.final import is_there
+from hpconv.report import confusion, diagram, insides, mistakes
+
+
+def collect(folder: Path) -> list[dict[str, Any]]:
+    """The winners of an experiment's final evaluation, by rank, as ``winner.html`` shows them.
+
+    Those that are missing, or have become others since, are left out.
+
+    Args:
+        folder: of the experiment, ``results/<experiment>``.
+    """
+    final = folder / "final_evaluation.json"
+    ranks = [entry["rank"] for entry in read_json(final)["winners"]] if final.exists() else []
+    folders = [folder / "winners" / str(rank) for rank in ranks if isinstance(rank, int)]
+    there = [each for each in folders if is_there(each / "evaluation.json")]
+    return [_winner(each, folder / "data.h5") for each in there]
+
+
+def _winner(folder: Path, data: Path) -> dict[str, Any]:
+    evaluation, trial = (read_json(folder / name) for name in ("evaluation.json", "trial.json"))
+    with h5py.File(data) as file:
+        classes, image_shape = file["classes"].asstr()[()].tolist(), file["images"].shape[1:]
+        pairs = "pairs" in file
+    model = ModelSettings(**trial["misc"]["model"])
+    pipeline = describe(trials.hyperparameters(trial), image_shape, model)
+    chosen = trial["result"].get("chosen")
+    keys = ("tid", "validation_error", "test_error", "interval", "seed_deviation")
+    return {
+        **{key: evaluation[key] for key in keys},
+        "rank": int(folder.name),
+        "features": prod(evaluation["feature_shape"]),
+        "seconds": sum(evaluation["seconds"].values()),
+        "measurements": len(evaluation["test_errors"]),
+        "examples": "pairs of images" if pairs else "images",
+        "steps": diagram.steps(pipeline, len(classes), chosen),
+        "confusion": confusion.table(evaluation["confusion"], classes),
+        "mistakes": mistakes.worst(folder / "scores.npz", data),
+        **_learned(folder / "features.h5", pipeline, data),
+    }
+
+
+def _learned(extracted: Path, pipeline: Pipeline, data: Path) -> dict[str, Any]:
+    """Pictures of filters and maps; none where the features' cache has lost the filters."""
+    try:
+        banks = insides.learned(extracted)
+    except (OSError, UserError):
+        return {"filters": None, "maps": None}
+    return {"filters": insides.filters(banks), "maps": insides.maps(pipeline, banks, data)}
