@@ -1,19 +1,25 @@
 """A trial's pipeline as a feature extractor for anybody's images."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from PIL import Image
 
-from hpconv import __version__, images, protocols, trials
+from hpconv import __version__, images, protocols, results, trials
 from hpconv.candidate import ModelSettings, describe
-from hpconv.datasets.layout import checksum
+from hpconv.datasets import DataSettings, pictures
+from hpconv.datasets.layout import ImageWriter, checksum
 from hpconv.errors import UserError
 from hpconv.features import write_features
 from hpconv.files import replacing
 from hpconv.pipeline import Extractor, learn
+
+ADVICE = "write one that succeeded: 'hpconv best' lists them"
+READABLE = "write a .npy file, an image file (PNG, JPEG, TIFF ...), or a folder of image files"
 
 
 def from_assignment(
@@ -28,48 +34,96 @@ def from_assignment(
     return learn(pipeline, unlabelled[: model.n_unsupervised], model)
 
 
-def only_experiment(results: Path) -> Path:
-    """The folder of the one finished experiment under a folder.
-
-    Raises:
-        UserError: when there is none, or more than one.
-    """
-    found = [history.parent for history in sorted(results.glob("*/trials.jsonl"))]
-    if len(found) != 1:
-        names = ", ".join(map(str, found)) or "none"
-        raise UserError(f"give --experiment: finished experiments under {results}/ are {names}")
-    return found[0]
-
-
 def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
-    """The assignment and pipeline of a finished trial, as its search had them.
+    """The assignment and pipeline of a trial that succeeded, as its search had them.
 
     Args:
         folder: of the experiment, ``results/<experiment>``.
 
     Raises:
-        UserError: when the experiment has no such trial.
+        UserError: when the experiment has no such trial, or it failed.
     """
-    history = folder / "trials.jsonl"
-    if not history.exists():
-        raise UserError(f"{history} does not exist: {folder} is no finished experiment")
-    found = {trial["tid"]: trial for trial in trials.read(history)}
+    found = {trial["tid"]: trial for trial in trials.read(results.history(folder))}
     if tid not in found:
-        raise UserError(f"experiment {folder} has no trial {tid}, but 0 to {max(found)}")
+        largest = max(found, default=-1)
+        raise UserError(f"--trial is {tid}, but {folder} has trials 0 to {largest}, {ADVICE}")
+    if failed := trials.failure(found[tid]):
+        cause = f"{failed['kind']}: {failed['reason']}"
+        raise UserError(f"--trial is {tid}, which failed in {folder} ({cause}), {ADVICE}")
+    data = folder / "data.h5"
+    if not data.exists():
+        raise UserError(f"{data} does not exist: trial {tid} learned its filters from its images")
     assignment = trials.hyperparameters(found[tid])
     model = ModelSettings(**found[tid]["misc"]["model"] | {"engine": "auto"})
-    unlabelled = protocols.unlabelled(folder / "data.h5", model.n_unsupervised)
+    unlabelled = protocols.unlabelled(data, model.n_unsupervised)
     return assignment, from_assignment(assignment, unlabelled, model)
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """Somebody's images ``(N, C, H, W)``; the files that they are of, and those left out."""
+
+    images: np.ndarray
+    files: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
+    """Images of a .npy file as they are; of image files as squares like those of the search.
+
+    Args:
+        path: a .npy file, an image file, or a folder with image files at any depth.
+        image_shape: ``(C, H, W)`` of the images of the search.
+
+    Raises:
+        UserError: when it is none of these, or no file can be used.
+    """
+    if path.suffix == ".npy":
+        return Pictures(images.read(path))
+    paths = _image_files(path) if path.is_dir() else [path]
+    # smaller squares than this are refused; the pipeline resizes them
+    settings = DataSettings(
+        "images",
+        size=max(image_shape[-1], images.SMALLEST),
+        channels="gray" if image_shape[0] == 1 else "rgb",
+        corrupt="skip",
+    )
+    with h5py.File("images", "w", driver="core", backing_store=False) as memory:
+        try:
+            written, skipped = pictures.hand_over(paths, settings, ImageWriter(memory))
+        except UserError as refusal:
+            raise UserError(f"--images is '{path}': {refusal}\n{READABLE}") from None
+        found = memory["images"][()]
+    root = path if path.is_dir() else path.parent
+    return Pictures(found, tuple(str(paths[n].relative_to(root)) for n in written), skipped)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    Image.init()
+    endings = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings]
+    paths = [path for path in found if path.is_file() and not path.name.startswith(".")]
+    if not paths:
+        raise UserError(f"--images is '{folder}', a folder without image files: {READABLE}")
+    return paths
+
+
 def extract(
-    extractor: Extractor, assignment: dict[str, Any], pictures: np.ndarray, path: Path
-) -> None:
-    """Write features of images ``(N, C, H, W)`` of any square size, as ``features`` (N, ...)."""
+    extractor: Extractor, assignment: dict[str, Any], mine: Pictures, path: Path
+) -> tuple[int, ...]:
+    """Write features of images of any square size, as ``features`` (N, ...), and ``files``.
+
+    Returns:
+        the shape of the features.
+    """
     channels = extractor.pipeline.image_shape[0]
-    extractor = extractor.for_image_size(pictures.shape[-1])
+    extractor = extractor.for_image_size(mine.images.shape[-1])
     with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
-        write_features(file, extractor, images.with_channels(pictures, channels))
+        write_features(file, extractor, images.with_channels(mine.images, channels))
+        for name in ("files", "skipped"):
+            if listed := getattr(mine, name):
+                file[name] = np.array(listed, h5py.string_dtype())
         file.attrs["assignment"] = json.dumps(assignment)
         file.attrs["version"] = __version__
-        file.attrs["checksum"] = checksum(pictures)
+        file.attrs["checksum"] = checksum(mine.images)
+        return tuple(file["features"].shape)

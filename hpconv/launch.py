@@ -46,6 +46,7 @@ def running(settings: ServerSettings) -> Iterator[tuple[str, Mongod]]:
 
 def _starter(settings: ServerSettings) -> Starter:
     binary, environment = find_mongod(settings.binary)
+    log.info("starting %s", binary)
     settings.dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings.log.parent.mkdir(parents=True, exist_ok=True)
     folder = settings.dbpath.absolute()  # for a backup, which asks the server where it is

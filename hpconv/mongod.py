@@ -1,7 +1,6 @@
 """Finding a mongod that runs: configured, on PATH, or inside Python wheels."""
 
 import contextlib
-import logging
 import os
 import shutil
 import subprocess
@@ -15,8 +14,6 @@ URI_VARIABLE = "HPCONV_MONGODB_URI"  # an external server; in the environment, a
 PACKAGES = {"libcurl.so.4": "libcurl4", "libssl.so.3": "libssl3", "libcrypto.so.3": "libssl3"}
 
 Environment = dict[str, str]
-
-log = logging.getLogger(__name__)
 
 
 def find_mongod(configured: str | None = None) -> tuple[str, Environment]:
@@ -40,7 +37,6 @@ def find_mongod(configured: str | None = None) -> tuple[str, Environment]:
         missing = [package for lib, package in PACKAGES.items() if lib in probe.stderr]
         advice = f"; install the package {missing[0]}" if missing else ""
         raise UserError(f"{found} does not run: {probe.stderr.strip()}{advice}")
-    log.info("%s, %s", probe.stdout.splitlines()[0], found)
     return found, environment
 
 

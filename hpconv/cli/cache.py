@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
-from hpconv.cli.options import CACHE, Cache
+from hpconv.cli.examples import epilog
+from hpconv.cli.options import CACHE, AsJson, Cache
 from hpconv.errors import EXIT_USER_ERROR
 
 app = typer.Typer(help="The cache of features.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(epilog=epilog("cache ls"))
 def ls(
     cache: Cache = CACHE,
-    json_: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+    json_: AsJson = False,
 ) -> None:
     """List the entries: of what, how large, when last used, for which trial first extracted."""
     from hpconv.features import upkeep
@@ -37,7 +38,7 @@ def ls(
     print(f"{upkeep.readable(sum(row['bytes'] for row in rows))} in {len(rows)} entries")
 
 
-@app.command()
+@app.command(epilog=epilog("cache verify"))
 def verify(cache: Cache = CACHE) -> None:
     """Read all of the cache and check it; exit status 1 if a file is damaged."""
     from hpconv.features import upkeep
@@ -52,7 +53,7 @@ def verify(cache: Cache = CACHE) -> None:
         sys.exit(EXIT_USER_ERROR)
 
 
-@app.command()
+@app.command(epilog=epilog("cache prune"))
 def prune(
     keep: Annotated[str, typer.Option(metavar="SIZE", help="What may stay, such as 50GB.")],
     cache: Cache = CACHE,

@@ -1,25 +1,68 @@
-"""A winner for those who do not have hpconv."""
+"""A winner, or all trials, for those who do not have hpconv."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hpconv.cli.options import Output
+from hpconv.cli import checks, complete
+from hpconv.cli.options import ExperimentFolder
+from hpconv.errors import UserError
 
 
 def export(
-    winner: Annotated[int, typer.Option(help="A winner, by its rank.")],
-    format_: Annotated[str, typer.Option("--format", help="npz, onnx or pytorch.")],
-    output: Output,
-    experiment: Annotated[Path | None, typer.Option(help="Folder of the winner's results.")] = None,
+    winner: Annotated[
+        int | None, typer.Option(help="A winner, by its rank.", autocompletion=complete.ranks)
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="Of the winner: npz, onnx or pytorch.",
+            autocompletion=complete.formats,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(callback=checks.write_file, help="File to write the winner to."),
+    ] = None,
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            callback=checks.write_file,
+            help="File to write all trials to: .db is an Optuna study, .csv or .parquet a table.",
+        ),
+    ] = None,
+    experiment: ExperimentFolder = None,
 ) -> None:
-    """Write a winner, from images to labels, to a file that needs no hpconv."""
-    from hpconv import export, extract
+    """Write a winner, from images to labels, or all trials to a file that needs no hpconv.
+
+    Give either --winner, --format and --output, or --trials, also while the search runs.
+    """
+    of_winner = (winner, format_, output)
+    if trials is not None and of_winner == (None, None, None):
+        _export_trials(trials, experiment)
+    elif trials is None and winner is not None and format_ is not None and output is not None:
+        _export_winner(winner, format_, output, experiment)
+    else:
+        raise UserError("write either --winner, --format and --output, or --trials alone")
+
+
+def _export_trials(path: Path, experiment: Path | None) -> None:
+    from hpconv import results
+    from hpconv.export import tables
+
+    tables.require(path)
+    folder = results.chosen(experiment, results.HISTORIES)
+    print(f"{path}: {tables.write(folder, path)} trials of {folder}")
+
+
+def _export_winner(winner: int, format_: str, output: Path, experiment: Path | None) -> None:
+    from hpconv import export, results
     from hpconv.export import winner as winners
 
     export.require(format_)
-    found = winners.read(winner, experiment or extract.only_experiment(Path("results")))
+    found = winners.read(winner, results.chosen(experiment, ["winners"]))
     differences = export.export(found, format_, output)
     print(f"{output}: {differences}")
     if found.linear is None:

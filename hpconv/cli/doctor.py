@@ -1,0 +1,44 @@
+"""A look at this machine, or at a cluster."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpconv.cli import checks
+from hpconv.cli.options import AsJson
+from hpconv.errors import EXIT_USER_ERROR
+
+
+def doctor(
+    mongod: Annotated[str | None, typer.Option(help="mongod to look at.")] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            callback=checks.read_any,
+            help="Profile of a cluster, to look at that with a test job.",
+        ),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Say what this machine, or a cluster, has for hpconv, and what to do about what it lacks.
+
+    Exit status 1 if something is missing.
+    """
+    from hpconv import doctor
+    from hpconv.pbs import doctor as cluster
+
+    findings = []
+    for finding in doctor.examine(mongod) if profile is None else cluster.examine(profile):
+        findings.append(finding)
+        if json_:
+            continue
+        print(f"{finding.subject:10}{finding.found}")
+        if finding.advice:
+            print(f"{'':10}-> {finding.advice}")
+    if json_:
+        print(json.dumps([finding._asdict() for finding in findings], indent=2))
+    if any(finding.found == doctor.MISSING for finding in findings):
+        sys.exit(EXIT_USER_ERROR)

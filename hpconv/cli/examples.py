@@ -1,0 +1,100 @@
+"""The examples that ``--help`` of each verb ends with; they work where the demo has run."""
+
+import re
+
+WIDTH = 74  # of 80 columns, in which --help indents
+
+DEMO = "results/demo"
+CONNECTION = f"--connection {DEMO}/mongodb/connection.json"
+HISTORY = f"--history {DEMO}/trials.jsonl"
+DATA = f"--data {DEMO}/data.h5"
+WINNER = f"{DEMO}/winners/1"
+MODEL = '--model "$(cat model.json)"'
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "space": (
+        "hpconv space",
+        "hpconv space --output-sizes 16,32 --max-layer-sizes 32 --json",
+    ),
+    "demo": ("hpconv demo", "hpconv demo -n", "hpconv demo --cores 8"),
+    "status": ("hpconv status --watch", "hpconv status --experiment demo --json"),
+    "best": ("hpconv best", "hpconv best --experiment demo -n 3 --json"),
+    "extract": (
+        "hpconv extract --trial 3 --images photos --output features.h5",
+        f"hpconv extract --trial 3 --experiment {DEMO} --images mine.npy --output features.h5",
+        "hpconv extract --assignment values.json --unsupervised learn.npy --images mine.npy "
+        "--output features.h5",
+    ),
+    "export": (
+        "hpconv export --winner 1 --format onnx --output winner.onnx",
+        "hpconv export --winner 1 --experiment demo --format npz --output winner.npz",
+        "hpconv export --trials optuna.db",
+    ),
+    "cache ls": ("hpconv cache ls", "hpconv cache ls --json"),
+    "cache verify": ("hpconv cache verify",),
+    "cache prune": ("hpconv cache prune --keep 50GB",),
+    "mongod start": (
+        "hpconv mongod start --dbpath db --connection connection.json --log mongod.log",
+    ),
+    "mongod stop": (f"hpconv mongod stop {CONNECTION}",),
+    "mongod status": (
+        f"hpconv mongod status {CONNECTION}",
+        f"hpconv mongod status {CONNECTION} --json",
+    ),
+    "mongod backup": (f"hpconv mongod backup {CONNECTION} --output backup",),
+    "mongod restore": ("hpconv mongod restore --backup backup --dbpath db",),
+    "worker": (
+        f"hpconv worker {CONNECTION} --exp-key demo",
+        "hpconv worker --mongo node7:27017/hpconv --exp-key demo",
+    ),
+    "driver": (
+        f"hpconv driver {CONNECTION} --exp-key demo {DATA} {MODEL} "
+        '--budget "$(cat budget.json)" --search "$(cat search.json)" '
+        "--summary summary.json --output trials.jsonl",
+    ),
+    "doctor": ("hpconv doctor", "hpconv doctor --profile profiles/pbs", "hpconv doctor --json"),
+    "report": ("hpconv report", "hpconv report --experiment demo --output report.html"),
+    "dashboard": ("hpconv dashboard", "hpconv dashboard --experiment demo"),
+    "data": ('hpconv data --settings \'{"name":"digits"}\' --output digits.h5',),
+    "wait": (
+        f"hpconv wait {CONNECTION} --summary {DEMO}/search/summary.json "
+        "--search '{\"patience_minutes\":2}' --failure failed",
+    ),
+    "gather": (
+        f"hpconv gather {HISTORY} --summary {DEMO}/search.json --workers 2 --csv trials.csv "
+        "--output all.jsonl --ended search.json",
+    ),
+    "rank": (f"hpconv rank {HISTORY} --winners 3 --folder winners --output best.tsv",),
+    "features": (
+        f"hpconv features --trial {WINNER}/trial.json {DATA} {MODEL} --output features.h5",
+    ),
+    "baseline": (f"hpconv baseline {DATA} --output baseline.json",),
+    "retrain": (
+        f"hpconv retrain --trial {WINNER}/trial.json {DATA} --features {WINNER}/features.h5 "
+        f"{MODEL} --output evaluation.json --scores scores.npz",
+    ),
+    "ensemble": (
+        f"hpconv ensemble {HISTORY} {DATA} {MODEL} --folder ensemble --output ensemble.json",
+    ),
+    "evaluate": (
+        f"hpconv evaluate {DATA} --baseline {DEMO}/baseline.json --logs {DEMO}/logs "
+        f"--output final.json {WINNER}/evaluation.json",
+    ),
+}
+
+
+def epilog(verb: str) -> str:
+    """The end of a verb's help; its lines are at most 80 columns wide, and can be copied."""
+    return "\n\n".join(["Examples:", "\n".join(map(_folded, EXAMPLES[verb]))])
+
+
+def _folded(command: str) -> str:
+    """A command in lines that a shell takes as one; an option stays beside its value."""
+    first, *rest = re.split(r" (?=--)", command)
+    lines = [first]
+    for part in rest:
+        if len(lines[-1]) + 1 + len(part) > WIDTH:
+            lines.append(f"    {part}")
+        else:
+            lines[-1] += f" {part}"
+    return " \\\n".join(lines)

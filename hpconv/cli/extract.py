@@ -1,0 +1,111 @@
+"""Features of anybody's images."""
+
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hpconv.cli import checks, complete, sections
+from hpconv.cli.options import ExperimentFolder, Output, sizes
+from hpconv.errors import UserError
+
+if TYPE_CHECKING:
+    from hpconv.candidate import ModelSettings
+
+PANEL = "Without a trial"
+
+Bound = Annotated[int, typer.Option(rich_help_panel=PANEL, help="As in section 'model'.")]
+OwnSizes = Annotated[
+    str, typer.Option(rich_help_panel=PANEL, metavar="N,N", help="As in section 'model'.")
+]
+
+
+def extract(
+    images: Annotated[
+        Path,
+        typer.Option(
+            callback=checks.read_any,
+            help="Images: a .npy file, an image file, or a folder of image files.",
+        ),
+    ],
+    output: Output,
+    trial: Annotated[
+        int | None,
+        typer.Option(autocompletion=complete.trials, help="A trial of a search, by its number."),
+    ] = None,
+    experiment: ExperimentFolder = None,
+    assignment: Annotated[
+        Path | None,
+        typer.Option(
+            callback=checks.read_file,
+            rich_help_panel=PANEL,
+            help="Hyperparameters (JSON) instead of a trial's.",
+        ),
+    ] = None,
+    unsupervised: Annotated[
+        Path | None,
+        typer.Option(
+            callback=checks.read_file, rich_help_panel=PANEL, help="Images to learn from (.npy)."
+        ),
+    ] = None,
+    output_sizes: OwnSizes = "32,64",
+    max_layer_sizes: OwnSizes = "64,128",
+    n_patches: Bound = 50000,
+    max_n_features: Bound = 16000,
+    max_row_elements: Bound = 500000,
+) -> None:
+    """Write features of any images, by a trial or by hyperparameters of your own.
+
+    Image files become squares as large as the images of the search, gray or
+    colour like them; images of a .npy file keep their size. The output is HDF5:
+    features, and the names of image files.
+    """
+    from hpconv import extract, results
+    from hpconv import images as arrays
+    from hpconv.candidate import ModelSettings
+
+    if trial is not None:
+        values, extractor = extract.from_trial(trial, results.chosen(experiment, results.HISTORIES))
+    elif assignment is not None and unsupervised is not None:
+        learn_from = arrays.read(unsupervised)
+        model = ModelSettings(
+            output_sizes=sizes(output_sizes, "--output-sizes"),
+            max_layer_sizes=sizes(max_layer_sizes, "--max-layer-sizes"),
+            n_patches=n_patches,
+            max_n_features=max_n_features,
+            max_row_elements=max_row_elements,
+            n_unsupervised=len(learn_from),
+            batch_size=100,
+        )
+        values = _assignment(assignment, model)
+        extractor = extract.from_assignment(values, learn_from, model)
+    else:
+        raise UserError(
+            "say of what: write --trial N, or --assignment FILE and --unsupervised FILE"
+        )
+    mine = extract.read_pictures(images, extractor.pipeline.image_shape)
+    shape = extract.extract(extractor, values, mine, output)
+    count = f"{shape[0]} image{'s' if shape[0] > 1 else ''}"
+    print(f"{output}: features of {count}, {'x'.join(map(str, shape[1:]))} each")
+
+
+def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
+    """Hyperparameters that a person has written; they choose a pipeline of the space.
+
+    Raises:
+        UserError: when they do not.
+    """
+    from hpconv import space
+
+    values = sections.read_json(path)
+    try:
+        with redirect_stdout(StringIO()):  # pyll prints what it cannot evaluate
+            space.evaluate(space.search_space(model.output_sizes, model.max_layer_sizes), values)
+    except Exception:  # and raises all kinds
+        raise UserError(
+            f"--assignment is '{path}', which chooses no pipeline of the space: write a value for "
+            "each active label of 'hpconv space', as 'hpconv best --json' has them"
+        ) from None
+    return values
