@@ -45,7 +45,11 @@ def _power(x: TensorVariable, order: float) -> TensorVariable:
 
 
 def warp(x: TensorVariable, matrix: np.ndarray, size: int) -> TensorVariable:
-    """Resample under a 3x3 affine matrix over (column, row, 1); see ``kernels.warp``."""
+    """Resample under a 3x3 affine matrix over (column, row, 1): ``(N, C, size, size)``.
+
+    Output pixel q is the bilinear interpolation of x at ``inverse(matrix) q``; pixels outside
+    the image count as 0. Details: ``hpconv.kernels.warp``.
+    """
     return Warp(tuple(map(tuple, np.asarray(matrix).tolist())), size)(x)
 
 
@@ -67,7 +71,11 @@ def lpool(x: TensorVariable, ker_size: int, order: float, stride: int) -> Tensor
 def lpool_alpha(
     x: TensorVariable, ker_size: int, order: float, stride: int, alpha: float
 ) -> TensorVariable:
-    """Lp pooling of ``max(x-alpha, 0)`` and ``max(-x-alpha, 0)``, stacked to 2C channels."""
+    """Lp pooling of the two rectified halves of a map, stacked to 2C channels.
+
+    ``B_k(max(x-alpha, 0)^p)^(1/p)`` comes first, then ``B_k(max(-x-alpha, 0)^p)^(1/p)``, both
+    strided.
+    """
     if _is_float32(x):
         return _step(x, kernels.LpoolAlpha(ker_size, order, stride, alpha))
     halves = []
@@ -83,9 +91,9 @@ def quantize_gridpool(
 ) -> TensorVariable:
     """Lp norms of rectified maps over a coarse grid, flattened from (N, C, g, g, 2 or 3).
 
-    Cells are ``round(H / g)`` rows and columns, by integer division; the last takes the rest.
-    The parts are ``max(x-alpha, 0)``, ``max(-x-alpha, 0)`` and, with use_mid,
-    ``max(alpha-|x|, 0)``.
+    A part q gives ``(sum q^p)^(1/p)`` in each cell. The parts are ``max(x-alpha, 0)``,
+    ``max(-x-alpha, 0)`` and, with use_mid, ``max(alpha-|x|, 0)``. Cells are ``H // g`` rows and
+    columns; the last takes the rest.
     """
     if _is_float32(x):
         return _step(x, kernels.Gridpool(grid_res, order, alpha, use_mid))
@@ -99,7 +107,7 @@ def quantize_gridpool(
 
 
 def lpool_smallgrid(x: TensorVariable, grid_res: int, order: float) -> TensorVariable:
-    """``lpool`` over non-overlapping cells of ``ceil(H / grid_res)``: (N, C, g, g)."""
+    """``lpool`` over cells of ``ceil(H / grid_res)`` that do not overlap: (N, C, g, g)."""
     edges = [i * (-(-x.shape[2] // grid_res)) for i in range(grid_res)]
     if order == 1:
         return _grid_sum(x, edges)
@@ -128,10 +136,11 @@ def _normalise(
 def lnorm(
     x: TensorVariable, ker_size: int, remove_mean: bool, threshold: float, stretch: float = 1.0
 ) -> TensorVariable:
-    """Local contrast normalisation over a k x k x C window, centred on each kept pixel.
+    """Local contrast normalisation over the k x k x C window p around each kept pixel x.
 
-    The divisor is ``1e-4 + sqrt(ssq)`` (of the centred window with remove_mean), and 1
-    where that stays under ``threshold + 1e-4``.
+    The result is ``(x - m) / d`` with ``d = 1e-4 + sqrt(sum (p - m)^2)``, where m is the
+    window's mean with remove_mean, else 0. ``x - m`` and d are first multiplied by stretch; a d
+    below ``threshold + 1e-4`` becomes 1.
     """
     if _is_float32(x):
         return _step(x, kernels.Lnorm(ker_size, remove_mean, threshold, stretch))
@@ -159,7 +168,10 @@ def gnorm(
     stretch: float = 1.0,
     across_channels: bool = True,
 ) -> TensorVariable:
-    """Contrast normalisation over the whole map, of all channels together or of each."""
+    """Contrast normalisation as in ``lnorm``, but over the whole map: ``(N, C, H, W)``.
+
+    The mean and the sum of squares are those of all channels together, or of each alone.
+    """
     axes = (1, 2, 3) if across_channels else (2, 3)
     ssq = (x * x).sum(axis=axes, keepdims=True, dtype=x.dtype)
     if remove_mean:
@@ -170,7 +182,7 @@ def gnorm(
 
 
 def clip(x: TensorVariable, min_out: float, max_out: float) -> TensorVariable:
-    """Limit every value to [min_out, max_out]."""
+    """Limit every value: ``min(max(x, min_out), max_out)``."""
     if _is_float32(x):
         return _step(x, kernels.Clip(min_out, max_out))
     return pt.clip(x, _like(x, min_out), _like(x, max_out))

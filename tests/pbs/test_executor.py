@@ -105,7 +105,7 @@ def test_the_whole_workflow_runs_on_a_cluster(start: Start) -> None:
     tiny = ["--configfile", str(ROOT / "tests/workflow/tiny.yaml")]
     status, output = site.run(*tiny, snakefile=str(ROOT / "Snakefile"))
     assert status == 0, output
-    results = site.folder / "results/tiny"
+    results = site.folder / "results/demo"
     assert len(read(results / "trials.jsonl")) == 8
     assert (results / "report.html").exists()
     names = {call[call.index("-N") + 1] for call in site.calls("qsub")}

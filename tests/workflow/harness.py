@@ -10,7 +10,7 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
-HISTORY = "results/tiny/trials.jsonl"  # all that a search leaves; what follows takes as long again
+HISTORY = "results/demo/trials.jsonl"  # all that a search leaves; what follows takes as long again
 
 
 def command(folder: Path, *options: str) -> list[str]:

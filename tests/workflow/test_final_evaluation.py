@@ -22,15 +22,16 @@ def trial(tid: int, loss: float, **changed: Any) -> dict[str, Any]:
     vals = {label: [value] for label, value in (CANDIDATE | changed).items()}
     misc = {"tid": tid, "vals": vals, "model": MODEL}
     result = {"status": "ok", "loss": loss}
-    dates = {"book_time": None, "refresh_time": None, "owner": ["host", 1]}
-    return {"tid": tid, "state": 2, "misc": misc, "result": result, **dates}
+    times = {"book_time": "2026-01-01 10:00:00", "refresh_time": "2026-01-01 10:00:09"}
+    whole = {"tid": tid, "state": 2, "owner": "host:1:ab", "misc": misc, "result": result}
+    return whole | times
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     """A folder with the outputs of a search that has ended, evaluated by `-R retrain retrain`."""
     folder = tmp_path_factory.mktemp("final")
-    results = folder / "results/tiny"
+    results = folder / "results/demo"
     results.mkdir(parents=True)
     shutil.copy(digits, results / "data.h5")
     history = [
@@ -42,7 +43,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     lines = [json.dumps(each) + "\n" for each in history]
     (results / "trials.jsonl").write_text("".join(lines))
     trials.write_csv(history, results / "trials.csv")
-    write_json(results / "search.json", {"search": {"ensemble": {}}, "workers": 2})
+    search = {"algorithm": "random", "max_evals": 4, "ensemble": {}}
+    ended = {"search": search, "stopped": "4 trials have finished", "workers": 2}
+    write_json(results / "search.json", ended)
     write_touched(folder / "touched.yaml")
     result = run(folder, "--configfile", str(folder / "touched.yaml"), "-R", "retrain", "retrain")
     assert result.returncode == 0, result.stdout
@@ -65,7 +68,7 @@ def finished(output: str) -> list[str]:
 
 
 def final(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = read_json(folder / "results/tiny/final_evaluation.json")
+    found: dict[str, Any] = read_json(folder / "results/demo/final_evaluation.json")
     return found
 
 
@@ -80,7 +83,7 @@ def test_the_winners_are_those_of_the_search(folder: Path) -> None:
     ("options", "plan"),
     [
         (["-R", "retrain", "--", "retrain"], {"retrain_winner": 2, "retrain": 1}),
-        (["-f", "--", "results/tiny/winners/2/evaluation.json"], {"retrain_winner": 1}),
+        (["-f", "--", "results/demo/winners/2/evaluation.json"], {"retrain_winner": 1}),
         (["-f", "--", "evaluate"], {"evaluate": 1}),
     ],
 )
@@ -91,7 +94,7 @@ def test_a_target_of_the_final_evaluation_runs_that_alone(
 
 
 def test_a_failed_winner_is_reported_and_made_good(folder: Path) -> None:
-    results = folder / "results/tiny"
+    results = folder / "results/demo"
     damaged = read_json(results / "winners/2/trial.json")
     damaged["misc"]["vals"]["l0eg_fsize"] = [99.0]
     write_json(results / "winners/2/trial.json", damaged)

@@ -1,6 +1,7 @@
 """Somebody's own pairs of pictures, and an ensemble, through the whole workflow."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def test_pairs_of_pictures_and_an_ensemble(tmp_path: Path) -> None:
     rounds = "ensemble={grow: true, min_ok_per_round: 2, min_valid_per_round: 2}"
     finished = run(tmp_path, "--config", data, rounds, "search={max_evals: 10}")
     assert finished.returncode == 0, finished.stdout
-    results = tmp_path / "results/tiny"
+    results = tmp_path / "results/demo"
     final = json.loads((results / "final_evaluation.json").read_text())
     *winners, average, ensemble = final["winners"]
     assert (average["rank"], ensemble["rank"]) == ("average", "ensemble")
@@ -43,4 +44,8 @@ def test_pairs_of_pictures_and_an_ensemble(tmp_path: Path) -> None:
         assert np.sum(judged["confusion"]) == 30
     table = (results / "trials.csv").read_text().splitlines()
     assert table[0].startswith("tid,status,loss,alone,together,continues")
-    assert "of the ensemble" in (results / "report.html").read_text()
+    report = (results / "report.html").read_text()
+    payload = re.search(r'id="payload">(.*)</script>', report)
+    assert payload
+    assert json.loads(payload[1])["final"]["ensemble"]["members"] == ensemble["members"]
+    assert report.count("Kernel SVM") == len(winners)

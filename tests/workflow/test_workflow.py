@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import shutil
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -13,18 +15,14 @@ from tests.workflow.harness import HISTORY, TINY, leftovers, planned, run
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the workflow has run once."""
-    folder = tmp_path_factory.mktemp("workflow")
-    result = run(folder)
-    assert result.returncode == 0, result.stdout
-    assert re.search(r"\d/8 trials, \d failed, best error", result.stdout), "no progress shown"
-    return folder
+    return Path(shutil.copytree(ran, tmp_path_factory.mktemp("finished"), dirs_exist_ok=True))
 
 
 @pytest.fixture
 def results(finished: Path) -> Path:
-    return finished / "results/tiny"
+    return finished / "results/demo"
 
 
 def test_every_trial_is_in_the_table(results: Path) -> None:
@@ -41,6 +39,8 @@ def test_why_the_search_ended_is_told(results: Path) -> None:
     summary = json.loads((results / "search.json").read_text())
     assert summary["stopped"] == "8 trials have finished (search.max_evals)"
     assert summary["search"]["max_evals"] == 8
+    status = json.loads((results / "live/status.json").read_text())
+    assert (status["state"], status["reason"]) == ("ended", summary["stopped"])
 
 
 def test_best_trials_are_in_order(results: Path) -> None:
@@ -71,15 +71,25 @@ def test_the_final_evaluation_holds_winners_and_baseline(results: Path) -> None:
 def test_the_report_needs_nothing_else(results: Path) -> None:
     report = (results / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', report)
-    for part in ("convergence", "best", "failures", "filters", "confusion"):
+    for part in ("convergence", "best", "failures", "environment", "winner-1", "winner-2"):
         assert f'id="{part}"' in report
-    assert report.count("<svg") == 3
+    for figure in ("pipeline", "filters", "maps", "confusion", "mistakes"):
+        assert report.count(f'class="{figure}"') == 2
 
 
-def test_no_server_and_no_password_is_left(finished: Path) -> None:
-    assert leftovers(finished) == []
-    assert not (finished / "results/tiny/mongodb/connection.json").exists()
-    for log in (finished / "results/tiny/logs").iterdir():
+def test_snakemakes_own_report_holds_the_results(finished: Path) -> None:
+    result = run(finished, "--report", "report.zip")
+    assert result.returncode == 0, result.stdout
+    with zipfile.ZipFile(finished / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    tables = {"trials.csv", "best_trials.tsv", "importance.csv"}
+    assert tables | {"report.html", "final_evaluation.json"} <= names
+
+
+def test_no_server_and_no_password_is_left(ran: Path, finished: Path) -> None:
+    assert leftovers(ran) == []
+    assert not (finished / "results/demo/mongodb/connection.json").exists()
+    for log in (finished / "results/demo/logs").iterdir():
         assert "mongodb://" not in log.read_text()
 
 
@@ -110,7 +120,7 @@ def test_more_winners_need_no_search(finished: Path) -> None:
 def test_too_few_successes_are_explained(finished: Path, results: Path) -> None:
     result = run(finished, "--config", "evaluation={winners: 99}")
     assert result.returncode != 0
-    assert "'evaluation.winners' is 99" in (results / "logs/best.log").read_text()
+    assert "'evaluation.winners' is 99" in (results / "logs/rank.log").read_text()
 
 
 def test_more_trials_continue_the_search(finished: Path, results: Path) -> None:

@@ -1,0 +1,99 @@
+"""The site is built without a network, and its reference has all that the code has."""
+
+import html
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hpconv import hyperparameters, operators
+from hpconv.space import search_space
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as continuous integration builds it."""
+    folder = tmp_path_factory.mktemp("site")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+def page(site: Path, name: str) -> str:
+    """A page of the reference as text."""
+    source = (site / "reference" / name / "index.html").read_text()
+    return html.unescape(re.sub(r"<[^>]+>", "", source))
+
+
+def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        for tag in re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", path.read_text()):
+            assert "//" not in tag.replace("http://www.w3.org", ""), f"{path}: {tag}"
+
+
+def test_every_key_is_there_with_its_description(site: Path) -> None:
+    text = page(site, "configuration")
+    schema = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
+    for part in leaves(schema):
+        assert re.sub(r"<[^>]+>", "", part["description"]) in re.sub(r"<[^>]+>", "", text)
+
+
+def leaves(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a schema says of every key that has a value of its own."""
+    parts = schema["properties"].values()
+    return [leaf for part in parts for leaf in (leaves(part) if "properties" in part else [part])]
+
+
+def test_every_hyperparameter_is_there(site: Path) -> None:
+    text = page(site, "search-space").split()
+    labels = [row["label"] for row in hyperparameters.table(search_space((32, 64), (64, 128)))]
+    assert len(labels) == 238
+    assert set(labels) <= set(text)
+
+
+def test_every_operator_is_there_with_its_docstring(site: Path) -> None:
+    text = " ".join(page(site, "operators").split())
+    for name in ("warp", "lpool", "lpool_alpha", "quantize_gridpool", "lnorm", "gnorm", "fbncc"):
+        first = getattr(operators, name).__doc__.splitlines()[0]
+        assert first.replace("``", "") in text
+
+
+@pytest.mark.parametrize("verb", ["space", "status", "worker", "mongod start", "cache prune"])
+def test_every_verb_is_there_with_its_help(site: Path, verb: str) -> None:
+    assert f"Usage: hpconv {verb} " in page(site, "command-line")
+
+
+def test_the_map_of_the_house_has_every_module_and_only_looks_up() -> None:
+    """Each module imports from those above it in docs/contributing.md; or from its own line."""
+    lines = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/contributing.md").read_text(), re.M)
+    place = {name: number for number, line in enumerate(lines) for name in re.findall(r"\w+", line)}
+    modules = {path.stem for path in (ROOT / "hpconv").glob("[!_]*.py")}
+    packages = {path.parent.name for path in (ROOT / "hpconv").glob("*/__init__.py")}
+    assert set(place) == modules | packages
+    for path in (ROOT / "hpconv").rglob("*.py"):
+        own = path.relative_to(ROOT / "hpconv").parts[0].removesuffix(".py")
+        for name in imported(path) & set(place) if own in place else ():
+            assert place[name] <= place[own], f"{path} imports {name}, which the map has below it"
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of the package that a file imports."""
+    names = re.findall(r"^\s*(?:from|import) hpconv\.(\w+)", path.read_text(), re.M)
+    for group in re.findall(
+        r"^\s*from hpconv import (?:\(([^)]*)\)|(.*))$", path.read_text(), re.M
+    ):
+        names += re.findall(r"(\w+)(?: as \w+)?", "".join(group))
+    return set(names)
