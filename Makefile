@@ -16,7 +16,7 @@ help:
 	@echo "==> setting up .venv (a minute or two, once)"
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hpconv needs Python 3.11 or newer")'
 	$(PYTHON) -m venv --without-pip .venv
-	$(PYTHON) -m pip --python $(BIN)/python install --quiet --requirement requirements.lock
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet pip --requirement requirements.lock
 	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps --editable .
 	@touch $@
 
@@ -34,7 +34,7 @@ test: .venv/installed .venv/pymongo-3
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 clean:
-	rm -rf .venv .snakemake results features .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv .snakemake results features site .pytest_cache .mypy_cache .ruff_cache *.egg-info
 
 # Every version that `make demo` and `make test` install, for all supported Pythons;
 # not the extra gpu, which they do without.
