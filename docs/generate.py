@@ -6,6 +6,7 @@ A page says where, with a line ``<!-- generated: NAME -->``, for the functions n
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def configuration() -> str:
     for name, section in sections.items():
         keys = section.get("properties", {name: section})
         rows = [
-            (f"`{key}`", _allowed(part), _default(part), part["description"])
+            (f"`{key}`", _allowed(part), _default(part), escape(part["description"]))
             for key, part in keys.items()
         ]
         parts.append(f"## {name}\n\n{_table(('key', 'allowed', 'default', 'what it is'), rows)}")

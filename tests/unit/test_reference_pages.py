@@ -48,7 +48,7 @@ def test_every_key_is_there_with_its_description(site: Path) -> None:
     text = page(site, "configuration")
     schema = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
     for part in leaves(schema):
-        assert re.sub(r"<[^>]+>", "", part["description"]) in re.sub(r"<[^>]+>", "", text)
+        assert part["description"] in text
 
 
 def leaves(schema: dict[str, Any]) -> list[dict[str, Any]]:
