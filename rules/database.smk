@@ -25,6 +25,8 @@ rule mongod:
 
 
 rule await_server:
+    input:
+        DATA,  # without images there will be no server
     output:
         temp(touch(f"{RESULTS}/search/server.ready")),
     log:

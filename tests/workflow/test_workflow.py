@@ -132,3 +132,10 @@ def test_more_trials_continue_the_search(finished: Path, results: Path) -> None:
     after = read(results / "trials.jsonl")
     assert len(after) == 10
     assert after[:8] == before
+
+
+def test_images_that_cannot_be_read_end_it_with_a_reason_and_nothing_waits(tmp_path: Path) -> None:
+    result = run(tmp_path, "--config", "data={name: folder, path: photos}")
+    assert result.returncode == 1
+    assert re.search("hpconv: config key 'data.path'.*photos", result.stdout)
+    assert "Waiting for MongoDB" not in result.stdout
