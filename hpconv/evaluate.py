@@ -132,7 +132,7 @@ def _features_of(
 
 
 def _write_scores(path: Path, measured: list[Measured]) -> None:
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for fold, algorithms in enumerate(zip(*(each.fitted for each in measured), strict=True)):
         decisions = [algorithm.decision for algorithm in algorithms]
         arrays[f"decision/{fold}"] = np.mean(decisions, axis=0, dtype="float32")

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -223,7 +224,9 @@ def test_a_dashboard_redraws_itself_and_keeps_what_was_chosen(
         press(chromium, "values 1")
         before = count(chromium)
         append(tmp_path / "mine", 12, 13)
-        WebDriverWait(chromium, 30, 0.05).until(lambda browser: count(browser) == before + 2)
+        drawing = [StaleElementReferenceException]
+        wait = WebDriverWait(chromium, 30, 0.05, drawing)
+        wait.until(lambda browser: count(browser) == before + 2)
         assert chromium.execute_script("return window.loaded") == "once"
         assert chromium.find_element(By.CSS_SELECTOR, '[data-key="values 1"]').get_attribute("open")
         assert not chromium.find_element(By.CSS_SELECTOR, '[data-key="failed"]').is_selected()
