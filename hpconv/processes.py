@@ -26,6 +26,11 @@ def owner_name() -> str:
     return ":".join(filter(None, [*parts, os.environ.get("PBS_JOBID")]))
 
 
+def host_of(owner: str) -> str:
+    """The host of who works on a trial, hyperopt's workers included."""
+    return owner.partition(":")[0]
+
+
 def shell_status(signum: int) -> int:
     """The exit status of a process that a signal has ended, as shells say it."""
     return 128 + signum

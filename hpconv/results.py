@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hpconv.errors import UserError
+from hpconv.files import read_json
 
 RESULTS = Path("results")
 HISTORIES = ("trials.jsonl", "live/trials.jsonl")  # of a search that has ended, of one that runs
@@ -50,6 +51,13 @@ def history(folder: Path) -> Path:
         f"{folder} has no trials yet, neither {' nor '.join(HISTORIES)}: wait until the search "
         "has begun, or run the workflow"
     )
+
+
+def tested(folder: Path) -> dict[int, float]:
+    """The test errors of an experiment's winners, by tid; none before its final evaluation."""
+    path = folder / "final_evaluation.json"
+    entries = read_json(path)["winners"] if path.exists() else []
+    return {entry["tid"]: entry["test_error"] for entry in entries if "tid" in entry}
 
 
 def _has_any(folder: Path, needed: Sequence[str]) -> bool:

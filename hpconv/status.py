@@ -1,7 +1,7 @@
 """How a search is, from the files of its experiment: no server, no password."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,7 @@ def _aged(status: Status, now: datetime) -> Status:
 def _of_history(folder: Path, ended: dict[str, Any]) -> Status:
     """The status of a search that is over, from its trials; without what only a driver knows."""
     progress = Progress()
-    with (folder / "trials.jsonl").open() as file:
-        last = _tell(progress, map(json.loads, file))
+    last = _tell(progress, trials.read(folder / "trials.jsonl"))
     started = progress.started or last
     seconds = (last - started).total_seconds()
     return counts(progress, ended["search"]["max_evals"]) | {
@@ -105,7 +104,7 @@ def _of_history(folder: Path, ended: dict[str, Any]) -> Status:
     }
 
 
-def _tell(progress: Progress, history: Iterable[trials.Trial]) -> datetime:
+def _tell(progress: Progress, history: list[trials.Trial]) -> datetime:
     """Tell trials in the order in which they ended; returns when the last one did."""
     ended = sorted(history, key=lambda trial: str(trial["refresh_time"]))
     for trial in ended:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hpconv.live import LiveFolder
+from hpconv.processes import host_of
 from hpconv.progress import Pace, Progress, SearchSettings
 from hpconv.status import Show, Status, counts, text
 from hpconv.store import Document, Store, View
@@ -112,6 +113,5 @@ def _workers(view: View) -> list[dict[str, Any]]:
     for name, held in view.workers.items():
         tid, seconds = held or (None, None)
         taken = None if seconds is None else round(seconds, 1)
-        host = name.partition(":")[0]
-        found.append({"name": name, "host": host, "tid": tid, "trial_seconds": taken})
+        found.append({"name": name, "host": host_of(name), "tid": tid, "trial_seconds": taken})
     return sorted(found, key=lambda worker: (worker["host"], worker["name"]))

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,20 +28,12 @@ def best(
     ranked = trials.succeeded(trials.read(results.history(folder)))[:number]
     if not ranked:
         raise UserError(f"no trial of {folder} has succeeded yet: 'hpconv status' tells why")
-    tested = _tested(folder / "final_evaluation.json")
+    tested = results.tested(folder)
     rows = [_row(trial, tested.get(trial["tid"])) for trial in ranked]
     if json_:
         print(json.dumps(rows, indent=2))
     else:
         _show(rows)
-
-
-def _tested(final: Path) -> dict[int, float]:
-    """Test errors of winners by trial."""
-    from hpconv.files import read_json
-
-    winners = read_json(final)["winners"] if final.exists() else []
-    return {winner["tid"]: winner["test_error"] for winner in winners if "tid" in winner}
 
 
 def _row(trial: dict[str, Any], test_error: float | None) -> dict[str, Any]:

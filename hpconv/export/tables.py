@@ -7,7 +7,7 @@ from typing import Any
 
 from hpconv import results, trials
 from hpconv.errors import UserError
-from hpconv.files import read_json, replacing
+from hpconv.files import replacing
 from hpconv.progress import moment
 from hpconv.trials import COLUMNS, Trial, hyperparameters, summary
 
@@ -56,7 +56,7 @@ def write(folder: Path, path: Path) -> int:
         else:
             from hpconv.export import study
 
-            study.write(history, folder.resolve().name, _tested(folder), unfinished)
+            study.write(history, folder.resolve().name, results.tested(folder), unfinished)
     return len(history)
 
 
@@ -82,13 +82,6 @@ def _kind(name: str, pa: Any) -> Any:
     if name in ("loss", "alone", "together", "seconds"):
         return pa.float64()
     return pa.timestamp("us", tz="UTC") if name == "finished" else pa.string()
-
-
-def _tested(folder: Path) -> dict[int, float]:
-    """The test errors of winners, by tid."""
-    path = folder / "final_evaluation.json"
-    entries = read_json(path)["winners"] if path.exists() else []
-    return {entry["tid"]: entry["test_error"] for entry in entries if "tid" in entry}
 
 
 def _is_ours(path: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hpconv import trials
+from hpconv.processes import host_of
 from hpconv.progress import evaluation_seconds, moment
 from hpconv.trials import Trial
 
@@ -53,7 +54,7 @@ def row(trial: Trial) -> Row:
         "seconds": seconds(trial),
         "features": told["features"],
         "worker": worker,
-        "host": worker.partition(":")[0] if worker else None,
+        "host": host_of(worker) if worker else None,
         "started": _iso(trial.get("book_time")),
         "finished": _iso(trial.get("refresh_time")),
         "source": trial["misc"].get("source"),

@@ -14,6 +14,7 @@ import h5py
 from hpconv import __version__, results, trials
 from hpconv.errors import UserError
 from hpconv.files import read_json
+from hpconv.processes import host_of
 from hpconv.trials import Trial
 
 LIBRARIES = (
@@ -78,7 +79,7 @@ def _machine(history: list[Trial]) -> Facts:
     if not computed:
         return facts
     engines = [_engine(result) for result in computed]
-    hosts = [trial["owner"].partition(":")[0] for trial in history if trial.get("owner")]
+    hosts = [host_of(trial["owner"]) for trial in history if trial.get("owner")]
     traces = [result["trace"]["versions"] for result in computed if "trace" in result]
     libraries = [f"{n} {v}" for each in traces for n, v in each.items() if n not in COMPUTING]
     return {
