@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from hpconv import protocols, trace
@@ -85,7 +86,8 @@ def _extractor(entry: Entry, pipeline: Pipeline, data: Path, model: ModelSetting
         seconds = time.perf_counter() - start
         if not storage.sound(entry.filters, key=entry.key):  # nobody was faster
             _write_banks(entry, learned.pipeline, seconds)
-    return _with_banks(pipeline, _read_banks(entry), model)
+    with storage.read(entry.filters) as file:
+        return with_banks(pipeline, read_banks(file), model)
 
 
 def _write_banks(entry: Entry, learned: Pipeline, seconds: float) -> None:
@@ -95,15 +97,16 @@ def _write_banks(entry: Entry, learned: Pipeline, seconds: float) -> None:
     storage.write_arrays(entry.filters, arrays, key=entry.key, seconds=seconds)
 
 
-def _read_banks(entry: Entry) -> list[FilterBank]:
-    with storage.read(entry.filters) as file:
-        return [
-            FilterBank(file[f"means/{index}"][()], file[f"filters/{index}"][()])
-            for index in range(len(file["filters"]))
-        ]
+def read_banks(file: h5py.File) -> list[FilterBank]:
+    """The filterbanks in an entry's file of filters, from below."""
+    return [
+        FilterBank(file[f"means/{index}"][()], file[f"filters/{index}"][()])
+        for index in range(len(file["filters"]))
+    ]
 
 
-def _with_banks(pipeline: Pipeline, learned: list[FilterBank], model: ModelSettings) -> Extractor:
+def with_banks(pipeline: Pipeline, learned: list[FilterBank], model: ModelSettings) -> Extractor:
+    """The extractor of a described pipeline with filterbanks that were learned before."""
     remaining, shape = iter(learned), pipeline.image_shape
     stages: list[Stage] = []
     functions = []

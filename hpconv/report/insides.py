@@ -1,6 +1,5 @@
 """What a winner has learned, as pictures: its filters, and the maps that they make of an image."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from hpconv import features, protocols
-from hpconv.candidate import Pipeline, Stage
-from hpconv.engines import compile_stage
+from hpconv.candidate import ModelSettings, Pipeline, Stage
+from hpconv.features.filling import read_banks, with_banks
 from hpconv.filterbanks import FilterBank
-from hpconv.layers import Filter, GridPool
-from hpconv.pipeline import to_float
+from hpconv.layers import GridPool
 from hpconv.report import pictures
 from hpconv.report.diagram import number
 
@@ -28,11 +26,7 @@ def learned(extracted: Path) -> list[FilterBank]:
         UserError: when the cache has lost them.
     """
     with features.opened(extracted) as file:
-        source = file["filters"].file  # the cache's, which holds their mean patches as well
-        return [
-            FilterBank(source[f"means/{index}"][()], source[f"filters/{index}"][()])
-            for index in range(len(source["filters"]))
-        ]
+        return read_banks(file["filters"].file)  # the cache's, with their mean patches as well
 
 
 def filters(banks: list[FilterBank]) -> list[dict[str, Any]]:
@@ -40,7 +34,9 @@ def filters(banks: list[FilterBank]) -> list[dict[str, Any]]:
     return [_bank(level, bank.filters) for level, bank in enumerate(banks, start=1)]
 
 
-def maps(pipeline: Pipeline, banks: list[FilterBank], data: Path) -> dict[str, Any]:
+def maps(
+    pipeline: Pipeline, banks: list[FilterBank], data: Path, model: ModelSettings
+) -> dict[str, Any]:
     """The first training ``image`` of a data file, ``warped``, and what each of the ``stages``
     above makes of it.
 
@@ -48,15 +44,16 @@ def maps(pipeline: Pipeline, banks: list[FilterBank], data: Path) -> dict[str, A
         pipeline: without its filters, which are in banks.
     """
     image = protocols.unlabelled(data, 1)
-    warped, *outputs = _outputs(pipeline, banks, image)
+    extractor = with_banks(pipeline, banks, replace(model, engine=ENGINE))
+    outputs = zip(extractor.stage_outputs(image), pipeline.stages, strict=True)
+    warped, *stages = [_as_maps(output[0], stage) for output, stage in outputs]
     seen = np.rint(255 * warped.clip(0, 1)).astype("uint8")
     size = warped.shape[-1]
-    stages = [_stage(*each) for each in enumerate(outputs, start=1)]
     return {
         "image": pictures.thumbnail(image[0], "the image"),
         "warped": pictures.thumbnail(seen, "the image as the first layer sees it"),
         "size": f"{size}×{size}",
-        "stages": stages,
+        "stages": [_stage(*each) for each in enumerate(stages, start=1)],
     }
 
 
@@ -72,20 +69,6 @@ def _bank(level: int, bank: np.ndarray) -> dict[str, Any]:
     title = f"Layer {level}: {count} filters of {size}×{size}"
     picture = pictures.filters(bank[:MAX_FILTERS], f"the filters of layer {level}")
     return {"title": title, "note": ", ".join(notes), "picture": picture}
-
-
-def _outputs(
-    pipeline: Pipeline, banks: list[FilterBank], images: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Maps ``(C, h, w)`` of the first image after each stage, lowest stage first."""
-    outputs, remaining = to_float(images), iter(banks)
-    for stage in pipeline.stages:
-        complete = tuple(
-            replace(layer, bank=next(remaining)) if isinstance(layer, Filter) else layer
-            for layer in stage
-        )
-        outputs = compile_stage(complete, outputs.shape[1], ENGINE)(outputs)
-        yield _as_maps(outputs[0], complete)
 
 
 def _as_maps(output: np.ndarray, stage: Stage) -> np.ndarray:

@@ -48,14 +48,16 @@ def _winner(folder: Path, data: Path) -> dict[str, Any]:
         "steps": diagram.steps(pipeline, len(classes), chosen),
         "confusion": confusion.table(evaluation["confusion"], classes),
         "mistakes": mistakes.worst(folder / "scores.npz", data),
-        **_learned(folder / "features.h5", pipeline, data),
+        **_learned(folder / "features.h5", pipeline, data, model),
     }
 
 
-def _learned(extracted: Path, pipeline: Pipeline, data: Path) -> dict[str, Any]:
+def _learned(
+    extracted: Path, pipeline: Pipeline, data: Path, model: ModelSettings
+) -> dict[str, Any]:
     """Pictures of filters and maps; none where the features' cache has lost the filters."""
     try:
         banks = insides.learned(extracted)
     except (OSError, UserError):
         return {"filters": None, "maps": None}
-    return {"filters": insides.filters(banks), "maps": insides.maps(pipeline, banks, data)}
+    return {"filters": insides.filters(banks), "maps": insides.maps(pipeline, banks, data, model)}
