@@ -22,8 +22,8 @@ from sklearn.svm import SVC
 
 from benchmarks.network import train
 from hpconv import trials
+from hpconv.datasets.protocols import Evaluation, Selection, Task
 from hpconv.files import read_json
-from hpconv.protocols import Evaluation, Selection, Task
 
 ALGORITHMS = ("tpe", "random")
 PENALTIES = (1.0, 3.0, 10.0, 30.0)  # C of the RBF SVM

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from hpconv import datasets
-from hpconv.protocols import Selection
+from hpconv.datasets.protocols import Selection
 
 SIDE, DISTINCT, CLASSES, BATCH = 250, 200, 10, 100
 LIMIT = 1024  # MiB

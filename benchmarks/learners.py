@@ -30,15 +30,15 @@ from hyperopt.base import Domain
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.svm import LinearSVC
 
-from hpconv.candidate import ClassifierSettings, ModelSettings, Pipeline, describe
+from hpconv.datasets.protocols import Selection, Task
 from hpconv.errors import CandidateError
-from hpconv.layers import Filter
+from hpconv.features.extractor import learn
 from hpconv.learners import smoothed_hinge
 from hpconv.learners.linear import FeatureClassifier, LinearSVM
 from hpconv.learners.scaling import Scaler
-from hpconv.pipeline import learn
-from hpconv.protocols import Selection, Task
-from hpconv.space import search_space
+from hpconv.model.layers import Filter
+from hpconv.model.pipeline import ClassifierSettings, ModelSettings, Pipeline, describe
+from hpconv.model.space import search_space
 from hpconv.trials import hyperparameters
 
 SCALING = ClassifierSettings(l2_reg=1e-4, varthresh=1e-6, remove_std0=True, divrowl2=False)

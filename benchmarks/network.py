@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hpconv.protocols import Evaluation, Selection, Task
+from hpconv.datasets.protocols import Evaluation, Selection, Task
 
 BATCH, RATE = 64, 1e-3
 EPOCHS = 200  # at most

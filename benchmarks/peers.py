@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 STRIDE = 2
-EPSILON = 1e-4  # as in hpconv.operators
+EPSILON = 1e-4  # as in hpconv.engines.operators
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def hpconv(layers: list[Layer], banks: list[np.ndarray]) -> Network:
     import pytensor
     import pytensor.tensor as pt
 
-    from hpconv import operators
+    from hpconv.engines import operators
     from hpconv.engines.pytensor import MODE
 
     x = y = pt.tensor4("images", dtype="float32")

@@ -14,13 +14,13 @@ from hyperopt.base import Domain
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, grid_sample
 
-from hpconv import layers
-from hpconv.candidate import ModelSettings, Pipeline, describe
 from hpconv.engines import compile_stage
 from hpconv.errors import CandidateError
-from hpconv.filterbanks import FilterBank
-from hpconv.pipeline import Extractor
-from hpconv.space import search_space
+from hpconv.features.extractor import Extractor
+from hpconv.model import layers
+from hpconv.model.filterbanks import FilterBank
+from hpconv.model.pipeline import ModelSettings, Pipeline, describe
+from hpconv.model.space import search_space
 
 DRAWS = 200
 IMAGES = np.random.default_rng(0).integers(0, 256, (32, 3, 32, 32), dtype="uint8")
@@ -139,7 +139,7 @@ def eager(pipeline: Pipeline) -> Callable[[np.ndarray], np.ndarray]:
 
 @singledispatch
 def step(layer: layers.Layer) -> Callable[[Tensor], Tensor]:
-    """A layer as a function of float32 maps; formulas as in ``hpconv.operators``."""
+    """A layer as a function of float32 maps; formulas as in ``hpconv.engines.operators``."""
     raise TypeError(layer)
 
 

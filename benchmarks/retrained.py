@@ -15,10 +15,11 @@ from typing import Any
 import yaml
 
 from benchmarks.accuracy import spread
-from hpconv import evaluate, features, trials
-from hpconv.candidate import ModelSettings
+from hpconv import features, trials
 from hpconv.datasets import DataSettings, write
+from hpconv.evaluation import retrain
 from hpconv.files import read_json, write_json
+from hpconv.model.pipeline import ModelSettings
 
 GIGABYTES = 6.0
 
@@ -39,7 +40,7 @@ def retrained(results: Path, data: Path, folder: Path) -> dict[str, float]:
     write_json(folder / "trial.json", winner)
     extracted, evaluation = folder / "features.h5", folder / "evaluation.json"
     features.extract(winner, data, model, extracted, cache)
-    evaluate.retrain(
+    retrain.retrain(
         folder / "trial.json", data, extracted, model, evaluation, folder / "scores.npz", 1,
         cache, GIGABYTES,
     )  # fmt: skip
@@ -48,7 +49,7 @@ def retrained(results: Path, data: Path, folder: Path) -> dict[str, float]:
         return errors
     (folder / "trials.jsonl").write_text("".join(json.dumps(t) + "\n" for t in history))
     grown = folder / "ensemble.json"
-    evaluate.ensemble(folder / "trials.jsonl", data, model, folder, grown, cache, GIGABYTES)
+    retrain.ensemble(folder / "trials.jsonl", data, model, folder, grown, cache, GIGABYTES)
     return errors | {"ensemble": read_json(grown)["test_error"]}
 
 

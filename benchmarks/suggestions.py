@@ -29,9 +29,10 @@ from optuna.distributions import (
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from hpconv import hyperparameters, trials
-from hpconv.space import search_space
-from hpconv.tpe import TPE
+from hpconv import trials
+from hpconv.model import space_table
+from hpconv.model.space import search_space
+from hpconv.search.tpe import TPE
 
 SPACE = search_space([32, 64], [64, 128])
 DOMAIN = Domain(lambda assignment: 0.0, SPACE)
@@ -94,7 +95,7 @@ def distribution(row: dict[str, Any]) -> BaseDistribution:
 
 def parents_first() -> list[dict[str, Any]]:
     """Rows of the table, each after the choices that it depends on."""
-    rows, ordered = hyperparameters.table(SPACE), {}
+    rows, ordered = space_table.table(SPACE), {}
     while rows:
         ready = [row for row in rows if set(row["condition"]) <= set(ordered)]
         ordered |= {row["label"]: row for row in ready}
@@ -159,7 +160,7 @@ def measure(contenders: dict[str, Suggest]) -> dict[str, float]:
             start = time.perf_counter()
             suggested[name] = suggest(seed)
             times[name].append(time.perf_counter() - start)
-        assert suggested["hpconv.tpe"] == suggested["hyperopt.tpe"]
+        assert suggested["hpconv.search.tpe"] == suggested["hyperopt.tpe"]
     return {name: median(seconds) for name, seconds in times.items()}
 
 
@@ -171,7 +172,7 @@ def main() -> None:
     for size in SIZES:
         search(docs, ours, size)
         contenders: dict[str, Suggest] = {
-            "hpconv.tpe": partial(ours.suggest, size),
+            "hpconv.search.tpe": partial(ours.suggest, size),
             "hyperopt.tpe": by_hyperopt(docs),
             "Optuna TPESampler": by_optuna(docs),
         }

@@ -13,13 +13,13 @@ from typing import Any
 import typer
 import yaml
 
-from hpconv import hyperparameters
 from hpconv.cli import app
-from hpconv.space import search_space
+from hpconv.model import space_table
+from hpconv.model.space import search_space
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "config/schemas/config.schema.yaml"
-OPERATORS = ROOT / "hpconv/operators.py"
+OPERATORS = ROOT / "hpconv/engines/operators.py"
 BOUNDS = {
     "minimum": "{} or more",
     "exclusiveMinimum": "more than {}",
@@ -69,7 +69,7 @@ def _default(part: dict[str, Any]) -> str:
 
 def space() -> str:
     """Every hyperparameter of the published space, a table for each layer and exit."""
-    table = hyperparameters.table(search_space((32, 64), (64, 128)))
+    table = space_table.table(search_space((32, 64), (64, 128)))
     groups: dict[str, list[tuple[str, ...]]] = {}
     for row in sorted(table, key=lambda row: _group(row["label"])):
         drawn = [*map(_number, row["args"]), *(f"{k}={_number(v)}" for k, v in row["kw"].items())]

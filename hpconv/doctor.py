@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hpconv import __version__, engines, kernels
 from hpconv.errors import UserError
-from hpconv.mongod import find_mongod
+from hpconv.mongodb.binary import find_mongod
 
 MISSING = "missing"
 

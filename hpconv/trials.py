@@ -2,6 +2,8 @@
 
 import csv
 import json
+import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,29 @@ def write_csv(trials: list[Trial], path: Path, dialect: str = "excel") -> None:
         writer = csv.DictWriter(file, [*COLUMNS, *labels], dialect=dialect)
         writer.writeheader()
         writer.writerows(summary(trial) | hyperparameters(trial) for trial in trials)
+
+
+def moment(time: datetime | str | None) -> datetime | None:
+    """A time of a trial, UTC in the database and in files alike, as one that says so."""
+    if time is None:
+        return None
+    return (datetime.fromisoformat(time) if isinstance(time, str) else time).replace(tzinfo=UTC)
+
+
+def evaluation_seconds(trial: Trial) -> float:
+    """How long the evaluation of a trial took that has ended.
+
+    As it says itself, else from its beginning to its end by the server's clock; of a lost trial
+    that is its last attempt, with the silence that followed.
+    """
+    measured = sum(trial["result"].get("seconds", {}).values())
+    began, ended = moment(trial.get("book_time")), moment(trial.get("refresh_time"))
+    if measured or began is None or ended is None:
+        return float(measured)
+    return (ended - began).total_seconds()
+
+
+def finite_error(trial: Trial) -> float | None:
+    """The validation error of a trial, with those that it continues; None where it has none."""
+    found = ensemble_error(trial) if "loss" in trial["result"] else math.nan
+    return found if math.isfinite(found) else None

@@ -5,7 +5,7 @@ checkpoint rank:
     output:
         table=report(
             f"{RESULTS}/best_trials.tsv",
-            caption="../report/best_trials.rst",
+            caption="captions/best_trials.rst",
             category="Search",
             labels={"shows": "trials that worked, the best first", "as": "table"},
         ),
@@ -134,7 +134,7 @@ rule evaluate:
     output:
         report(
             FINAL,
-            caption="../report/final_evaluation.rst",
+            caption="captions/final_evaluation.rst",
             category="Evaluation",
             labels={"shows": "what the test says of each winner", "as": "JSON"},
         ),

@@ -10,13 +10,13 @@ rule report:
     output:
         page=report(
             REPORT,
-            caption="../report/report.rst",
+            caption="captions/report.rst",
             category="Report",
             labels={"shows": "the whole experiment", "as": "page"},
         ),
         importance=report(
             IMPORTANCE,
-            caption="../report/importance.rst",
+            caption="captions/importance.rst",
             category="Search",
             labels={"shows": "importance of the hyperparameters", "as": "table"},
         ),

@@ -78,7 +78,7 @@ rule gather:
         history=HISTORY,
         csv=report(
             f"{RESULTS}/trials.csv",
-            caption="../report/trials.rst",
+            caption="captions/trials.rst",
             category="Search",
             labels={"shows": "all trials", "as": "table"},
         ),

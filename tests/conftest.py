@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from hpconv import database, datasets
-from hpconv.addresses import from_file
-from hpconv.mongod import URI_VARIABLE
-from hpconv.store import Store
+from hpconv import datasets
+from hpconv.mongodb import connection_file
+from hpconv.mongodb.binary import URI_VARIABLE
+from hpconv.mongodb.uri import from_file
+from hpconv.storage.store import Store
 
-LONG = {"test_worker.py", "test_database.py", "test_ensembles.py", "test_driver.py"}
+LONG = {"test_worker.py", "test_mongodb.py", "test_rounds.py", "test_driver.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, so that two processes end together."""
-    items.sort(key=lambda item: item.path.parent.name == "unit" and item.path.name not in LONG)
+    items.sort(key=lambda item: "unit" in item.path.parts and item.path.name not in LONG)
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:
@@ -73,7 +74,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The connection file of a running server."""
     folder = tmp_path_factory.mktemp("server")
     process = start_server(folder)
-    database.await_server(folder / "connection.json")
+    connection_file.await_server(folder / "connection.json")
     yield folder / "connection.json"
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0

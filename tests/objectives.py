@@ -10,8 +10,8 @@ import numpy as np
 from hyperopt import hp
 from hyperopt.base import Domain
 
-from hpconv.budget import Budget
-from hpconv.store import Store
+from hpconv.objective.budget import Budget
+from hpconv.storage.store import Store
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 

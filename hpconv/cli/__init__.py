@@ -18,14 +18,14 @@ from hpconv.cli import (
     dashboard,
     demo,
     doctor,
+    driver,
     export,
     extract,
+    mongod,
     report,
-    search,
-    server,
     space,
     status,
-    winners,
+    steps,
     worker,
 )
 from hpconv.cli.examples import epilog
@@ -65,17 +65,17 @@ def _options(
 
 FOR_PEOPLE: tuple[Callable[..., None], ...] = (
     *(space.space, demo.demo, status.status, best.best, extract.extract, export.export),
-    *(worker.worker, search.driver, doctor.doctor, report.report, dashboard.dashboard),
+    *(worker.worker, driver.driver, doctor.doctor, report.report, dashboard.dashboard),
 )
 STEPS: tuple[Callable[..., None], ...] = (
-    *(winners.data, search.wait, search.gather, winners.rank, winners.features),
-    *(winners.baseline, winners.retrain, winners.ensemble, winners.evaluate),
+    *(steps.data, driver.wait, driver.gather, steps.rank, steps.features),
+    *(steps.baseline, steps.retrain, steps.ensemble, steps.evaluate),
 )
 for verb in FOR_PEOPLE:
     passed_on = {"ignore_unknown_options": True} if verb is demo.demo else {}
     app.command(epilog=epilog(verb.__name__), context_settings=passed_on)(verb)
 app.add_typer(cache.app, name="cache")
-app.add_typer(server.app, name="mongod")
+app.add_typer(mongod.app, name="mongod")
 for verb in STEPS:
     panel = "Steps of the workflow, which its rules call"
     app.command(epilog=epilog(verb.__name__), rich_help_panel=panel)(verb)

@@ -9,7 +9,9 @@ import typer
 from hpconv.cli.options import AsJson, ExperimentFolder
 from hpconv.errors import UserError
 
-STAGE = re.compile(r"stage \d+ of \d+ \((?!filters of )(.*)\)")  # of a trace (hpconv.trace)
+STAGE = re.compile(
+    r"stage \d+ of \d+ \((?!filters of )(.*)\)"
+)  # of a trace (hpconv.features.signature)
 COLUMNS = ("trial", "validation error", "test error", "features", "seconds", "pipeline")
 
 
@@ -22,13 +24,13 @@ def best(
 
     Winners have a test error too, once the final evaluation has measured it.
     """
-    from hpconv import results, trials
+    from hpconv import experiments, trials
 
-    folder = results.chosen(experiment, results.HISTORIES)
-    ranked = trials.succeeded(trials.read(results.history(folder)))[:number]
+    folder = experiments.chosen(experiment, experiments.HISTORIES)
+    ranked = trials.succeeded(trials.read(experiments.history(folder)))[:number]
     if not ranked:
         raise UserError(f"no trial of {folder} has succeeded yet: 'hpconv status' tells why")
-    tested = results.tested(folder)
+    tested = experiments.tested(folder)
     rows = [_row(trial, tested.get(trial["tid"])) for trial in ranked]
     if json_:
         print(json.dumps(rows, indent=2))

@@ -19,9 +19,9 @@ def ls(
     json_: AsJson = False,
 ) -> None:
     """List the entries: of what, how large, when last used, for which trial first extracted."""
-    from hpconv.features import upkeep
+    from hpconv.features.cache import maintenance
 
-    rows = [upkeep.summary(entry) for entry in upkeep.existing(cache)]
+    rows = [maintenance.summary(entry) for entry in maintenance.existing(cache)]
     if json_:
         print(json.dumps(rows, indent=2))
         return
@@ -30,20 +30,20 @@ def ls(
     for row in rows:
         known = row["tid"] is not None
         trial = f"{row['experiment'] or ''} {row['tid']}".strip() if known else "unknown"
-        shape, size = "x".join(map(str, row["shape"])), upkeep.readable(row["bytes"])
+        shape, size = "x".join(map(str, row["shape"])), maintenance.readable(row["bytes"])
         complete = "yes" if row["complete"] else "no"
         print(
             line.format(row["key"], row["images"], shape, size, complete, row["last_used"], trial)
         )
-    print(f"{upkeep.readable(sum(row['bytes'] for row in rows))} in {len(rows)} entries")
+    print(f"{maintenance.readable(sum(row['bytes'] for row in rows))} in {len(rows)} entries")
 
 
 @app.command(epilog=epilog("cache verify"))
 def verify(cache: Cache = CACHE) -> None:
     """Read all of the cache and check it; exit status 1 if a file is damaged."""
-    from hpconv.features import upkeep
+    from hpconv.features.cache import maintenance
 
-    files = list(upkeep.verify(cache))
+    files = list(maintenance.verify(cache))
     damaged = [path for path, sound in files if not sound]
     for path in damaged:
         what = "damaged: delete it, and" if path.exists() else "missing:"
@@ -59,11 +59,11 @@ def prune(
     cache: Cache = CACHE,
 ) -> None:
     """Remove what was not used for longest until the rest fits, but nothing being written."""
-    from hpconv.features import upkeep
+    from hpconv.features.cache import maintenance
 
     freed = 0
-    for entry, size in upkeep.prune(cache, upkeep.parse_size(keep)):
-        print(f"removed {entry.key}: {upkeep.readable(size)}")
+    for entry, size in maintenance.prune(cache, maintenance.parse_size(keep)):
+        print(f"removed {entry.key}: {maintenance.readable(size)}")
         freed += size
-    left = sum(entry.bytes() for entry in upkeep.existing(cache))
-    print(f"freed {upkeep.readable(freed)}; {upkeep.readable(left)} are left")
+    left = sum(entry.bytes() for entry in maintenance.existing(cache))
+    print(f"freed {maintenance.readable(freed)}; {maintenance.readable(left)} are left")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import typer
 
-from hpconv.results import RESULTS
+from hpconv.experiments import RESULTS
 
 Offer = tuple[str, str]  # a value, and what shells say of it
 

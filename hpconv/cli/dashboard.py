@@ -27,10 +27,10 @@ def dashboard(
     import socket
     from contextlib import suppress
 
-    from hpconv import results
-    from hpconv.dashboard import Dashboard
+    from hpconv import experiments
+    from hpconv.report.dashboard import Dashboard
 
-    folder = results.chosen(experiment, results.HISTORIES)
+    folder = experiments.chosen(experiment, experiments.HISTORIES)
     with Dashboard(folder, port) as server, suppress(KeyboardInterrupt):
         number = server.server_port
         print(f"{folder} is at {server.url}")

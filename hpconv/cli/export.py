@@ -49,20 +49,20 @@ def export(
 
 
 def _export_trials(path: Path, experiment: Path | None) -> None:
-    from hpconv import results
-    from hpconv.export import tables
+    from hpconv import experiments
+    from hpconv.export import trials as tables
 
     tables.require(path)
-    folder = results.chosen(experiment, results.HISTORIES)
+    folder = experiments.chosen(experiment, experiments.HISTORIES)
     print(f"{path}: {tables.write(folder, path)} trials of {folder}")
 
 
 def _export_winner(winner: int, format_: str, output: Path, experiment: Path | None) -> None:
-    from hpconv import export, results
+    from hpconv import experiments, export
     from hpconv.export import winner as winners
 
     export.require(format_)
-    found = winners.read(winner, results.chosen(experiment, ["winners"]))
+    found = winners.read(winner, experiments.chosen(experiment, ["winners"]))
     differences = export.export(found, format_, output)
     print(f"{output}: {differences}")
     if found.linear is None:

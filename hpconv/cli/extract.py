@@ -12,7 +12,7 @@ from hpconv.cli.options import ExperimentFolder, Output, sizes
 from hpconv.errors import UserError
 
 if TYPE_CHECKING:
-    from hpconv.candidate import ModelSettings
+    from hpconv.model.pipeline import ModelSettings
 
 PANEL = "Without a trial"
 
@@ -62,12 +62,15 @@ def extract(
     colour like them; images of a .npy file keep their size. The output is HDF5:
     features, and the names of image files.
     """
-    from hpconv import extract, results
-    from hpconv import images as arrays
-    from hpconv.candidate import ModelSettings
+    from hpconv import experiments
+    from hpconv.datasets import arrays as arrays
+    from hpconv.features import user_images
+    from hpconv.model.pipeline import ModelSettings
 
     if trial is not None:
-        values, extractor = extract.from_trial(trial, results.chosen(experiment, results.HISTORIES))
+        values, extractor = user_images.from_trial(
+            trial, experiments.chosen(experiment, experiments.HISTORIES)
+        )
     elif assignment is not None and unsupervised is not None:
         learn_from = arrays.read(unsupervised)
         model = ModelSettings(
@@ -80,13 +83,13 @@ def extract(
             batch_size=100,
         )
         values = _assignment(assignment, model)
-        extractor = extract.from_assignment(values, learn_from, model)
+        extractor = user_images.from_assignment(values, learn_from, model)
     else:
         raise UserError(
             "say of what: write --trial N, or --assignment FILE and --unsupervised FILE"
         )
-    mine = extract.read_pictures(images, extractor.pipeline.image_shape)
-    shape = extract.extract(extractor, values, mine, output)
+    mine = user_images.read_pictures(images, extractor.pipeline.image_shape)
+    shape = user_images.extract(extractor, values, mine, output)
     count = f"{shape[0]} image{'s' if shape[0] > 1 else ''}"
     print(f"{output}: features of {count}, {'x'.join(map(str, shape[1:]))} each")
 
@@ -97,7 +100,7 @@ def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
     Raises:
         UserError: when they do not.
     """
-    from hpconv import space
+    from hpconv.model import space
 
     values = sections.read_json(path)
     try:

@@ -29,9 +29,9 @@ def report(
 
     It shows what there is: winners once they have been evaluated.
     """
-    from hpconv import report, results
+    from hpconv import experiments, report
 
-    folder = results.chosen(experiment, results.HISTORIES)
+    folder = experiments.chosen(experiment, experiments.HISTORIES)
     path = output or folder / "report.html"
     report.write(folder, path, importance)
     if output is None:

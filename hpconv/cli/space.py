@@ -9,11 +9,11 @@ def space(
     json_: AsJson = False, output_sizes: Sizes = "32,64", max_layer_sizes: Sizes = "64,128"
 ) -> None:
     """List the hyperparameters: what each is drawn from, and when it is active."""
-    from hpconv import hyperparameters
-    from hpconv.space import search_space
+    from hpconv.model import space_table
+    from hpconv.model.space import search_space
 
     bounds = (sizes(output_sizes, "--output-sizes"), sizes(max_layer_sizes, "--max-layer-sizes"))
-    table = hyperparameters.table(search_space(*bounds))
+    table = space_table.table(search_space(*bounds))
     if json_:
         print(json.dumps(table, indent=2))
         return

@@ -24,15 +24,16 @@ def status(
     """
     from contextlib import suppress
 
-    from hpconv import results, watching
-    from hpconv import status as statuses
+    from hpconv import experiments
+    from hpconv.status import display
+    from hpconv.status import snapshot as statuses
 
     if watch and json_:
         raise UserError("--watch and --json do not go together: write one of them")
-    folder = results.chosen(experiment, statuses.SHOWS)
+    folder = experiments.chosen(experiment, statuses.SHOWS)
     if watch:
         with suppress(KeyboardInterrupt):
-            watching.watch(folder)
+            display.watch(folder)
         return
     found = statuses.read(folder)
     if found is None:
@@ -40,4 +41,4 @@ def status(
     if json_:
         print(json.dumps(found, indent=2))
     else:
-        watching.show(found)
+        display.show(found)

@@ -10,7 +10,7 @@ from hpconv.cli.options import Experiment
 from hpconv.errors import UserError
 
 if TYPE_CHECKING:  # for one, it imports pymongo
-    from hpconv.addresses import Address
+    from hpconv.mongodb.uri import Address
 
 
 def worker(
@@ -62,8 +62,8 @@ def worker(
     from hpconv import trials
     from hpconv.files import write_json
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
-    from hpconv.store import Store
-    from hpconv.worker import Worker, WorkerSettings
+    from hpconv.storage.store import Store
+    from hpconv.worker.worker import Worker, WorkerSettings
 
     exit_on_signals(*STOP_SIGNALS)
     settings = WorkerSettings(
@@ -91,8 +91,8 @@ def worker(
 
 
 def _address(connection: Path | None, mongo: str | None) -> tuple["Address", str]:
-    from hpconv.addresses import DATABASE, from_file, from_option
-    from hpconv.database import await_server
+    from hpconv.mongodb.connection_file import await_server
+    from hpconv.mongodb.uri import DATABASE, from_file, from_option
 
     if (connection is None) == (mongo is None):
         raise UserError(

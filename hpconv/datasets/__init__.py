@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 
 from hpconv.datasets import splits
-from hpconv.datasets.layout import Content, ImageWriter, Splits, verify, write_content
+from hpconv.datasets.data_file import Content, ImageWriter, Splits, verify, write_content
 from hpconv.datasets.settings import TEST, VALIDATION, DataSettings
 from hpconv.errors import UserError
 from hpconv.files import replacing
@@ -19,15 +19,15 @@ Loader = Callable[[DataSettings, ImageWriter], Content]
 # the module that loads it, by the name in a configuration
 MODULES = {
     "digits": "digits",
-    "mnist": "idx",
-    "fashion-mnist": "idx",
+    "mnist": "mnist",
+    "fashion-mnist": "mnist",
     "cifar10": "cifar10",
     "svhn": "svhn",
     "lfw": "lfw",
     "pubfig83": "pubfig83",
     "folder": "folder",
-    "csv": "listed",
-    "pairs": "pairs",
+    "csv": "csv_images",
+    "pairs": "csv_pairs",
     "hdf5": "hdf5",
 }
 
@@ -38,7 +38,7 @@ def write(settings: DataSettings, path: Path) -> None:
     Raises:
         UserError: when its files are not where they should be, or not what they should be.
     """
-    loader: Loader = import_module(f"hpconv.datasets.{MODULES[settings.name]}").load
+    loader: Loader = import_module(f"hpconv.datasets.loaders.{MODULES[settings.name]}").load
     with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
         content = loader(settings, ImageWriter(file))
         chosen = splits.reduced(

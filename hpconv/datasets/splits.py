@@ -5,7 +5,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 
-from hpconv.datasets.layout import Splits
+from hpconv.datasets.data_file import Splits
 from hpconv.errors import UserError
 
 VALIDATION = 10_000  # images, the last of the training set, where the splits are official

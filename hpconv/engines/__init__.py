@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 
 from hpconv.errors import UserError
-from hpconv.filterbanks import FilterBank
-from hpconv.layers import BankRecipe, Filter, Layer, Lnorm, Lpool
+from hpconv.model.filterbanks import FilterBank
+from hpconv.model.layers import BankRecipe, Filter, Layer, Lnorm, Lpool
 
 Function = Callable[[np.ndarray], np.ndarray]
 

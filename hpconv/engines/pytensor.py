@@ -10,8 +10,9 @@ from pytensor.compile.mode import Mode
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 from pytensor.tensor.variable import TensorVariable
 
-from hpconv import layers, operators
-from hpconv.layers import Layer
+from hpconv.engines import operators
+from hpconv.model import layers
+from hpconv.model.layers import Layer
 
 # A stage is Warp and Kernel nodes, so fusing these is the only rewrite worth its time, and
 # thunks in Python are enough around them: a new graph is ready in milliseconds and needs no

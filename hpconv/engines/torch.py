@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hpconv import layers
-from hpconv.layers import Layer
-from hpconv.operators import EPSILON
+from hpconv.engines.operators import EPSILON
+from hpconv.model import layers
+from hpconv.model.layers import Layer
 
 
 def compile_stage(stage: Sequence[Layer], n_channels: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from hpconv.errors import UserError
 from hpconv.export.winner import Linear, Winner
-from hpconv.pipeline import to_float
+from hpconv.features.extractor import to_float
 
 LARGEST = 1e-3  # difference of features, relative to the largest of them
 AGREEING = 0.99  # share of labels; scores that are nearly equal may change places

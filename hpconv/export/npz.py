@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from hpconv import layers
 from hpconv.export.check import Model
-from hpconv.export.evaluator import Network
+from hpconv.export.numpy_network import Network
 from hpconv.export.winner import Winner
-from hpconv.layers import Layer
+from hpconv.model import layers
+from hpconv.model.layers import Layer
 
 KINDS = {
     layers.Warp: "warp",

@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from hpconv import layers
+from hpconv.engines.operators import EPSILON
 from hpconv.kernels.warp import mixing
-from hpconv.layers import Layer, Shape
-from hpconv.operators import EPSILON
+from hpconv.model import layers
+from hpconv.model.layers import Layer, Shape
 
 
 class Graph:

@@ -10,7 +10,7 @@ from torch import Tensor
 from hpconv.engines.torch import apply_layer, layer_weights
 from hpconv.export.check import Model
 from hpconv.export.winner import Linear, Winner
-from hpconv.layers import Layer
+from hpconv.model.layers import Layer
 
 ABOUT = "hpconv.json"  # the program's extra file
 

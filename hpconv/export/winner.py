@@ -7,16 +7,17 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hpconv import __version__, features, protocols, trials
-from hpconv.candidate import ClassifierSettings, ModelSettings
+from hpconv import __version__, features, trials
+from hpconv.datasets import protocols
 from hpconv.errors import UserError
-from hpconv.extract import from_assignment
+from hpconv.features.extractor import Extractor
+from hpconv.features.user_images import from_assignment
 from hpconv.files import read_json
-from hpconv.layers import Layer, Shape
-from hpconv.learners.blocks import FeatureRows
+from hpconv.learners.feature_matrix import FeatureRows
 from hpconv.learners.linear import LinearSVM
 from hpconv.learners.scaling import Scaler
-from hpconv.pipeline import Extractor
+from hpconv.model.layers import Layer, Shape
+from hpconv.model.pipeline import ClassifierSettings, ModelSettings
 
 N_CHECKED = 100
 

@@ -1,8 +1,8 @@
 """CPU kernels: a chain of steps over a batch of images, fused into few passes."""
 
-from hpconv.kernels.banks import Fbcorr, Fbncc
-from hpconv.kernels.fused import layer
-from hpconv.kernels.library import path, threads
+from hpconv.kernels.build import path, threads
+from hpconv.kernels.packed_filters import Fbcorr, Fbncc
+from hpconv.kernels.passes import layer
 from hpconv.kernels.steps import Clip, Gridpool, Lnorm, Lpool, LpoolAlpha, Step
 
 __all__ = [

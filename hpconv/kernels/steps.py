@@ -1,6 +1,6 @@
 """The steps that kernels run, and their grouping into fused passes.
 
-Parameters mean what they mean in ``hpconv.operators``.
+Parameters mean what they mean in ``hpconv.engines.operators``.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpconv.kernels.banks import Bank, Fbcorr, Fbncc
+from hpconv.kernels.packed_filters import Bank, Fbcorr, Fbncc
 
 Windows = tuple[np.ndarray, np.ndarray]  # first row (or column) of each window, and its end
 

@@ -6,11 +6,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hpconv.candidate import ClassifierSettings
-from hpconv.learners.blocks import KEPT_BYTES
+from hpconv.learners.ensemble_member import Member
+from hpconv.learners.feature_matrix import KEPT_BYTES
 from hpconv.learners.linear import FeatureClassifier
-from hpconv.learners.members import Member
 from hpconv.learners.pairs import PairClassifier
+from hpconv.model.pipeline import ClassifierSettings
 
 Classifier = FeatureClassifier | PairClassifier
 

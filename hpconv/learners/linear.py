@@ -6,12 +6,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hpconv.candidate import ClassifierSettings
-from hpconv.learners.blocks import KEPT_BYTES, FeatureRows
-from hpconv.learners.members import Member
+from hpconv.datasets.protocols import Task
+from hpconv.learners.ensemble_member import Member
+from hpconv.learners.feature_matrix import KEPT_BYTES, FeatureRows
 from hpconv.learners.scaling import Scaler
 from hpconv.learners.smoothed_hinge import Problem, minimum
-from hpconv.protocols import Task
+from hpconv.model.pipeline import ClassifierSettings
 
 
 class LinearSVM:

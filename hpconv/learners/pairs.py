@@ -10,10 +10,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import SVC
 
-from hpconv.candidate import ClassifierSettings
-from hpconv.learners.kernels import COMPARISONS, PairKernel
-from hpconv.learners.members import Member
-from hpconv.protocols import Task, error_rate
+from hpconv.datasets.protocols import Task, error_rate
+from hpconv.learners.ensemble_member import Member
+from hpconv.learners.pair_kernels import COMPARISONS, PairKernel
+from hpconv.model.pipeline import ClassifierSettings
 
 MAX_ITERATIONS = 200_000  # of libsvm, which takes very many where classes overlap and C is large
 # what is tried on validation pairs; of equals, the first is chosen

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpconv.candidate import ClassifierSettings
 from hpconv.errors import CandidateError
-from hpconv.learners.blocks import FeatureRows
+from hpconv.learners.feature_matrix import FeatureRows
+from hpconv.model.pipeline import ClassifierSettings
 
 TINY = 1e-7
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpconv.learners.blocks import FeatureRows
-from hpconv.learners.curvature import CURVATURE, TINY, History, Preconditioner, dot
+from hpconv.learners.feature_matrix import FeatureRows
+from hpconv.learners.lbfgs import CURVATURE, TINY, History, Preconditioner, dot
 
 MARGIN, SHARPNESS = 0.9, 10.0  # of the smoothed hinge loss
 MAX_ITERATIONS = 300

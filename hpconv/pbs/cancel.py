@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpconv.pbs.commands import Answer, Scheduler
 from hpconv.pbs.dialects import named, number
-from hpconv.pbs.folder import Folder
+from hpconv.pbs.job_files import Folder
+from hpconv.pbs.scheduler import Answer, Scheduler
 
 SECONDS, PAUSE = 600.0, 2.0
 SUBMISSION_SECONDS = 30.0  # for a qsub that was under way, and writes its id yet

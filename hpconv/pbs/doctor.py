@@ -16,11 +16,11 @@ import yaml
 
 from hpconv.doctor import MISSING, Finding
 from hpconv.errors import UserError
-from hpconv.network import bind_address
-from hpconv.pbs.commands import Scheduler, SubmitError, find
+from hpconv.mongodb.network import bind_address
 from hpconv.pbs.dialects import Resources, number
-from hpconv.pbs.folder import Folder
-from hpconv.pbs.verdict import ACTIVE, FAILED, Judge, read_record
+from hpconv.pbs.job_files import Folder
+from hpconv.pbs.job_state import ACTIVE, FAILED, Judge, read_record
+from hpconv.pbs.scheduler import Scheduler, SubmitError, find
 
 WAIT_SECONDS, PAUSE, ASK_EVERY = 600.0, 1.0, 10
 GIGABYTES = 10

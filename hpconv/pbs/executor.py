@@ -23,11 +23,11 @@ from snakemake_interface_executor_plugins.settings import CommonSettings, Execut
 
 from hpconv.errors import UserError
 from hpconv.pbs import cancel
-from hpconv.pbs.commands import find
 from hpconv.pbs.dialects import Resources, number
-from hpconv.pbs.folder import Folder
-from hpconv.pbs.servants import Submission, Submitter, Watcher
-from hpconv.pbs.verdict import ACTIVE, FAILED, LOST, SUCCESS, Judge, Verdict, read_record
+from hpconv.pbs.job_files import Folder
+from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, Judge, Verdict, read_record
+from hpconv.pbs.scheduler import find
+from hpconv.pbs.threads import Submission, Submitter, Watcher
 
 FOLDER = Path(".snakemake/hpconv-pbs")
 ORPHAN_SECONDS = 120.0  # for jobs of an earlier run to go

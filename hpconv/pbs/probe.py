@@ -9,7 +9,7 @@ from typing import Any
 
 from hpconv import kernels
 from hpconv.errors import UserError
-from hpconv.mongod import find_mongod
+from hpconv.mongodb.binary import find_mongod
 
 SECONDS = 10
 

@@ -8,7 +8,7 @@ import yaml
 
 from hpconv import trials
 from hpconv.files import read_json
-from hpconv.report.history import seconds
+from hpconv.report.trial_rows import seconds
 from hpconv.trials import Trial
 
 N_BEST = 10

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hpconv.report import pictures
+from hpconv.report import images
 
 MAX_NUMBERED = 20  # classes; a larger table is not readable
 N_CONFUSED = 12
@@ -23,7 +23,7 @@ def table(counts: list[list[int]], classes: list[str]) -> dict[str, Any]:
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     if len(classes) > MAX_NUMBERED:
         alt = "shares of each true class, a row, taken for each class, a column"
-        picture = pictures.shares(_mistakes(shares), INK, alt)
+        picture = images.shares(_mistakes(shares), INK, alt)
         return {"classes": classes, "confused": _most(matrix, shares, classes), "picture": picture}
     rows = [
         {

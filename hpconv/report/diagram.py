@@ -4,9 +4,9 @@ from functools import singledispatch
 from math import atan2, degrees, hypot, prod, sqrt
 from typing import Any
 
-from hpconv import layers
-from hpconv.candidate import ClassifierSettings, Pipeline
-from hpconv.layers import Layer, Shape
+from hpconv.model import layers
+from hpconv.model.layers import Layer, Shape
+from hpconv.model.pipeline import ClassifierSettings, Pipeline
 
 BANKS = {
     "projections": "uniform random weights",

@@ -25,8 +25,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
 from hpconv.files import replacing
-from hpconv.report.history import error
-from hpconv.trials import Trial, hyperparameters
+from hpconv.trials import Trial, finite_error, hyperparameters
 
 MIN_TRIALS, MAX_TRIALS = 20, 1000  # that succeeded; of more, an even sample is looked at
 MIN_ACTIVE = 10  # trials in which a hyperparameter must be active to be judged
@@ -40,7 +39,7 @@ def importance(history: list[Trial], labels: Rows) -> dict[str, Any] | None:
     """The importance of each hyperparameter for the validation error.
 
     Args:
-        labels: rows of ``hpconv.report.labels``.
+        labels: rows of ``hpconv.report.hyperparameter_rows``.
 
     Returns:
         ``method``, some sentences; ``explained``, the share of the variance of ranks that is
@@ -49,8 +48,8 @@ def importance(history: list[Trial], labels: Rows) -> dict[str, Any] | None:
         ``n``, the trials in which it is active. None when too few trials succeeded, or
         all with the same error.
     """
-    worked = _sample([trial for trial in history if error(trial) is not None])
-    target = rankdata([error(trial) for trial in worked])
+    worked = _sample([trial for trial in history if finite_error(trial) is not None])
+    target = rankdata([finite_error(trial) for trial in worked])
     values = _values(worked, labels)
     counts = np.isfinite(values).sum(axis=0)
     judged = [place for place, count in enumerate(counts) if count >= MIN_ACTIVE]

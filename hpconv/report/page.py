@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-FOLDER = Path(__file__).parent
+ASSETS = Path(__file__).with_name("assets")
 STYLES = ("page.css", "winner.css")
 SCRIPTS = (
     "format.js", "scales.js", "svg.js", "tip.js", "filters.js", "summary.js", "convergence.js",
@@ -44,7 +44,7 @@ def render(
         live: where the page finds newer payloads, relative to itself; None when there are none.
     """
     environment = Environment(
-        loader=PackageLoader("hpconv.report", "."),
+        loader=PackageLoader("hpconv.report", "assets"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -71,4 +71,4 @@ def as_json(payload: dict[str, Any]) -> str:
 
 
 def _texts(names: tuple[str, ...]) -> str:
-    return "".join((FOLDER / name).read_text() for name in names)
+    return "".join((ASSETS / name).read_text() for name in names)

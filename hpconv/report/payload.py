@@ -8,11 +8,12 @@ from typing import Any
 
 import h5py
 
-from hpconv import results, status, trials
+from hpconv import experiments, trials
 from hpconv.files import read_json
-from hpconv.report import band, history, labels
+from hpconv.report import hyperparameter_rows, random_search, trial_rows
 from hpconv.report.best import best
 from hpconv.report.importance import importance
+from hpconv.status import snapshot
 from hpconv.trials import Trial
 
 Payload = dict[str, Any]
@@ -29,23 +30,23 @@ def collect(folder: Path, judge: Judge = importance) -> Payload:
     Raises:
         UserError: when no trial has ended.
     """
-    all_trials = trials.read(results.history(folder))
-    rows = history.rows(all_trials)
+    all_trials = trials.read(experiments.history(folder))
+    rows = trial_rows.rows(all_trials)
     final = _there(folder / "final_evaluation.json")
-    hyperparameters = labels.rows(all_trials)
+    hyperparameters = hyperparameter_rows.rows(all_trials)
     judged = judge(all_trials, hyperparameters)
     return _plain(
         {
             "experiment": folder.resolve().name,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
-            "status": status.read(folder),
+            "status": snapshot.read(folder),
             "data": _data(folder / "data.h5"),
             "trials": rows,
             "thinned": len(all_trials) - sum("values" in row for row in rows),
             "hyperparameters": _sorted(hyperparameters, judged),
             "convergence": convergence(all_trials, folder),
             "importance": judged,
-            "failures": history.failures(all_trials),
+            "failures": trial_rows.failures(all_trials),
             "best": best(all_trials, folder, final),
             "final": None if final is None else _final(final),
         }
@@ -57,7 +58,7 @@ def convergence(all_trials: list[Trial], folder: Path) -> Payload:
     tids: list[int] = []
     lowest: list[float] = []
     for trial in all_trials:
-        found = history.error(trial)
+        found = trials.finite_error(trial)
         if found is not None and (not lowest or found < lowest[-1]):
             tids.append(trial["tid"])
             lowest.append(found)
@@ -65,11 +66,11 @@ def convergence(all_trials: list[Trial], folder: Path) -> Payload:
         tids.append(all_trials[-1]["tid"])
         lowest.append(lowest[-1])
     ended, baseline = _there(folder / "search.json"), _there(folder / "baseline.json")
-    drawn = band.random_trials(all_trials, ended and ended["search"])
+    drawn = random_search.random_trials(all_trials, ended and ended["search"])
     return {
         "tids": tids,
         "best": lowest,
-        "band": band.band(drawn, len(all_trials)),
+        "band": random_search.band(drawn, len(all_trials)),
         "baseline": baseline and baseline["validation_error"],
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import h5py
 
-from hpconv import __version__, results, trials
+from hpconv import __version__, experiments, trials
 from hpconv.errors import UserError
 from hpconv.files import read_json
 from hpconv.processes import host_of
@@ -35,7 +35,7 @@ def collect(folder: Path) -> dict[str, Facts]:
         folder: of the experiment, ``results/<experiment>``.
     """
     try:
-        history = trials.read(results.history(folder))
+        history = trials.read(experiments.history(folder))
     except UserError:  # a search that has just begun
         history = []
     return {

@@ -7,11 +7,11 @@ from typing import Any
 import h5py
 
 from hpconv import trials
-from hpconv.candidate import ModelSettings, Pipeline, describe
 from hpconv.errors import UserError
+from hpconv.evaluation.summary import is_there
 from hpconv.files import read_json
-from hpconv.final import is_there
-from hpconv.report import confusion, diagram, insides, mistakes
+from hpconv.model.pipeline import ModelSettings, Pipeline, describe
+from hpconv.report import confusion, diagram, learned_filters, misclassified
 
 
 def collect(folder: Path) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def _winner(folder: Path, data: Path) -> dict[str, Any]:
         "examples": "pairs of images" if pairs else "images",
         "steps": diagram.steps(pipeline, len(classes), chosen),
         "confusion": confusion.table(evaluation["confusion"], classes),
-        "mistakes": mistakes.worst(folder / "scores.npz", data),
+        "mistakes": misclassified.worst(folder / "scores.npz", data),
         **_learned(folder / "features.h5", pipeline, data, model),
     }
 
@@ -57,7 +57,10 @@ def _learned(
 ) -> dict[str, Any]:
     """Pictures of filters and maps; none where the features' cache has lost the filters."""
     try:
-        banks = insides.learned(extracted)
+        banks = learned_filters.learned(extracted)
     except (OSError, UserError):
         return {"filters": None, "maps": None}
-    return {"filters": insides.filters(banks), "maps": insides.maps(pipeline, banks, data, model)}
+    return {
+        "filters": learned_filters.filters(banks),
+        "maps": learned_filters.maps(pipeline, banks, data, model),
+    }

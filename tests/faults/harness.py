@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 
-from hpconv.addresses import from_file
-from hpconv.database import await_server
-from hpconv.store import Store
+from hpconv.mongodb.connection_file import await_server
+from hpconv.mongodb.uri import from_file
+from hpconv.storage.store import Store
 from hpconv.trials import hyperparameters, read
 from tests.conftest import start_server
 

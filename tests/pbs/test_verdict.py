@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpconv.pbs.dialects import DIALECTS, Row
-from hpconv.pbs.verdict import ACTIVE, FAILED, LOST, SUCCESS, Judge, Record, read_record
+from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, Judge, Record, read_record
 
 RUNNING, OVER = Row("running"), Row("over", 0)
 

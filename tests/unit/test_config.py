@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from hpconv import datasets
-from hpconv.candidate import ModelSettings
 from hpconv.config import resolve
 from hpconv.errors import UserError
+from hpconv.model.pipeline import ModelSettings
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())

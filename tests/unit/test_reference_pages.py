@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from hpconv import hyperparameters, operators
-from hpconv.space import search_space
+from hpconv.engines import operators
+from hpconv.model import space_table
+from hpconv.model.space import search_space
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +60,7 @@ def leaves(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_every_hyperparameter_is_there(site: Path) -> None:
     text = page(site, "search-space").split()
-    labels = [row["label"] for row in hyperparameters.table(search_space((32, 64), (64, 128)))]
+    labels = [row["label"] for row in space_table.table(search_space((32, 64), (64, 128)))]
     assert len(labels) == 238
     assert set(labels) <= set(text)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hpconv import database
+from hpconv.mongodb import connection_file
 from tests.conftest import hpconv
 from tests.workflow.harness import ROOT, TINY, environment
 
@@ -104,7 +104,7 @@ def server(workspace: Path) -> Iterator[None]:
     folder, log = results / "mongodb/db", results / "logs/mongod-server.log"
     start = ("start", "--dbpath", folder, "--connection", connection, "--log", log)
     process = hpconv("mongod", *start)
-    database.await_server(connection)
+    connection_file.await_server(connection)
     yield
     process.send_signal(signal.SIGTERM)
     process.communicate()

@@ -11,7 +11,7 @@ import yaml
 
 from hpconv import trials
 from hpconv.files import read_json, write_json
-from tests.unit.test_objective import CANDIDATE
+from tests.unit.objective.test_objective import CANDIDATE
 from tests.workflow.harness import TINY, planned, run
 
 SEARCH_RULES = {"data", "mongod", "await_server", "driver", "worker", "workers_done", "gather"}

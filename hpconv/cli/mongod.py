@@ -1,0 +1,97 @@
+"""The MongoDB server of a run."""
+
+import json
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hpconv.cli.examples import epilog
+from hpconv.cli.options import AsJson, Connection
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+app = typer.Typer(help="The MongoDB server of a run.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option(help="Folder of the database.")]
+
+
+@app.command(epilog=epilog("mongod start"))
+def start(
+    dbpath: Folder,
+    connection: Connection,
+    log: Annotated[Path, typer.Option(help="Log file of mongod.")],
+    binary: Annotated[str | None, typer.Option(help="mongod to run instead of one found.")] = None,
+    bind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_ADDRESS", help="Network interface to listen on besides loopback."
+        ),
+    ] = None,
+) -> None:
+    """Run a MongoDB server until it is told to stop or its parent process is gone."""
+    from hpconv.mongodb import supervisor
+    from hpconv.mongodb.process import ServerSettings
+
+    supervisor.serve(ServerSettings(dbpath, log, binary, bind), connection)
+
+
+@app.command(epilog=epilog("mongod stop"))
+def stop(connection: Connection) -> None:
+    """Shut the server down in order and wait until it is gone."""
+    from hpconv.mongodb import admin
+
+    admin.stop(connection)
+
+
+@app.command(epilog=epilog("mongod status"))
+def status(
+    connection: Connection,
+    json_: AsJson = False,
+) -> None:
+    """Say how the server is and how many trials it holds; exit status 1 if it does not answer."""
+    from hpconv.mongodb import admin
+
+    found = admin.status(connection)
+    print(json.dumps(found, indent=2) if json_ else _as_text(found))
+
+
+def _as_text(found: dict[str, Any]) -> str:
+    lines = [
+        f"{'server':13}{found['address']}, MongoDB {found['version']}",
+        f"{'uptime':13}{timedelta(seconds=found['uptime_seconds'])}",
+        f"{'connections':13}{found['connections']}",
+        f"{'database':13}{found['database_bytes'] / 1e6:.1f} MB",
+    ]
+    for experiment, states in found["trials"].items():
+        trials = ", ".join(f"{count} {state}" for state, count in states.items())
+        lines.append(f"{'trials':13}{experiment}: {trials}")
+    return "\n".join(lines)
+
+
+@app.command(epilog=epilog("mongod backup"))
+def backup(
+    connection: Connection,
+    output: Annotated[Path, typer.Option(help="Folder to write, absent or empty.")],
+) -> None:
+    """Copy the database of the running server, on its host; trials wait so long."""
+    from hpconv.mongodb import backup
+    from hpconv.processes import exit_on_signals
+
+    exit_on_signals(*STOP_SIGNALS)  # not the default, which would leave the server locked
+    backup.backup(connection, output)
+
+
+@app.command(epilog=epilog("mongod restore"))
+def restore(
+    backup: Annotated[Path, typer.Option(help="Folder that 'hpconv mongod backup' wrote.")],
+    dbpath: Folder,
+) -> None:
+    """Copy a backup into an absent or empty folder, to start a server on."""
+    from hpconv.mongodb.backup import restore
+    from hpconv.processes import exit_on_signals
+
+    exit_on_signals(*STOP_SIGNALS)
+    restore(backup, dbpath)

@@ -1,0 +1,137 @@
+"""Images, winners and their evaluation: what needs no search to run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpconv.cli import checks, sections
+from hpconv.cli.options import (
+    CACHE,
+    MEMORY_GB,
+    Cache,
+    Data,
+    History,
+    Memory,
+    Model,
+    Output,
+    Section,
+    TrialFile,
+)
+from hpconv.errors import UserError
+
+
+def data(settings: Section, output: Output) -> None:
+    """Write a data set, with its splits, to HDF5."""
+    from hpconv import datasets
+
+    path = settings.get("path")
+    chosen = sections.settings(
+        datasets.DataSettings, settings | {"path": path and Path(path)}, "--settings"
+    )
+    if chosen.name not in datasets.MODULES:
+        raise UserError(
+            f"--settings has name '{chosen.name}': write one of {', '.join(datasets.MODULES)}"
+        )
+    datasets.write(chosen, output)
+
+
+def rank(
+    history: History,
+    winners: Annotated[int, typer.Option(min=1, help="How many trials win.")],
+    folder: Annotated[Path, typer.Option(help="Where each winner gets a folder, by rank.")],
+    output: Output,
+) -> None:
+    """Rank the trials by validation error; the best of different pipelines win."""
+    from hpconv import trials
+    from hpconv.evaluation.select import write
+
+    write(trials.read(history), winners, output, folder)
+
+
+def features(
+    trial: TrialFile,
+    data: Data,
+    model: Model,
+    output: Output,
+    cache: Cache = CACHE,
+) -> None:
+    """Extract a winner's features of every image, or find them in the cache."""
+    from hpconv import features
+    from hpconv.model.pipeline import ModelSettings
+
+    features.extract(
+        sections.read_json(trial),
+        data,
+        sections.settings(ModelSettings, model, "--model"),
+        output,
+        cache,
+    )
+
+
+def baseline(data: Data, output: Output) -> None:
+    """Evaluate a linear classifier on raw pixels."""
+    from hpconv.evaluation import retrain
+
+    retrain.baseline(data, output)
+
+
+def retrain(
+    trial: TrialFile,
+    data: Data,
+    features: Annotated[
+        Path, typer.Option(callback=checks.read_hdf5, help="The winner's features.")
+    ],
+    model: Model,
+    output: Output,
+    scores: Annotated[
+        Path,
+        typer.Option(callback=checks.write_file, help="File for decisions on test examples."),
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="How often, with other random filters.")] = 1,
+    cache: Cache = CACHE,
+    memory_gb: Memory = MEMORY_GB,
+) -> None:
+    """Fit a winner's classifier on all it may see; measure it once on the test images."""
+    from hpconv.evaluation import retrain
+    from hpconv.model.pipeline import ModelSettings
+
+    settings = sections.settings(ModelSettings, model, "--model")
+    retrain.retrain(trial, data, features, settings, output, scores, seeds, cache, memory_gb)
+
+
+def ensemble(
+    history: History,
+    data: Data,
+    model: Model,
+    folder: Annotated[Path, typer.Option(help="Where files that show their features go.")],
+    output: Output,
+    cache: Cache = CACHE,
+    memory_gb: Memory = MEMORY_GB,
+) -> None:
+    """Fit the members of a search's best ensemble one after another; measure it once."""
+    from hpconv.evaluation import retrain
+    from hpconv.model.pipeline import ModelSettings
+
+    settings = sections.settings(ModelSettings, model, "--model")
+    retrain.ensemble(history, data, settings, folder, output, cache, memory_gb)
+
+
+def evaluate(
+    data: Data,
+    baseline: Annotated[
+        Path, typer.Option(callback=checks.read_json, help="Evaluation of the baseline.")
+    ],
+    winners: Annotated[
+        list[Path], typer.Argument(help="Evaluations, the first rank first; some may be missing.")
+    ],
+    logs: Annotated[Path, typer.Option(help="Folder of logs, to tell why some are missing.")],
+    output: Output,
+    ensemble: Annotated[
+        Path | None, typer.Option(callback=checks.read_json, help="Evaluation of the ensemble.")
+    ] = None,
+) -> None:
+    """Gather the evaluations of winners, ensemble and baseline."""
+    from hpconv.evaluation import summary
+
+    summary.summarise(data, baseline, winners, logs, output, ensemble)

@@ -1,0 +1,143 @@
+"""Image files of any format and size, decoded into squares of one size (see ``cropping``)."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from hpconv.datasets.cropping import GRAY, middle_square, pillow_mode, square_size
+from hpconv.datasets.data_file import ImageWriter, block_rows
+from hpconv.datasets.settings import DataSettings
+from hpconv.errors import UserError
+
+THREADS = 2
+HEADERS = 1000  # files looked at before they are decoded, at a time
+LISTED = 20  # unusable files that a message names
+
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+
+
+def hand_over(
+    paths: Sequence[Path], settings: DataSettings, images: ImageWriter
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Decode files and pass them on, in their order and never more than a block at a time.
+
+    Without a size in the settings, all images become as large as the smallest of them. Colour
+    and sizes are those that files state, also the files that turn out to be damaged.
+
+    Returns:
+        The numbers, among paths, of the images that were handed over; and what was left out,
+        ``path: reason`` for each.
+
+    Raises:
+        UserError: when files are no images and are not to be skipped, when none is an image, or
+            when the squares would be too small.
+    """
+    written: list[int] = []
+    with _reader(paths) as reader:
+        headers: dict[int, _Header] = {}
+        for some in reader.blocks(_header, range(len(paths)), HEADERS):
+            headers |= some
+        if headers:
+            mode = pillow_mode(settings.channels, all(one.gray for one in headers.values()))
+            size = _size(paths, headers, settings.size)
+            decode = partial(_decoded, size=size, mode=mode)
+            block = block_rows((len(mode), size, size))
+            for squares in reader.blocks(decode, list(headers), block):
+                images.append(np.stack(list(squares.values())))
+                written += squares
+    skipped = tuple(f"{paths[number]}: {why}" for number, why in sorted(reader.reasons.items()))
+    _report(skipped, len(paths), settings.corrupt == "skip")
+    return np.array(written, int), skipped
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a file states of its image; pixels."""
+
+    width: int
+    height: int
+    gray: bool
+
+
+class _Reader:
+    """Reads numbered files by several threads, and keeps why some of them failed."""
+
+    def __init__(self, paths: Sequence[Path], pool: ThreadPoolExecutor) -> None:
+        self._paths, self._pool = paths, pool
+        self.reasons: dict[int, str] = {}
+
+    def blocks(
+        self, read: Callable[[Path], Result], numbers: Sequence[int], length: int
+    ) -> Iterator[dict[int, Result]]:
+        """What could be read, by number and in that order."""
+        for start in range(0, len(numbers), length):
+            results = self._pool.map(partial(self._try, read), numbers[start : start + length])
+            if block := dict(found for found in results if found is not None):
+                yield block
+
+    def _try(self, read: Callable[[Path], Result], number: int) -> tuple[int, Result] | None:
+        try:
+            return number, read(self._paths[number])
+        except Exception as error:  # decoders of damaged bytes raise all kinds
+            self.reasons[number] = _reason(error)
+            return None
+
+
+@contextmanager
+def _reader(paths: Sequence[Path]) -> Iterator[_Reader]:
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield _Reader(paths, pool)
+
+
+def _header(path: Path) -> _Header:
+    with Image.open(path) as image:
+        return _Header(*image.size, image.mode in GRAY)
+
+
+def _decoded(path: Path, size: int, mode: str) -> np.ndarray:
+    with Image.open(path) as image:
+        image.draft(None, (2 * size, 2 * size))  # a large JPEG need not be decoded in full
+        ImageOps.exif_transpose(image, in_place=True)
+        return middle_square(image, size, mode)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _size(paths: Sequence[Path], headers: dict[int, _Header], wanted: int | None) -> int:
+    number = min(headers, key=lambda n: min(headers[n].width, headers[n].height))
+    width, height = headers[number].width, headers[number].height
+    size = square_size(wanted, (width, height), str(paths[number]))
+    shapes = {(one.width, one.height) for one in headers.values()}
+    if wanted is None and shapes != {(size, size)}:
+        log.info(
+            f"Images differ in size or are not square, they become {size}x{size} pixels: the "
+            f"shortest side is that of {paths[number]} ({width}x{height}); data.size sets another"
+        )
+    return size
+
+
+def _report(skipped: tuple[str, ...], total: int, allowed: bool) -> None:
+    listed = "\n".join(f"  {entry}" for entry in skipped[:LISTED])
+    more = f"\n  and {len(skipped) - LISTED} more" if len(skipped) > LISTED else ""
+    found = f"{len(skipped)} of {total} image files cannot be used:\n{listed}{more}"
+    if skipped and not allowed:
+        raise UserError(f"{found}\nmend them, or write 'data.corrupt: skip' to leave them out")
+    if len(skipped) == total:
+        raise UserError(found)
+    if skipped:
+        log.warning(f"Left out, {found}")

@@ -1,0 +1,48 @@
+"""Some of a data file's images, read when they are needed."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from hpconv.datasets.data_file import block_rows
+
+MEMORY_BYTES = 2**29  # of images; more than these are read anew when they are needed
+
+
+class ImageRows:
+    """Some of a data file's images as an array ``(N, C, H, W)`` that is read when it is sliced.
+
+    What fits MEMORY_BYTES is read once and kept.
+
+    Args:
+        rows: of the data file, rising.
+    """
+
+    def __init__(self, path: Path, rows: np.ndarray) -> None:
+        self._path, self._rows = path, rows
+        with h5py.File(path) as file:
+            self.shape = (len(rows), *file["images"].shape[1:])
+            self.dtype = file["images"].dtype
+        self._kept = self._read(rows) if np.prod(self.shape) <= MEMORY_BYTES else None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
+        """Images by their number among the rows; an array of numbers must rise."""
+        return self._read(self._rows[chosen]) if self._kept is None else self._kept[chosen]
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """Whole blocks are read where most of them is wanted: picking rows one by one is slow."""
+        images = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        step = block_rows(self.shape[1:])
+        with h5py.File(self._path) as file:
+            for start in range(0, len(rows), step):
+                wanted = rows[start : start + step]
+                low, high = wanted[0], wanted[-1] + 1
+                if high - low <= 2 * len(wanted):
+                    images[start : start + step] = file["images"][low:high][wanted - low]
+                else:
+                    images[start : start + step] = file["images"][wanted]
+        return images

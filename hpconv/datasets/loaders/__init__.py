@@ -1,0 +1,1 @@
+"""Readers of the supported data sources; each module has ``load(settings, writer)``."""

@@ -1,0 +1,51 @@
+"""A CSV file that lists images with their labels, and maybe the part that each belongs to."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hpconv.datasets import csv_table, image_files, user_data
+from hpconv.datasets.data_file import Content, ImageWriter, Splits
+from hpconv.datasets.settings import DataSettings
+
+
+def load(settings: DataSettings, images: ImageWriter) -> Content:
+    """Hand over the images in the order of the list; paths start from the file's folder.
+
+    Raises:
+        UserError: when the list is not as it should be, or has too few images of a class.
+    """
+    path = user_data.given(settings, "a CSV file with the columns path and label", Path.is_file)
+    rows = csv_table.read(path, ["path", "label"], "split")
+    _check_once(rows)
+    labels, classes = user_data.numbered([row.values["label"] for row in rows])
+    parts = np.array(
+        [row.one_of("split", user_data.PARTS) for row in rows if "split" in row.values]
+    )
+    _splits(path, parts, labels, classes)  # what is wrong is told before images are decoded
+    files = [path.parent / row.values["path"] for row in rows]
+    written, skipped = image_files.hand_over(files, settings, images)
+    labels, parts = labels[written], parts[written] if len(parts) else parts
+    return Content(labels, classes, _splits(path, parts, labels, classes), skipped=skipped)
+
+
+def _check_once(rows: Sequence[csv_table.Row]) -> None:
+    """An image that is listed twice could be in train and in test."""
+    lines: dict[Path, int] = {}
+    for row in rows:
+        first = lines.setdefault(Path(row.values["path"]), row.line)
+        if first != row.line:
+            raise row.mistake(f"lists {row.values['path']} again, it is in line {first} already")
+
+
+def _splits(
+    path: Path, parts: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
+) -> Splits | None:
+    if not len(parts):
+        user_data.check_classes(path, labels, classes)
+        return None
+    user_data.check_several(path, classes)
+    return user_data.single_fold(
+        path, {name: np.flatnonzero(parts == name) for name in user_data.PARTS}
+    )

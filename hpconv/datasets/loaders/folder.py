@@ -1,0 +1,56 @@
+"""A folder that has a sub-folder of image files for each class."""
+
+import logging
+from pathlib import Path
+
+from PIL import Image
+
+from hpconv.datasets import image_files, user_data
+from hpconv.datasets.data_file import Content, ImageWriter
+from hpconv.datasets.settings import DataSettings
+
+log = logging.getLogger(__name__)
+
+
+def load(settings: DataSettings, images: ImageWriter) -> Content:
+    """Hand over the images of all classes, which are named as their sub-folders.
+
+    Raises:
+        UserError: when there are no such sub-folders, or too few images in one.
+    """
+    root = user_data.given(settings, "a folder with a sub-folder for each class", Path.is_dir)
+    by_class = _files(root)
+    paths = [path for found in by_class.values() for path in found]
+    labels, classes = user_data.numbered([name for name, found in by_class.items() for _ in found])
+    user_data.check_classes(root, labels, classes)
+    written, skipped = image_files.hand_over(paths, settings, images)
+    user_data.check_classes(root, labels[written], classes)
+    return Content(labels[written], classes, skipped=skipped)
+
+
+def _files(root: Path) -> dict[str, list[Path]]:
+    """Image files by class; other files are told of in the log, hidden ones are not there."""
+    Image.init()
+    extensions = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    by_class, others = {}, 0
+    for entry in sorted(root.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            others += 1
+            continue
+        files = [path for path in sorted(entry.rglob("*")) if _counts(path, entry)]
+        by_class[entry.name] = [path for path in files if path.suffix.lower() in extensions]
+        others += len(files) - len(by_class[entry.name])
+        if not by_class[entry.name]:
+            raise user_data.mistake(entry, "has no image files: fill it, or remove it")
+    if not by_class:
+        raise user_data.mistake(root, "has no sub-folders: it must have one for each class")
+    if others:
+        log.info(f"{others} files of {root} are ignored: in no sub-folder, or not named as images")
+    return by_class
+
+
+def _counts(path: Path, below: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(below).parts)
+    return not hidden and path.is_file()

@@ -1,0 +1,126 @@
+"""Somebody's own HDF5 file of images and labels, read a block at a time."""
+
+import logging
+from pathlib import Path
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from hpconv.datasets import user_data
+from hpconv.datasets.arrays import unit_range
+from hpconv.datasets.cropping import middle_square, pillow_mode, square_size
+from hpconv.datasets.data_file import Content, ImageWriter, Splits, block_rows
+from hpconv.datasets.settings import DataSettings
+
+log = logging.getLogger(__name__)
+
+
+def load(settings: DataSettings, images: ImageWriter) -> Content:
+    """Hand over ``images``, which are gray ``(N, H, W)``, or have their channels first or last.
+
+    They are uint8, or floats in [0, 1]. ``labels`` are integers or strings. The row numbers
+    ``train``, ``validation`` and ``test`` may be there, all or none.
+
+    Raises:
+        UserError: when the file holds anything else.
+    """
+    path = user_data.given(settings, "an HDF5 file with images and labels", h5py.is_hdf5)
+    with h5py.File(path) as file:
+        for name in ("images", "labels"):
+            if not _has(file, name):
+                raise user_data.mistake(path, f"has no data set '{name}'")
+        labels, classes = user_data.numbered(_labels(path, file))
+        splits = _splits(path, file, labels, classes)
+        _hand_over(path, file["images"], settings, images)
+    return Content(labels, classes, splits)
+
+
+def _has(file: h5py.File, name: str) -> bool:
+    return isinstance(file.get(name), h5py.Dataset)
+
+
+def _labels(path: Path, file: h5py.File) -> np.ndarray:
+    labels = file["labels"]
+    if labels.ndim != 1 or labels.shape != file["images"].shape[:1] or not len(labels):
+        raise user_data.mistake(
+            path, f"has labels {labels.shape} and images {file['images'].shape}: one label an image"
+        )
+    if h5py.check_string_dtype(labels.dtype):
+        labels = labels.asstr()
+    elif not np.issubdtype(labels.dtype, np.integer):
+        raise user_data.mistake(
+            path, f"has labels of {labels.dtype}, they must be integers or strings"
+        )
+    return labels[()]
+
+
+def _splits(
+    path: Path, file: h5py.File, labels: np.ndarray, classes: tuple[str, ...]
+) -> Splits | None:
+    parts = {name: np.unique(file[name][()]) for name in user_data.PARTS if _has(file, name)}
+    if not parts:
+        user_data.check_classes(path, labels, classes)
+        return None
+    user_data.check_several(path, classes)
+    if len(parts) < len(user_data.PARTS):
+        raise user_data.mistake(
+            path,
+            f"has only the parts {', '.join(parts)}: "
+            f"give all of {', '.join(user_data.PARTS)}, or none",
+        )
+    _check_rows(path, np.concatenate(list(parts.values())), len(labels))
+    return user_data.single_fold(path, parts)
+
+
+def _check_rows(path: Path, rows: np.ndarray, total: int) -> None:
+    if not np.issubdtype(rows.dtype, np.integer) or not ((rows >= 0) & (rows < total)).all():
+        raise user_data.mistake(
+            path, f"has train, validation or test that are not row numbers from 0 to {total - 1}"
+        )
+    if len(np.unique(rows)) < len(rows):
+        raise user_data.mistake(path, "has rows that are in two of train, validation and test")
+
+
+def _hand_over(
+    path: Path, source: h5py.Dataset, settings: DataSettings, images: ImageWriter
+) -> None:
+    height, width, channels = _shape(path, source)
+    size = square_size(settings.size, (width, height), str(path))
+    if not settings.size and height != width:
+        log.info(f"Images are {width}x{height}: their middle squares of {size}x{size} are kept")
+    mode = pillow_mode(settings.channels, channels == 1)
+    step = block_rows((channels, height, width))
+    for start in range(0, len(source), step):
+        block = _channels_last(_eight_bits(path, source[start : start + step]))
+        images.append(np.stack([middle_square(_image(array), size, mode) for array in block]))
+
+
+def _shape(path: Path, source: h5py.Dataset) -> tuple[int, int, int]:
+    shape = _channels_last(source[:1]).shape[1:]
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        raise user_data.mistake(
+            path,
+            f"has images {source.shape}, they must be (N, H, W), (N, C, H, W) or (N, H, W, C) "
+            "with one or three channels",
+        )
+    return shape
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    if images.ndim == 3:
+        return images[..., None]
+    if images.ndim == 4 and images.shape[1] in (1, 3):
+        return images.transpose(0, 2, 3, 1)
+    return images
+
+
+def _eight_bits(path: Path, block: np.ndarray) -> np.ndarray:
+    if block.dtype == np.uint8:
+        return block
+    return np.rint(unit_range(path, block) * 255).astype("uint8")
+
+
+def _image(array: np.ndarray) -> Image.Image:
+    """An array ``(H, W, C)`` as Pillow has it: gray without channels."""
+    return Image.fromarray(np.ascontiguousarray(array.squeeze(2) if array.shape[2] == 1 else array))

@@ -1,0 +1,37 @@
+"""PubFig83: faces of 83 public persons (Pinto, Stone, Zickler and Cox, CVPR 2011 workshops)."""
+
+import numpy as np
+
+from hpconv.datasets import archives, image_files, splits
+from hpconv.datasets.archives import Archive
+from hpconv.datasets.data_file import Content, ImageWriter
+from hpconv.datasets.settings import DataSettings
+from hpconv.errors import UserError
+
+FOLDER = "pubfig83"
+ARCHIVE = Archive(
+    "pubfig83_first_draft.tgz",
+    "http://www.eecs.harvard.edu/~zak/pubfig83/pubfig83_first_draft.tgz",
+    "sha1:1fd55188bf7d9c5cc9d68baee57aa09c41bd2246",
+)
+PERSONS = 83
+
+
+def load(settings: DataSettings, images: ImageWriter) -> Content:
+    """Hand over all images, person by person; ten random divisions, 90 % for training.
+
+    Raises:
+        UserError: when the images are missing, or not of 83 persons.
+    """
+    folder = archives.tree(settings, ARCHIVE, FOLDER)
+    paths = sorted(folder.glob("*/*.jpg"))
+    persons, labels = np.unique([path.parent.name for path in paths], return_inverse=True)
+    if len(persons) != PERSONS:
+        raise UserError(
+            f"{folder} has folders with images of {len(persons)} persons, not of {PERSONS}: "
+            f"delete it and unpack {ARCHIVE.name} again"
+        )
+    numbers, skipped = image_files.hand_over(paths, settings, images)
+    labels = labels[numbers]
+    chosen = splits.repeated(labels, n_folds=10, test=0.1, seed=settings.seed)
+    return Content(labels, tuple(map(str, persons)), chosen, skipped=skipped)

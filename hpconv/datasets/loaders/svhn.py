@@ -1,0 +1,51 @@
+"""SVHN, Street View House Numbers: colour images of single digits, 32x32 pixels, MATLAB files.
+
+http://ufldl.stanford.edu/housenumbers tells the format.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+
+from hpconv.datasets import archives, published, splits
+from hpconv.datasets.archives import Archive
+from hpconv.datasets.data_file import Content, ImageWriter, block_rows
+from hpconv.datasets.settings import DataSettings
+
+URL = "http://ufldl.stanford.edu/housenumbers"
+FILES = (
+    Archive("train_32x32.mat", f"{URL}/train_32x32.mat", "md5:e26dedcc434d2e4c54c9b2d4a06d8373"),
+    Archive("test_32x32.mat", f"{URL}/test_32x32.mat", "md5:eb5a983be6a315427106f1b164d9cef3"),
+)
+# images, class by class
+TRAIN = (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659)
+TEST = (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595)
+
+
+def load(settings: DataSettings, images: ImageWriter) -> Content:
+    """Hand over the training images, then the test images; the extra ones are not used.
+
+    Raises:
+        UserError: when a file is missing or not the original.
+    """
+    published.refuse_changes(settings)
+    paths = archives.find(settings, FILES)
+    train, test = (_part(path, images) for path in paths)
+    published.check_counts(f"{paths[0]}", train, TRAIN)
+    published.check_counts(f"{paths[1]}", test, TEST)
+    return Content(
+        np.concatenate([train, test]),
+        tuple("0123456789"),
+        splits.official(len(train), len(test)),
+    )
+
+
+def _part(path: Path, images: ImageWriter) -> np.ndarray:
+    """Hand over the images of a file; their labels, where 10 stands for the digit 0."""
+    content = loadmat(path)
+    pixels = content["X"]  # (row, column, colour, image)
+    step = block_rows(pixels.shape[:3])
+    for start in range(0, pixels.shape[-1], step):
+        images.append(pixels[..., start : start + step].transpose(3, 2, 0, 1))
+    return content["y"].ravel().astype(int) % 10

@@ -1,0 +1,1 @@
+"""Final evaluation: select winners, retrain them, test them once. Files only, no database."""

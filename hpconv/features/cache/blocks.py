@@ -1,0 +1,118 @@
+"""Files of the cache: whole or not there, with a checksum, on any file system, without locks."""
+
+import errno
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hpconv.datasets.data_file import checksum
+from hpconv.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+STALE_SECONDS = 86400  # after these an unfinished file is one of a process that was killed
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put a file in place at once, on the disk before its name is.
+
+    Until then it has a name that no other process of any host uses.
+    """
+    own = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+    unfinished = path.with_name(f".{path.name}.{own}")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], **attributes: Any) -> None:
+    """Write arrays to an HDF5 file with attributes, and the checksum of the arrays as another.
+
+    HDF5 makes it in memory: where it meets a full disk itself, it cannot close the file.
+    """
+    with h5py.File(path, "w", driver="core", backing_store=False) as file:
+        for name, array in arrays.items():
+            file[name] = array
+        digest = checksum(*(arrays[name] for name in sorted(arrays)))
+        file.attrs.update(attributes | {"checksum": digest})
+        file.flush()
+        content = file.id.get_file_image()
+    write(path, content)
+
+
+def read(path: Path) -> h5py.File:
+    """Open an HDF5 file that never changes: it needs no lock, which NFS and Lustre may refuse."""
+    return h5py.File(path, locking=False)
+
+
+def sound(path: Path, **attributes: Any) -> bool:
+    """Whether a file of arrays is there, undamaged, with these attributes; all of it is read."""
+    try:
+        with read(path) as file:
+            if any(file.attrs[name] != value for name, value in attributes.items()):
+                return False
+            arrays = (file[name] for name in _arrays(file))
+            return checksum(*arrays) == file.attrs["checksum"]
+    except (OSError, KeyError, RuntimeError, ValueError):  # as HDF5 meets damage
+        return False
+
+
+def _arrays(file: h5py.File) -> list[str]:
+    names: list[str] = []
+    file.visit(names.append)
+    return sorted(name for name in names if isinstance(file[name], h5py.Dataset))
+
+
+def sweep(folder: Path) -> None:
+    """Remove unfinished files of writers that were killed long ago."""
+    for unfinished in folder.glob(".*"):
+        if time.time() - newest([unfinished]) > STALE_SECONDS:
+            unfinished.unlink(missing_ok=True)
+
+
+def newest(paths: list[Path]) -> float:
+    """When the last of these files was changed, in seconds since 1970; 0 if none is there."""
+    return max([0.0, *(path.stat().st_mtime for path in paths if path.exists())])
+
+
+@contextmanager
+def room(folder: Path, total: int) -> Iterator[None]:
+    """Say clearly that blocks of features cannot be written to a folder.
+
+    Args:
+        total: bytes of all blocks; those in the folder need no more room.
+
+    Raises:
+        UserError: when the disk is full, or the folder is not for us to write.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            needed = total - sum(path.stat().st_size for path in folder.glob("block-*.h5"))
+            raise UserError(
+                f"the disk or quota of {folder} is full: the features need {needed} bytes more, "
+                f"{shutil.disk_usage(folder.parent).free} are free; make room, for example with "
+                f"'hpconv cache prune --cache {folder.parent} --keep 50GB', and run again: "
+                "finished blocks stay"
+            ) from None
+        if error.errno in REFUSED:
+            raise UserError(
+                f"the features' cache {folder.parent} cannot be written to ({error.strerror}): "
+                "set 'evaluation.cache' to a folder of yours"
+            ) from None
+        raise

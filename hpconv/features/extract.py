@@ -1,0 +1,67 @@
+"""Features of every image that a protocol uses: from the cache, or into it."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+
+from hpconv import __version__, kernels, trials
+from hpconv.datasets import protocols
+from hpconv.engines import choose
+from hpconv.features.cache import view
+from hpconv.features.cache.entry import Entry
+from hpconv.features.cache.fill import banks, fill
+from hpconv.features.cache.keys import code_version, key
+from hpconv.features.extractor import Extractor, Images
+from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.trials import Trial
+
+log = logging.getLogger(__name__)
+
+
+def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, cache: Path) -> None:
+    """Write a trial's features to a file that shows those in the cache (see ``linked``).
+
+    What the cache lacks is computed first: the pipeline is rebuilt and sees the images.
+
+    Raises:
+        UserError: when the cache's disk is full, it cannot be written to, or the pipeline is not
+            the one that the trial had in its search.
+    """
+    assignment = trials.plain(trials.hyperparameters(trial))  # whose repr is one and the same
+    images = protocols.checksum(data)
+    with h5py.File(data) as file:
+        image_shape = file["images"].shape[1:]
+    model = replace(model, engine=choose(model.engine))
+    pipeline = describe(assignment, image_shape, model)
+    entry = Entry(cache / key(pipeline, images, model))
+    rows = protocols.used_rows(data)
+    entry.touch()
+    if entry.missing():
+        facts = {
+            "trial": {"experiment": trial.get("exp_key"), "tid": trial["tid"]},
+            "assignment": assignment,
+            "checksum": images,
+            "engine": model.engine,
+            "kernels": kernels.path(),
+            "version": __version__,
+            "code": code_version(),
+        }
+        fill(entry, trial, pipeline, data, model, facts)
+        log.info("trial %d: features of %d images", trial["tid"], len(rows))
+    else:
+        log.info("trial %d: features of %d images were there", trial["tid"], len(rows))
+    view.write(path, entry, rows, assignment, model)
+
+
+def write_features(file: h5py.File, extractor: Extractor, images: Images) -> None:
+    """Write ``features`` (N, ...) of images, and the extractor's ``filters/I``, to a file."""
+    shape = (len(images), *extractor.feature_shape)
+    features = file.create_dataset("features", shape, "float32")
+    start = 0
+    for batch in extractor.batches(images):
+        features[start : start + len(batch)] = batch
+        start += len(batch)
+    for index, bank in enumerate(banks(extractor.pipeline)):
+        file[f"filters/{index}"] = bank.filters

@@ -1,0 +1,129 @@
+"""A trial's pipeline as a feature extractor for anybody's images."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from hpconv import __version__, experiments, trials
+from hpconv.datasets import DataSettings, arrays, image_files, protocols
+from hpconv.datasets.data_file import ImageWriter, checksum
+from hpconv.errors import UserError
+from hpconv.features import write_features
+from hpconv.features.extractor import Extractor, learn
+from hpconv.files import replacing
+from hpconv.model.pipeline import ModelSettings, describe
+
+ADVICE = "write one that succeeded: 'hpconv best' lists them"
+READABLE = "write a .npy file, an image file (PNG, JPEG, TIFF ...), or a folder of image files"
+
+
+def from_assignment(
+    assignment: dict[str, Any], unlabelled: np.ndarray, model: ModelSettings
+) -> Extractor:
+    """The pipeline of an assignment, with filters learned from unlabelled images.
+
+    Raises:
+        CandidateError: when the pipeline cannot be built.
+    """
+    pipeline = describe(assignment, unlabelled.shape[1:], model)
+    return learn(pipeline, unlabelled[: model.n_unsupervised], model)
+
+
+def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
+    """The assignment and pipeline of a trial that succeeded, as its search had them.
+
+    Args:
+        folder: of the experiment, ``results/<experiment>``.
+
+    Raises:
+        UserError: when the experiment has no such trial, or it failed.
+    """
+    found = {trial["tid"]: trial for trial in trials.read(experiments.history(folder))}
+    if tid not in found:
+        largest = max(found, default=-1)
+        raise UserError(f"--trial is {tid}, but {folder} has trials 0 to {largest}, {ADVICE}")
+    if failed := trials.failure(found[tid]):
+        cause = f"{failed['kind']}: {failed['reason']}"
+        raise UserError(f"--trial is {tid}, which failed in {folder} ({cause}), {ADVICE}")
+    data = folder / "data.h5"
+    if not data.exists():
+        raise UserError(f"{data} does not exist: trial {tid} learned its filters from its images")
+    assignment = trials.hyperparameters(found[tid])
+    model = ModelSettings(**found[tid]["misc"]["model"] | {"engine": "auto"})
+    unlabelled = protocols.unlabelled(data, model.n_unsupervised)
+    return assignment, from_assignment(assignment, unlabelled, model)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Somebody's images ``(N, C, H, W)``; the files that they are of, and those left out."""
+
+    images: np.ndarray
+    files: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
+    """Images of a .npy file as they are; of image files as squares like those of the search.
+
+    Args:
+        path: a .npy file, an image file, or a folder with image files at any depth.
+        image_shape: ``(C, H, W)`` of the images of the search.
+
+    Raises:
+        UserError: when it is none of these, or no file can be used.
+    """
+    if path.suffix == ".npy":
+        return Pictures(arrays.read(path))
+    paths = _image_files(path) if path.is_dir() else [path]
+    # smaller squares than this are refused; the pipeline resizes them
+    settings = DataSettings(
+        "images",
+        size=max(image_shape[-1], arrays.SMALLEST),
+        channels="gray" if image_shape[0] == 1 else "rgb",
+        corrupt="skip",
+    )
+    with h5py.File("images", "w", driver="core", backing_store=False) as memory:
+        try:
+            written, skipped = image_files.hand_over(paths, settings, ImageWriter(memory))
+        except UserError as refusal:
+            raise UserError(f"--images is '{path}': {refusal}\n{READABLE}") from None
+        found = memory["images"][()]
+    root = path if path.is_dir() else path.parent
+    return Pictures(found, tuple(str(paths[n].relative_to(root)) for n in written), skipped)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    Image.init()
+    endings = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings]
+    paths = [path for path in found if path.is_file() and not path.name.startswith(".")]
+    if not paths:
+        raise UserError(f"--images is '{folder}', a folder without image files: {READABLE}")
+    return paths
+
+
+def extract(
+    extractor: Extractor, assignment: dict[str, Any], mine: Pictures, path: Path
+) -> tuple[int, ...]:
+    """Write features of images of any square size, as ``features`` (N, ...), and ``files``.
+
+    Returns:
+        the shape of the features.
+    """
+    channels = extractor.pipeline.image_shape[0]
+    extractor = extractor.for_image_size(mine.images.shape[-1])
+    with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
+        write_features(file, extractor, arrays.with_channels(mine.images, channels))
+        for name in ("files", "skipped"):
+            if listed := getattr(mine, name):
+                file[name] = np.array(listed, h5py.string_dtype())
+        file.attrs["assignment"] = json.dumps(assignment)
+        file.attrs["version"] = __version__
+        file.attrs["checksum"] = checksum(mine.images)
+        return tuple(file["features"].shape)

@@ -1,0 +1,1 @@
+"""The search space and typed pipelines, independent of images and engines."""

@@ -1,0 +1,118 @@
+"""The typed layers of a pipeline: what each does and to which size, free of any engine.
+
+A shape is that of one example: ``(C, H, W)``, or ``(features,)`` once flattened. Sizes are
+known before anything is computed, so a candidate that cannot work is refused at no cost.
+"""
+
+from dataclasses import dataclass
+
+from hpconv.errors import CandidateError
+from hpconv.model.filterbanks import FilterBank
+
+Shape = tuple[int, ...]
+Matrix = tuple[tuple[float, float, float], ...]
+
+
+def _shrink(shape: Shape, size: int, stride: int = 1) -> tuple[int, int]:
+    """Rows and columns that a strided size x size window leaves of a map."""
+    rows, columns = (-(-(length - size + 1) // stride) for length in shape[1:])
+    if min(rows, columns) < 1:
+        reason = f"a {size}x{size} window does not fit a {shape[1]}x{shape[2]} map"
+        raise CandidateError("map_too_small", reason)
+    return rows, columns
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Affine resampling to size x size."""
+
+    matrix: Matrix
+    size: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (shape[0], self.size, self.size)
+
+
+@dataclass(frozen=True)
+class BankRecipe:
+    """How a filterbank is made; gamma and patch_seed serve the whitened kinds only."""
+
+    kind: str
+    seed: int
+    normalize: bool = False
+    gamma: float = 0.0
+    patch_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Contrast-normalised correlation with a bank of n_filters square filters."""
+
+    n_filters: int
+    size: int
+    recipe: BankRecipe
+    remove_mean: bool
+    beta: float
+    hard_beta: bool
+    bank: FilterBank | None = None  # learned from images by ``pipeline.learn``
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.n_filters < 1:
+            raise CandidateError("no_filters", "the feature budget leaves no filter for this map")
+        return (self.n_filters, *_shrink(shape, self.size))
+
+
+@dataclass(frozen=True)
+class Lpool:
+    """Lp pooling over ker_size x ker_size windows."""
+
+    ker_size: int
+    stride: int
+    order: float
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (shape[0], *_shrink(shape, self.ker_size, self.stride))
+
+
+@dataclass(frozen=True)
+class LpoolAlpha:
+    """Lp pooling of the parts above alpha and below -alpha."""
+
+    ker_size: int
+    stride: int
+    order: float
+    alpha: float
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (2 * shape[0], *_shrink(shape, self.ker_size, self.stride))
+
+
+@dataclass(frozen=True)
+class GridPool:
+    """Lp pooling of the parts above alpha and below -alpha over a coarse grid."""
+
+    grid_res: int
+    order: float
+    alpha: float
+
+    def output_shape(self, shape: Shape) -> Shape:
+        _shrink(shape, self.grid_res)
+        return (2 * shape[0] * self.grid_res**2,)
+
+
+@dataclass(frozen=True)
+class Lnorm:
+    """Local contrast normalisation."""
+
+    ker_size: int
+    remove_mean: bool
+    threshold: float
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.ker_size == 1:
+            # the published system cannot build this one, and a search must mean the same here
+            raise CandidateError("map_too_small", "local normalisation over a 1x1 window")
+        return (shape[0], *_shrink(shape, self.ker_size))
+
+
+Layer = Warp | Filter | Lpool | LpoolAlpha | GridPool | Lnorm

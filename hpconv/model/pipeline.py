@@ -1,0 +1,186 @@
+"""A trial's hyperparameters, read into a described pipeline and checked at no cost."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import cos, prod, sin
+from typing import Any
+
+from hpconv.errors import CandidateError
+from hpconv.kernels.warp import background
+from hpconv.model import space
+from hpconv.model.layers import (
+    BankRecipe,
+    Filter,
+    GridPool,
+    Layer,
+    Lnorm,
+    Lpool,
+    LpoolAlpha,
+    Matrix,
+    Shape,
+    Warp,
+)
+
+Stage = tuple[Layer, ...]
+
+MAX_BACKGROUND = 0.5  # the share of a warped image that may lie outside the original
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The bounds of the model family, from the section ``model`` of a configuration."""
+
+    output_sizes: Sequence[int]
+    max_layer_sizes: Sequence[int]
+    n_patches: int
+    max_n_features: int
+    max_row_elements: int
+    n_unsupervised: int
+    batch_size: int
+    engine: str = "auto"
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """What an exit asks of the classifier: its regularisation and its features' scaling."""
+
+    l2_reg: float
+    varthresh: float
+    remove_std0: bool
+    divrowl2: bool
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Stages, each ending where features are small enough to keep, and the exit's settings."""
+
+    image_shape: Shape
+    stages: tuple[Stage, ...]
+    classifier: ClassifierSettings
+
+    def shapes(self) -> Iterator[tuple[Layer, Shape]]:
+        """Every layer with the shape of its output."""
+        shape = self.image_shape
+        for stage in self.stages:
+            for layer in stage:
+                shape = layer.output_shape(shape)
+                yield layer, shape
+
+
+def describe(assignment: dict[str, Any], image_shape: Shape, model: ModelSettings) -> Pipeline:
+    """Read hyperparameters (as hyperopt stores them) into a checked pipeline.
+
+    Args:
+        image_shape: ``(C, H, W)`` of the images, square.
+
+    Raises:
+        CandidateError: when a map gets too small, no filter is left, or a stage is too large.
+    """
+    graph = space.search_space(model.output_sizes, model.max_layer_sizes)
+    chosen = space.evaluate(graph, assignment)
+    warp = _read_warp(chosen["warp"], image_shape[-1])
+    stages: list[Stage] = [(warp,)]
+    shape = warp.output_shape(image_shape)
+    for entry in chosen["stack"]:
+        filters = _read_filter(entry["filter"], int(entry["filter"]["n_filters"]))
+        stages.append((filters, _read_pool({"kind": "lpool", **entry["pool"]})))
+        shape = _stage_shape(stages[-1], shape, model)
+    stages.append(_read_exit(chosen, shape, model))
+    _stage_shape(stages[-1], shape, model)
+    classifier = chosen["classifier"]
+    return Pipeline(
+        tuple(image_shape),
+        tuple(stages),
+        ClassifierSettings(
+            l2_reg=float(classifier["l2_reg"]),
+            varthresh=float(classifier["varthresh"]),
+            remove_std0=bool(classifier["remove_std0"]),
+            divrowl2=bool(classifier["divrowl2"]),
+        ),
+    )
+
+
+def for_image_size(pipeline: Pipeline, size: int) -> Pipeline:
+    """The same pipeline behind a warp that takes square images of another size."""
+    (warp,), *stages = pipeline.stages
+    assert isinstance(warp, Warp)
+    scale = pipeline.image_shape[-1] / size
+    rows = tuple((x * scale, y * scale, shift) for x, y, shift in warp.matrix[:2])
+    resize = Warp((*rows, warp.matrix[2]), warp.size)
+    return replace(
+        pipeline,
+        image_shape=(pipeline.image_shape[0], size, size),
+        stages=((resize,), *stages),
+    )
+
+
+def _stage_shape(stage: Stage, shape: Shape, model: ModelSettings) -> Shape:
+    for layer in stage:
+        shape = layer.output_shape(shape)
+    if prod(shape) > model.max_row_elements:
+        reason = f"{prod(shape)} elements an image, {model.max_row_elements} are allowed"
+        raise CandidateError("too_many_features", reason)
+    return shape
+
+
+def _read_warp(entry: dict[str, Any], image_size: int) -> Warp:
+    size, affine = int(entry["size"]), entry["affine"]
+    rotation, shear = affine["rotation"], affine["shear"]
+    x_scale, y_scale = (scale * size / image_size for scale in affine["scale"])
+    x_shift, y_shift = (shift * size for shift in affine["translation"])
+    tilt = rotation + shear
+    matrix: Matrix = (
+        (x_scale * cos(rotation), -y_scale * sin(tilt), x_shift),
+        (x_scale * sin(rotation), y_scale * cos(tilt), y_shift),
+        (0.0, 0.0, 1.0),
+    )
+    empty = background(matrix, image_size, size)
+    if empty > MAX_BACKGROUND:
+        reason = f"{empty:.0%} of the warped image lies outside the original"
+        raise CandidateError("warp_background", reason)
+    return Warp(matrix, size)
+
+
+def _read_filter(entry: dict[str, Any], n_filters: int) -> Filter:
+    return Filter(
+        n_filters=n_filters,
+        size=int(entry["size"]),
+        recipe=BankRecipe(**entry["bank"]),
+        remove_mean=bool(entry["remove_mean"]),
+        beta=float(entry["beta"]),
+        hard_beta=bool(entry["hard_beta"]),
+    )
+
+
+def _read_pool(entry: dict[str, Any]) -> Lpool | LpoolAlpha | GridPool:
+    order = float(entry["order"])
+    if entry["kind"] == "gridpool":
+        return GridPool(int(entry["grid_res"]), order, float(entry["alpha"]))
+    window = (int(entry["ker_size"]), int(entry["stride"]), order)
+    return (
+        Lpool(*window) if entry["kind"] == "lpool" else LpoolAlpha(*window, float(entry["alpha"]))
+    )
+
+
+def _read_exit(chosen: dict[str, Any], shape: Shape, model: ModelSettings) -> Stage:
+    pool, norm = _read_pool(chosen["pool"]), chosen["norm"]
+    filters = _read_filter(chosen["filter"], n_filters=0)
+    side = shape[-1] - filters.size + 1
+    per_filter = _features_per_filter(pool, side, int(norm["ker_size"]) if norm else 1)
+    if per_filter < 1:
+        raise CandidateError("map_too_small", f"nothing is left of a {shape[-1]} pixels wide map")
+    filters = replace(filters, n_filters=model.max_n_features // per_filter)
+    if norm is None or norm["settings"] is None:
+        return (filters, pool)
+    settings = norm["settings"]
+    threshold = float(settings["threshold"])
+    return (filters, pool, Lnorm(int(norm["ker_size"]), bool(settings["remove_mean"]), threshold))
+
+
+def _features_per_filter(pool: Lpool | LpoolAlpha | GridPool, side: int, norm_size: int) -> int:
+    if isinstance(pool, GridPool):
+        return 2 * pool.grid_res**2 if side > 0 else 0
+    pooled = -(-max(side - pool.ker_size + 1, 0) // pool.stride)
+    if isinstance(pool, LpoolAlpha):
+        return 2 * pooled**2
+    return max(pooled - norm_size + 1, 0) ** 2

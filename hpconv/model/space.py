@@ -1,0 +1,183 @@
+"""The search space as a pyll graph: a stack of layers under one of three kinds of exit.
+
+With two stackable layers it has the published 238 hyperparameters, under their published
+labels and distributions. Evaluating the graph gives plain nested dicts, which
+``hpconv.features.extractor`` turns into typed layers. Nodes are shared between exits, as one layer
+serves all exits above it; hyperopt forbids to make a label twice.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from hyperopt import hp, space_eval
+
+from hpconv.model.filterbanks import seed_of
+
+Node = Any  # pyll has no types: dicts, lists and Apply nodes all stand for a node
+N_SEEDS = 10
+
+
+def search_space(output_sizes: Sequence[int], max_layer_sizes: Sequence[int]) -> Node:
+    """Build the space.
+
+    Args:
+        output_sizes: sizes in pixels to which images may be resized.
+        max_layer_sizes: the most filters of each stackable layer; its length is the depth.
+
+    Returns:
+        a pyll-able choice of ``{"warp", "stack", "filter", "pool", "norm", "classifier"}``.
+    """
+    warp = _warp(output_sizes)
+    stack: list[Node] = []
+    exits = []
+    for depth in range(len(max_layer_sizes) + 1):
+        for make_exit in (_gridpool_exit, _lpool_alpha_exit, _lpool_exit):
+            exits.append({"warp": warp, "stack": list(stack), **make_exit(depth)})
+        if depth < len(max_layer_sizes):
+            stack.append(_layer(f"l{depth}", max_layer_sizes[depth]))
+    return hp.choice("exit", exits)
+
+
+def evaluate(space: Node, assignment: dict[str, Any]) -> dict[str, Any]:
+    """The nested dicts that an assignment (as hyperopt stores it, choices by index) selects."""
+    return space_eval(space, assignment)
+
+
+def _flag(label: str) -> Node:
+    return hp.choice(label, [0, 1])
+
+
+def _size(label: str, smallest: int, largest: int) -> Node:
+    # half a unit more on each side gives every size the same chance when rounded
+    return hp.quniform(label, smallest - 0.5 + 1e-5, largest + 0.5, 1)
+
+
+def _lognormal(label: str, median: float, factor: float) -> Node:
+    return hp.lognormal(label, np.log(median), np.log(factor))
+
+
+def _seed(label: str) -> Node:
+    return hp.choice(label, [seed_of(label, i) for i in range(N_SEEDS)])
+
+
+def _warp(output_sizes: Sequence[int]) -> Node:
+    affine = {
+        "rotation": hp.uniform("warp_rot", low=-0.3, high=0.3),
+        "shear": hp.uniform("warp_shear", low=-0.3, high=0.3),
+        "scale": [hp.uniform(f"warp_scale_{axis}", low=0.8, high=1.2) for axis in "hv"],
+        "translation": [hp.uniform(f"warp_trans_{axis}", low=-0.2, high=0.2) for axis in "hv"],
+    }
+    plain = {"rotation": 0.0, "shear": 0.0, "scale": [1.0, 1.0], "translation": [0.0, 0.0]}
+    size = hp.choice("warp_osize", list(output_sizes))
+    return {"size": size, "affine": hp.choice("warp", [plain, affine])}
+
+
+def _filter(prefix: str, size: Node, n_filters: Node) -> Node:
+    """A fused contrast-normalised correlation; n_filters None is set by the exit's budget."""
+
+    def label(name: str) -> str:
+        return f"{prefix}_fbncc_{name}"
+
+    patch_seed = _seed(label("patch_rseed"))
+
+    def whitened(kind: str, short: str) -> Node:
+        gamma, seed = _lognormal(label(f"{short}_gamma"), 1e-2, 100), _seed(label(f"{short}_rseed"))
+        return {"kind": kind, "gamma": gamma, "seed": seed, "patch_seed": patch_seed}
+
+    uniform = {
+        "kind": "projections",
+        "seed": _seed(label("r_rseed")),
+        "normalize": _flag(label("r_normalize")),
+    }
+    banks = [
+        uniform,
+        whitened("whitened_projections", "wr"),
+        whitened("whitened_patches", "wp"),
+    ]
+    return {
+        "n_filters": n_filters,
+        "size": size,
+        "bank": hp.choice(label("algo"), banks),
+        "remove_mean": _flag(label("remove_mean")),
+        "beta": _lognormal(label("beta"), 100, 100),
+        "hard_beta": _flag(label("hard")),
+    }
+
+
+def _layer(prefix: str, max_filters: int) -> Node:
+    n_filters = hp.qloguniform(f"{prefix}fb_nfilters", np.log(8.01), np.log(max_filters), q=16)
+    real_order = hp.lognormal(f"{prefix}p_order_real", mu=np.log(1), sigma=np.log(3))
+    return {
+        "filter": _filter(prefix, _size(f"{prefix}fb_size", 3, 8), n_filters),
+        "pool": {
+            "ker_size": _size(f"{prefix}p_size", 2, 8),
+            "stride": hp.choice(f"{prefix}p_stride", [1, 2]),
+            "order": hp.choice(f"{prefix}p_order", [1, 2, real_order]),
+        },
+    }
+
+
+def _classifier(prefix: str) -> Node:
+    return {
+        "remove_std0": _flag(f"{prefix}_remove_std0"),
+        "varthresh": _lognormal(f"{prefix}_varthresh", 1e-4, 1e3),
+        "l2_reg": _lognormal(f"{prefix}_l2_reg", 1e-5, 1e3),
+        "divrowl2": _flag(f"{prefix}_divrowl2"),
+    }
+
+
+def _order(label: str, real_label: str) -> Node:
+    return hp.choice(label, [1.0, 2.0, hp.loguniform(real_label, np.log(0.1), np.log(10.0))])
+
+
+def _exit(prefix: str, filters: str, pool: dict[str, Node], norm: Node = None) -> Node:
+    return {
+        "filter": _filter(filters, _size(f"{prefix}_fsize", 3, 8), None),
+        "pool": pool,
+        "norm": norm,
+        "classifier": _classifier(prefix),
+    }
+
+
+def _gridpool_exit(depth: int) -> Node:
+    prefix = f"l{depth}eg"
+    pool = {
+        "kind": "gridpool",
+        "grid_res": hp.choice(f"{prefix}_res", [2, 3]),
+        "alpha": hp.normal(f"{prefix}_alpha", 0.0, 1.0),
+        "order": _order(f"{prefix}_order", f"{prefix}_order_real"),
+    }
+    return _exit(prefix, prefix, pool)
+
+
+def _lpool_alpha_exit(depth: int) -> Node:
+    prefix = f"l{depth}elpa"
+    pool = {
+        "kind": "lpool_alpha",
+        "ker_size": _size(f"{prefix}_lpsize", 1, 5),
+        "stride": hp.choice(f"{prefix}_stride", [1, 2, 3]),
+        "alpha": hp.normal(f"{prefix}_alpha", 0.0, 1.0),
+        "order": _order(f"{prefix}_order_choice", f"{prefix}_order_real"),
+    }
+    return _exit(prefix, f"l{depth}el", pool)
+
+
+def _lpool_exit(depth: int) -> Node:
+    prefix = f"l{depth}_out_lp"
+    pool = {
+        "kind": "lpool",
+        "ker_size": _size(f"{prefix}_psize", 1, 5),
+        "stride": hp.choice(f"{prefix}_stride", [1, 2, 3]),
+        "order": _order(f"{prefix}_order_choice", f"{prefix}_order_real"),
+    }
+    norm = {
+        "remove_mean": _flag(f"{prefix}_norm_rmean"),
+        "threshold": _lognormal(f"{prefix}_norm_thresh", 1.0, 3),
+    }
+    # without the norm its size still counts: it sets how many filters the exit may have
+    norm_choice = {
+        "ker_size": _size(f"{prefix}_nsize", 1, 5),
+        "settings": hp.choice(f"{prefix}_use_norm", [None, norm]),
+    }
+    return _exit(prefix, f"l{depth}elp", pool, norm_choice)

@@ -1,0 +1,1 @@
+"""A mongod server: find, start, supervise, back up. Knows nothing about trials."""

@@ -1,0 +1,1 @@
+"""One trial: from hyperparameters to a validation error."""

@@ -1,0 +1,119 @@
+"""One trial: from hyperparameters to a validation error, or to the reason why there is none."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hyperopt import STATUS_OK
+from hyperopt.base import Ctrl
+
+from hpconv import kernels
+from hpconv.datasets.protocols import Selection
+from hpconv.engines import choose, warm_up
+from hpconv.errors import CandidateError
+from hpconv.features import signature
+from hpconv.features.extractor import learn
+from hpconv.learners import classifier
+from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.objective.budget import Budget, Pace, check_memory
+from hpconv.objective.ensemble_loss import Boosting, judge, told
+from hpconv.stopwatch import Stopwatch
+from hpconv.trials import hyperparameters
+
+
+class Objective:
+    """What hyperopt calls with a trial: validation error of a pipeline on a data file.
+
+    It is pickled into the database; a worker on any node that sees the file can evaluate it.
+    """
+
+    fmin_pass_expr_memo_ctrl = True  # hyperopt hands over the trial, not the evaluated space
+
+    def __init__(self, data: Path, model: ModelSettings, budget: Budget) -> None:
+        self.budget = budget
+        self._data, self._model = data.resolve(), model
+        self._selection: Selection | None = None
+
+    def prepare(self) -> dict[str, str]:
+        """Do what only the first trial of a process would wait for.
+
+        Returns:
+            the conditions under which trials are evaluated here: ``engine`` (cpu or gpu) and
+            ``kernels`` (c or numba: what the cpu engine runs on).
+
+        Raises:
+            UserError: when this machine does not have the engine that is asked for.
+        """
+        self._model = replace(self._model, engine=choose(self._model.engine))
+        self._selection = Selection(self._data)
+        warm_up(self._model.engine)
+        return {"engine": self._model.engine, "kernels": kernels.path()}
+
+    def __call__(self, expr: Any, memo: dict[Any, Any], ctrl: Ctrl) -> dict[str, Any]:
+        """Run a trial; the result is that of ``evaluate``."""
+        if self._selection is None:
+            self.prepare()
+        assert self._selection is not None
+        assignment = hyperparameters(ctrl.current_trial)
+        boosting = told(ctrl)
+        return evaluate(assignment, self._selection, self._model, self.budget, boosting)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_selection": None}  # images never go into the database
+
+
+def evaluate(
+    assignment: dict[str, Any],
+    selection: Selection,
+    model: ModelSettings,
+    budget: Budget,
+    boosting: Boosting | None = None,
+) -> dict[str, Any]:
+    """Run a trial.
+
+    Returns:
+        a result as hyperopt stores it: ``status``, ``loss`` (validation error rate) and what
+        else ``boosting.judge`` says, ``feature_shape``, its ``trace``, ``seconds`` by step, and for
+        a candidate that cannot be used ``failure`` with ``kind`` and ``reason``. Programming errors
+        are raised.
+    """
+    watch = Stopwatch()
+    try:
+        return _measure(assignment, selection, model, budget, boosting, watch)
+    except CandidateError as refusal:
+        return refusal.result(watch.seconds)
+    except MemoryError as error:
+        reason = str(error).partition("\n")[0]  # PyTensor appends a description of the graph
+        return CandidateError("out_of_memory", reason or "no memory left").result(watch.seconds)
+
+
+def _measure(
+    assignment: dict[str, Any],
+    selection: Selection,
+    model: ModelSettings,
+    budget: Budget,
+    boosting: Boosting | None,
+    watch: Stopwatch,
+) -> dict[str, Any]:
+    unlabelled = selection.unlabelled(model.n_unsupervised)
+    pace = Pace(budget.images_per_second)
+    with watch("learn"):
+        pipeline = describe(assignment, selection.images.shape[1:], model)
+        n_images, counts = len(selection.images), selection.pair_counts()
+        check_memory(pipeline, n_images, model, budget.trial_memory_gb, counts)
+        extractor = learn(pipeline, unlabelled, model, pace.tick)
+    with watch("extract"):
+        features = extractor.transform(selection.images, pace.tick)
+        traced = signature.record(extractor, selection.unlabelled(signature.N_IMAGES))
+    with watch("classify"):
+        rows, pairs = selection.rows, selection.pairs
+        new = partial(classifier, features, rows, pipeline.classifier, pairs)
+        judged = judge(new, selection, boosting)
+    return {
+        "status": STATUS_OK,
+        **judged,
+        "feature_shape": list(extractor.feature_shape),
+        "trace": traced,
+        "seconds": watch.seconds,
+    }

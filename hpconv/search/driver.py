@@ -1,0 +1,226 @@
+"""The driver: suggests trials, keeps the workers busy, and exports the history at the end."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hyperopt.base import Domain
+from pymongo.errors import PyMongoError
+
+from hpconv.errors import UserError
+from hpconv.files import replacing
+from hpconv.model.pipeline import ModelSettings
+from hpconv.processes import owner_name
+from hpconv.search.algorithms import algorithm
+from hpconv.search.rounds import NO_ENSEMBLE, EnsembleSettings, Rounds
+from hpconv.search.tracker import Tracker
+from hpconv.status.files import LiveFolder, as_line
+from hpconv.status.progress import Progress, SearchSettings
+from hpconv.status.snapshot import Show
+from hpconv.storage.attachments import OBJECTIVE
+from hpconv.storage.store import Store
+from hpconv.trials import Trial, plain
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between looks for trials that have ended
+WATCH_SECONDS = 1.0  # between looks at workers and leases; the driver's own heartbeat
+PARTING_SECONDS = 10.0  # for workers to notice that the search is over
+RETURN_SECONDS = 8.0  # for workers to find a server again before they count as silent
+HOW_NOT_WHAT = ("engine", "batch_size")  # settings of a model that change no result
+
+log = logging.getLogger(__name__)
+
+
+class Driver:
+    """Fills an experiment's queue from its history until there is a reason to stop.
+
+    Args:
+        domain: space and objective; workers find it in the store.
+        fingerprint: what the search is about; an experiment keeps the one it began with.
+        notes: what the ``misc`` of every trial is to hold besides.
+        ensemble: whether and how trials continue earlier ones.
+        live: gets the status of the search and its trials.
+        show: is given each status.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        domain: Domain,
+        settings: SearchSettings,
+        fingerprint: str,
+        notes: dict[str, Any] | None = None,
+        ensemble: EnsembleSettings = NO_ENSEMBLE,
+        live: LiveFolder | None = None,
+        show: Show = lambda status: None,
+    ) -> None:
+        self._store = store
+        self._domain = domain
+        self._settings = settings
+        self._fingerprint = fingerprint
+        self._notes = plain(notes or {})
+        self._name = owner_name()
+        self._rounds = Rounds(ensemble, lambda: algorithm(settings, domain))
+        self._progress = Progress()
+        self._tracker = Tracker(store, settings, self._progress, live, show)
+        self._waiting: set[int] = set()  # tids of trials that have not ended
+        self._next_tid = 0
+        self._workers = 0
+        self._seconds = 0.0  # of searching, by all drivers of the experiment
+        self._last_watch = self._last_seen_worker = time.monotonic()
+
+    def run(self) -> str:
+        """Search; on return the workers are leaving.
+
+        Returns:
+            why the search is over.
+
+        Raises:
+            UserError: when no worker shows up, the last one has ended on an error, nothing but
+                failures come, or another driver leads this search.
+        """
+        self._store.search.open(self._fingerprint, self._name)
+        try:
+            return self._lead()
+        finally:
+            self._release()
+
+    def _lead(self) -> str:
+        try:
+            self._continue()
+            reason = self._search()
+            self._send_workers_off()
+            self._tracker.end(reason)
+        except BaseException as error:
+            self._tracker.fail(_last_words(error))
+            if isinstance(error, UserError):  # nobody will mend it while the workers wait
+                self._store.search.close(self._name)
+            raise
+        return reason
+
+    def _continue(self) -> None:
+        """Take up the search where an earlier driver left it."""
+        self._store.attachments.put_objective(self._domain)
+        self._waiting = set(self._store.unfinished())
+        ended = self._store.finished()
+        self._tell(ended)
+        self._next_tid = 1 + max([*self._waiting, *(trial["tid"] for trial in ended)], default=-1)
+        self._watch(force=True)
+
+    def _search(self) -> str:
+        pause = FIRST_PAUSE
+        while (reason := self._reason_to_stop()) is None:
+            self._watch()
+            self._fill_queue()
+            time.sleep(pause)
+            ended = self._store.finished(self._waiting)
+            pause = FIRST_PAUSE if ended else min(2 * pause, LONGEST_PAUSE)
+            self._tell(ended)
+        return reason
+
+    def _reason_to_stop(self) -> str | None:
+        return self._progress.reason_to_stop(self._settings, self._seconds)
+
+    def _tell(self, ended: list[Trial]) -> None:
+        for trial in sorted(ended, key=lambda trial: trial["refresh_time"]):
+            self._progress.tell(trial)
+        if ended:  # also by a worker of hyperopt's, which nobody sees alive
+            self._last_seen_worker = time.monotonic()
+        self._rounds.tell(ended)
+        self._tracker.tell(ended)
+        self._waiting.difference_update(trial["tid"] for trial in ended)
+
+    def _watch(self, force: bool = False) -> None:
+        """Heartbeat, leases and workers, when it is time for them."""
+        now = time.monotonic()
+        if not force and now - self._last_watch < WATCH_SECONDS:
+            return
+        self._seconds = self._store.search.beat(self._name, now - self._last_watch)
+        self._last_watch = now
+        # workers need a moment to find a server again that has been away
+        if now - self._store.connection.back_since > RETURN_SECONDS:
+            self._store.requeue_silent()
+        self._workers = self._store.live_workers()
+        self._tracker.look(self._seconds)
+        if self._workers:
+            self._last_seen_worker = now
+        else:
+            self._check_absence(now - self._last_seen_worker)
+
+    def _check_absence(self, seconds: float) -> None:
+        if self._progress.last_error:
+            reason = self._progress.last_error
+            raise UserError(f"no worker is left, the last trial ended in an error: {reason}")
+        if seconds > self._settings.patience_minutes * 60:
+            raise UserError(
+                f"no worker was seen for {self._settings.patience_minutes:g} minutes "
+                "(search.patience_minutes): see the workers' logs and the queue"
+            )
+
+    def _fill_queue(self) -> None:
+        # one trial a worker, half as many in reserve so that nobody waits for a suggestion;
+        # a single worker gets no reserve: each suggestion then knows all results before it
+        wanted = max(1, self._workers) + self._workers // 2
+        left = self._settings.max_evals - self._progress.finished - len(self._waiting)
+        for _ in range(min(wanted - len(self._waiting), left)):
+            self._store.insert(self._next_trial())
+            self._waiting.add(self._next_tid)
+            self._next_tid += 1
+            self._watch()
+
+    def _next_trial(self) -> Trial:
+        """A trial that depends on its tid, the seed and the history, not on the driver's."""
+        tid = self._next_tid
+        seed = int(np.random.SeedSequence([self._settings.seed, tid]).generate_state(1)[0])
+        chosen = plain(self._rounds.suggest(tid, seed))
+        labels = self._domain.params
+        misc = {
+            "tid": tid,
+            "cmd": ["domain_attachment", OBJECTIVE],
+            "workdir": None,
+            "idxs": {label: [tid] if label in chosen else [] for label in labels},
+            "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
+        }
+        misc |= {"source": self._rounds.source} | self._notes | self._rounds.notes()
+        return {"tid": tid, "spec": None, "result": {"status": "new"}, "misc": misc}
+
+    def _send_workers_off(self) -> None:
+        self._store.search.close(self._name)
+        deadline = time.monotonic() + PARTING_SECONDS
+        while self._store.live_workers() and time.monotonic() < deadline:
+            time.sleep(LONGEST_PAUSE)
+
+    def _release(self) -> None:
+        try:
+            self._store.search.release(self._name)
+        except PyMongoError as error:
+            log.warning("the server is out of reach, the search stays marked as led: %s", error)
+
+
+def _last_words(error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return "the driver was told to stop, the same command continues the search"
+    return f"{type(error).__name__}: {error}"
+
+
+def fingerprint(
+    data_checksum: str, model: ModelSettings, ensemble: EnsembleSettings = NO_ENSEMBLE
+) -> str:
+    """A short name for what a search is about; another one means another search."""
+    bounds = {key: value for key, value in vars(model).items() if key not in HOW_NOT_WHAT}
+    about: list[Any] = [data_checksum, bounds]
+    if ensemble.grow:  # then this, too, decides what a loss is
+        about.append(ensemble.bagging_fraction)
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+
+
+def export(trials: Iterable[Trial], path: Path) -> None:
+    """Write trials to a file, one JSON document a line."""
+    with replacing(path) as unfinished, unfinished.open("w") as file:
+        file.writelines(map(as_line, trials))

@@ -1,0 +1,1 @@
+"""Trials, search records and attachments in MongoDB."""

@@ -1,0 +1,275 @@
+"""Trials in MongoDB: hyperopt's collections and fields, with leases so that none is lost.
+
+A trial is NEW until a worker reserves it, RUNNING while that worker's heartbeat is fresh, and
+DONE (with a result, which may be a failed candidate) or ERROR in the end. All times are the
+server's, so hosts need not agree on the clock. What waits for a server that is away says so
+(``persistent``); what a worker does beside its evaluation does not wait.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
+from pymongo import ASCENDING, DESCENDING, ReturnDocument, WriteConcern
+from pymongo.errors import ConnectionFailure, DuplicateKeyError
+
+from hpconv.errors import CandidateError
+from hpconv.mongodb.uri import DATABASE, Address
+from hpconv.storage.attachments import Attachments
+from hpconv.storage.connection import Connection, persistent
+from hpconv.storage.search_record import SearchRecord
+from hpconv.trials import Trial
+
+LEASE_SECONDS = 60  # a worker silent for so long has lost its trial
+MAX_ATTEMPTS = 3
+LOST = CandidateError("lost", f"{MAX_ATTEMPTS} workers fell silent with it")
+FINISHED = (JOB_STATE_DONE, JOB_STATE_ERROR)
+OPEN = {"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]}
+WAITING = {"state": JOB_STATE_NEW, "owner": None, "lease": None}
+NEXT_VERSION = {"version": {"$add": ["$version", 1]}}  # by which hyperopt sees what changed
+IN_MEMORY = WriteConcern(w=1)  # for heartbeats, which a crash of the server may undo
+INDEXES = (("tid",), ("state", "tid"), ("state", "refresh_time", "book_time"))
+
+
+class TrialLost(Exception):
+    """The trial was given to another worker in the meantime."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What has not ended, and who works.
+
+    Args:
+        now: the server's time, UTC.
+        workers: by name, the tid of the trial that each holds and since how many seconds.
+    """
+
+    now: datetime
+    queued: int = 0
+    running: int = 0
+    workers: dict[str, tuple[int, float] | None] = field(default_factory=dict)
+
+
+class Store:
+    """The queue and history of one experiment (its exp_key)."""
+
+    def __init__(self, address: Address, exp_key: str, database: str = DATABASE) -> None:
+        self.exp_key = exp_key
+        self.connection = self._connection = Connection(address, database)
+        self.search = SearchRecord(self._connection, exp_key)
+        self.attachments = Attachments(self._connection, exp_key)
+        self._index()
+
+    @persistent
+    def _index(self) -> None:
+        for fields in INDEXES:
+            keys = [(field, ASCENDING) for field in ("exp_key", *fields)]
+            self._jobs.create_index(keys, unique=fields == ("tid",))
+        self._connection.db.job_ids.create_index("a")
+        self._workers.create_index([("exp_key", ASCENDING), ("heartbeat", ASCENDING)])
+
+    @property
+    def _jobs(self) -> Any:
+        return self._connection.db.jobs
+
+    @property
+    def _workers(self) -> Any:
+        return self._connection.db.workers
+
+    @persistent
+    def insert(self, trial: Trial) -> None:
+        """Queue a trial.
+
+        Raises:
+            DuplicateKeyError: when there is another trial with its tid.
+        """
+        waiting = {**WAITING, "book_time": None, "refresh_time": None, "attempts": 0, "version": 0}
+        document = {"exp_key": self.exp_key, **trial, **waiting}
+        try:
+            self._jobs.insert_one(document)
+        except DuplicateKeyError:  # maybe this very trial, whose acknowledgement was lost
+            there = self._jobs.find_one(self._mine(tid=trial["tid"]))
+            if there is None or there["misc"] != trial["misc"]:
+                raise
+        # where hyperopt counts: it would go on after our trials
+        counted = {"$max": {"last_id": trial["tid"] + 1}}
+        job_ids = self._connection.db.job_ids.with_options(write_concern=IN_MEMORY)
+        job_ids.update_one({"a": 0}, counted, upsert=True)
+
+    def reserve(self, owner: str) -> Trial | None:
+        """Take the oldest waiting trial, or None."""
+        try:
+            return self._reserve(owner)
+        except ConnectionFailure:  # it may be reserved, with the answer lost
+            self._connection.persist(lambda: self.give_back(owner))
+            return self._connection.persist(lambda: self._reserve(owner))
+
+    def _reserve(self, owner: str) -> Trial | None:
+        taken = {"state": JOB_STATE_RUNNING, "owner": owner, "lease": LEASE_SECONDS}
+        return self._jobs.find_one_and_update(
+            self._mine(state=JOB_STATE_NEW),
+            [{"$set": {**taken, "book_time": "$$NOW", "refresh_time": "$$NOW"}}],
+            sort=[("tid", ASCENDING)],
+            return_document=ReturnDocument.AFTER,
+        )
+
+    def finish(
+        self,
+        trial: Trial,
+        owner: str,
+        result: Trial,
+        attachments: dict[str, bytes] | None = None,
+    ) -> None:
+        """Write a result and the end of its trial at once.
+
+        Raises:
+            TrialLost: when the trial is no longer this owner's.
+        """
+        attached = (attachments or {}).items()
+        files = [(name, self.attachments.put(trial, name, blob)) for name, blob in attached]
+        try:
+            self._end(trial, owner, JOB_STATE_DONE, result=result, _attachments=files)
+        except TrialLost:
+            for _, file in files:
+                self.attachments.delete(file)
+            raise
+
+    def fail(self, trial: Trial, owner: str, error: str) -> None:
+        """End a trial that showed a programming error.
+
+        Raises:
+            TrialLost: when the trial is no longer this owner's.
+        """
+        self._end(trial, owner, JOB_STATE_ERROR, error=error)
+
+    @persistent
+    def _end(self, trial: Trial, owner: str, state: int, **fields: Any) -> None:
+        ended = {name: {"$literal": value} for name, value in fields.items()}
+        change = [{"$set": {**ended, "state": state, "refresh_time": "$$NOW", **NEXT_VERSION}}]
+        if self._jobs.update_one(_held(trial, owner), change).matched_count:
+            return
+        # maybe it was written before, and only the acknowledgement was lost
+        if not self._jobs.find_one({**_held(trial, owner), "state": state}, {"_id": True}):
+            raise TrialLost(f"trial {trial['tid']} was given to another worker")
+
+    def give_back(self, owner: str) -> list[int]:
+        """Put whatever this owner holds back into the queue; returns the trials' tids."""
+        held = self._mine(state=JOB_STATE_RUNNING, owner=owner)
+        tids = [trial["tid"] for trial in self._jobs.find(held, {"tid": True})]
+        self._jobs.update_many(held, [{"$set": {**WAITING, **NEXT_VERSION}}])
+        return tids
+
+    def heartbeat(self, owner: str, trial: Trial | None) -> None:
+        """Say that a worker lives, and that it still works on its trial.
+
+        Raises:
+            TrialLost: when the trial is no longer this owner's.
+        """
+        self._workers.with_options(write_concern=IN_MEMORY).update_one(
+            {"_id": owner},
+            [{"$set": {"exp_key": self.exp_key, "heartbeat": "$$NOW"}}],
+            upsert=True,
+        )
+        if trial is not None:
+            fresh = [{"$set": {"refresh_time": "$$NOW"}}]
+            jobs = self._jobs.with_options(write_concern=IN_MEMORY)
+            if not jobs.update_one(_held(trial, owner), fresh).matched_count:
+                raise TrialLost(f"trial {trial['tid']} was given to another worker")
+
+    def leave(self, owner: str) -> None:
+        """Say that a worker has ended."""
+        self._workers.delete_one({"_id": owner})
+
+    @persistent
+    def live_workers(self) -> int:
+        """Workers with a fresh heartbeat."""
+        return self._workers.count_documents(self._alive())
+
+    @persistent
+    def view(self) -> View:
+        """What waits, what runs, and who works; without a look at trials that have ended."""
+        seconds = {"$divide": [{"$subtract": ["$$NOW", "$book_time"]}, 1000]}
+        fields = {"_id": False, "tid": True, "state": True, "owner": True, "seconds": seconds}
+        found = self._jobs.aggregate([{"$match": self._mine(state=OPEN)}, {"$project": fields}])
+        trials = list(found)
+        running = [trial for trial in trials if trial["state"] == JOB_STATE_RUNNING]
+        alive = self._workers.find(self._alive(), {"_id": True})
+        return View(
+            self._connection.db.command("hello")["localTime"].replace(tzinfo=UTC),
+            queued=len(trials) - len(running),
+            running=len(running),
+            # workers of hyperopt have no heartbeat, only trials
+            workers=dict.fromkeys((worker["_id"] for worker in alive), None)
+            | {str(trial["owner"]): (trial["tid"], trial["seconds"]) for trial in running},
+        )
+
+    @persistent
+    def requeue_silent(self) -> None:
+        """Give the trials of silent workers to others; after three attempts they have failed.
+
+        Workers of hyperopt have no heartbeat, and keep their trials.
+        """
+        silent = {"$expr": {"$lt": ["$refresh_time", _seconds_ago("$lease")]}}
+        lost = {"$gte": ["$attempts", MAX_ATTEMPTS - 1]}
+        change = {
+            **WAITING,
+            **NEXT_VERSION,
+            "state": {"$cond": [lost, JOB_STATE_DONE, JOB_STATE_NEW]},
+            "result": {"$cond": [lost, {"$literal": LOST.result({})}, "$result"]},
+            "attempts": {"$add": ["$attempts", 1]},
+            "refresh_time": "$$NOW",
+        }
+        running = self._mine(state=JOB_STATE_RUNNING, lease={"$ne": None}, **silent)
+        self._jobs.update_many(running, [{"$set": change}])
+
+    @persistent
+    def count(self, state: int | None = None) -> int:
+        """Trials in a state, or all."""
+        return self._jobs.count_documents(self._mine(**({} if state is None else {"state": state})))
+
+    @persistent
+    def finished(self, tids: Collection[int] | None = None) -> list[Trial]:
+        """Trials that have ended, all or those among some tids, by tid."""
+        query = self._mine(state={"$in": FINISHED})
+        if tids is not None:
+            query["tid"] = {"$in": list(tids)}
+        return list(self._jobs.find(query).sort("tid", ASCENDING))
+
+    @persistent
+    def unfinished(self) -> list[int]:
+        """The tids of trials that have not ended."""
+        query = self._mine(state=OPEN)
+        return [trial["tid"] for trial in self._jobs.find(query, {"tid": True})]
+
+    @persistent
+    def durations(self, count: int) -> list[float]:
+        """Seconds that the latest finished trials took, count of them at most."""
+        done = self._jobs.find(
+            self._mine(state=JOB_STATE_DONE),
+            {"book_time": True, "refresh_time": True, "_id": False},  # the index has them
+            sort=[("refresh_time", DESCENDING)],
+            limit=count,
+        )
+        return [(trial["refresh_time"] - trial["book_time"]).total_seconds() for trial in done]
+
+    def _alive(self) -> Trial:
+        return self._mine(**{"$expr": {"$gt": ["$heartbeat", _seconds_ago(LEASE_SECONDS)]}})
+
+    def _mine(self, **query: Any) -> Trial:
+        return {"exp_key": self.exp_key, **query}
+
+
+def _held(trial: Trial, owner: str) -> Trial:
+    # the same worker may hold a trial twice; book_time tells which
+    return {
+        "_id": trial["_id"],
+        "owner": owner,
+        "book_time": trial["book_time"],
+        "state": JOB_STATE_RUNNING,
+    }
+
+
+def _seconds_ago(seconds: int | str) -> Trial:
+    return {"$subtract": ["$$NOW", {"$multiply": [seconds, 1000]}]}

@@ -1,0 +1,1 @@
+"""The worker: reserves trials and evaluates each in a child process."""

@@ -1,0 +1,87 @@
+"""Data files and the protocols that guard their test images."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from hpconv import datasets
+from hpconv.datasets.protocols import Evaluation, Selection, Task, unlabelled
+from hpconv.errors import UserError
+
+
+def test_digits_are_all_there_and_look_like_images(digits: Path) -> None:
+    with h5py.File(digits) as file:
+        assert file["images"].shape == (1797, 1, 8, 8)
+        assert file["images"].dtype == "uint8"
+        assert file["images"][()].max() == 255
+        assert list(file["classes"].asstr()) == list("0123456789")
+
+
+def test_parts_are_disjoint_complete_and_stratified(digits: Path) -> None:
+    with h5py.File(digits) as file:
+        parts = [file[name][()] for name in ("train", "validation", "folds/0/test")]
+        fitted = file["folds/0/train"][()]
+        labels = file["labels"][()]
+    assert sorted(np.concatenate(parts)) == list(range(1797))
+    assert sorted(fitted) == sorted(np.concatenate(parts[:2]))
+    for rows in parts:
+        counts = np.bincount(labels[rows])
+        assert counts.max() - counts.min() <= 0.1 * counts.max()
+
+
+def test_the_same_seed_writes_the_same_data(digits: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        settings = datasets.DataSettings("digits", seed, validation=0.25, test=0.25)
+        datasets.write(settings, tmp_path / f"{seed}.h5")
+    first, second = (datasets.verify(tmp_path / f"{seed}.h5") for seed in (0, 1))
+    assert datasets.verify(digits) == first != second
+
+
+def test_a_damaged_file_is_refused(digits: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(digits.read_bytes())
+    with h5py.File(copy, "a") as file:
+        file["images"][5, 0, 3, 3] ^= 1
+    with pytest.raises(UserError, match="damaged"):
+        datasets.verify(copy)
+
+
+class Memory:
+    """A learning algorithm that remembers what it was shown."""
+
+    def __init__(self) -> None:
+        self.fitted: set[int] = set()
+        self.predicted: set[int] = set()
+
+    def fit(self, task: Task, validation: Task | None = None) -> None:
+        self.fitted |= set(task.rows)
+
+    def predict(self, task: Task) -> np.ndarray:
+        self.predicted |= set(task.rows)
+        return np.zeros(len(task.rows), int)
+
+
+def test_no_test_image_is_reachable_while_choosing(digits: Path, tmp_path: Path) -> None:
+    blanked = tmp_path / "blanked.h5"
+    blanked.write_bytes(digits.read_bytes())
+    with h5py.File(blanked, "a") as file:
+        test = file["folds/0/test"][()]
+        for row in test:
+            file["images"][row] = 0
+            file["labels"][row] = 0
+    selection, without_test = Selection(digits), Selection(blanked)
+    np.testing.assert_array_equal(selection.images[:], without_test.images[:])
+    memory = Memory()
+    selection.loss(memory)
+    assert not (memory.fitted | memory.predicted) & set(test)
+    np.testing.assert_array_equal(unlabelled(digits, 2000), unlabelled(blanked, 2000))
+
+
+def test_evaluation_fits_on_all_others_and_tests_once(digits: Path) -> None:
+    memory = Memory()
+    (outcome,) = Evaluation(digits).outcomes(lambda: memory)
+    assert len(memory.fitted) + len(memory.predicted) == 1797
+    assert not memory.fitted & memory.predicted
+    assert outcome.error == np.mean(outcome.labels != 0)

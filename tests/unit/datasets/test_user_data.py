@@ -1,0 +1,366 @@
+"""Somebody's own images: folders, lists, pairs and HDF5 files, and one line for each mistake."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpconv import datasets
+from hpconv.datasets import splits
+from hpconv.datasets.protocols import Selection
+from hpconv.errors import UserError
+
+RNG = np.random.default_rng(0)
+LEVELS = {"cat": 40, "dog": 120, "owl": 200}  # the gray of all images of a class
+
+
+def picture(path: Path, level: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (16, 16), level).save(path)
+
+
+def written(tmp_path: Path, name: str, path: Path | None, **settings: Any) -> h5py.File:
+    """The data file that the workflow's first rule writes for the images at path."""
+    output = tmp_path / "data.h5"
+    datasets.write(datasets.DataSettings(name, path=path, **settings), output)
+    datasets.verify(output)
+    return h5py.File(output)
+
+
+def table(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def animals(tmp_path: Path) -> Path:
+    """A folder with eight images of each class."""
+    for name, level in LEVELS.items():
+        for number in range(8):
+            picture(tmp_path / f"animals/{name}/{number % 2}/{number}.png", level)
+    return tmp_path / "animals"
+
+
+def assert_labels_belong(file: h5py.File) -> None:
+    levels = [LEVELS[file["classes"].asstr()[label]] for label in file["labels"]]
+    np.testing.assert_array_equal(file["images"][:, 0, 0, 0], levels)
+
+
+def test_a_folder_has_a_class_for_each_sub_folder(animals: Path, tmp_path: Path) -> None:
+    file = written(tmp_path, "folder", animals)
+    assert list(file["classes"].asstr()) == ["cat", "dog", "owl"]
+    np.testing.assert_array_equal(np.bincount(file["labels"]), [8, 8, 8])
+    assert_labels_belong(file)
+    parts = [file[name][()] for name in ("train", "validation", "folds/0/test")]
+    assert [len(rows) for rows in parts] == [12, 6, 6]
+    assert sorted(np.concatenate(parts)) == list(range(24))
+
+
+def test_other_files_are_counted_and_hidden_ones_ignored(
+    animals: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for name in ("README", "cat/notes.txt", ".hidden.png", "cat/.thumbs/1.png", "dog/.2.png"):
+        (animals / name).parent.mkdir(exist_ok=True)
+        (animals / name).write_text("no image")
+    picture(animals / ".cache/1.png", 0)
+    picture(animals / "owl/UPPER.PNG", LEVELS["owl"])
+    assert len(written(tmp_path, "folder", animals)["images"]) == 25
+    assert "2 files" in caplog.text
+
+
+def test_labels_belong_to_their_images_after_skipping(animals: Path, tmp_path: Path) -> None:
+    for name in ("cat/0/0.png", "dog/1/3.png", "owl/1/7.png"):
+        (animals / name).write_text("no image")
+    with pytest.raises(UserError, match="3 of 24"):
+        written(tmp_path, "folder", animals)
+    assert not (tmp_path / "data.h5").exists()
+    file = written(tmp_path, "folder", animals, corrupt="skip")
+    np.testing.assert_array_equal(np.bincount(file["labels"]), [7, 7, 7])
+    assert_labels_belong(file)
+    assert [entry.decode().split(": ")[0] for entry in file["skipped"]] == [
+        str(animals / name) for name in ("cat/0/0.png", "dog/1/3.png", "owl/1/7.png")
+    ]
+
+
+def test_folders_that_are_no_data_set_are_refused(animals: Path, tmp_path: Path) -> None:
+    (animals / "empty").mkdir()
+    with pytest.raises(UserError, match=r"data\.path.*empty has no image files"):
+        written(tmp_path, "folder", animals)
+    (animals / "empty").rmdir()
+    for number in range(3):
+        picture(animals / f"rare/{number}.png", 0)
+    with pytest.raises(UserError, match="has 3 usable examples of class 'rare'.*4 or more"):
+        written(tmp_path, "folder", animals)
+    with pytest.raises(UserError, match="has no sub-folders"):
+        written(tmp_path, "folder", animals / "cat/0")
+    with pytest.raises(UserError, match="a single class, 'animals'"):
+        written(tmp_path, "folder", tmp_path)
+
+
+def test_a_class_that_skipping_makes_too_small_is_refused(animals: Path, tmp_path: Path) -> None:
+    for number in range(5):
+        (animals / f"dog/{number % 2}/{number}.png").write_text("no image")
+    with pytest.raises(UserError, match="has 3 usable examples of class 'dog'"):
+        written(tmp_path, "folder", animals, corrupt="skip")
+
+
+@pytest.mark.parametrize("name", ["folder", "csv", "pairs", "hdf5"])
+def test_a_path_must_be_given_and_be_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"'data\.path' is missing: data\.name {name} needs a"):
+        written(tmp_path, name, None)
+    with pytest.raises(UserError, match=r"data\.path.*nowhere is not there"):
+        written(tmp_path, name, tmp_path / "nowhere")
+
+
+@pytest.fixture
+def lines(animals: Path) -> list[str]:
+    """Rows of a list of all images, the classes in turn."""
+    return [
+        f"{name}/{number % 2}/{number}.png,{name}" for number in range(8) for name in LEVELS
+    ]  # fmt: skip
+
+
+def test_a_list_has_labels_and_paths_from_its_folder(
+    animals: Path, tmp_path: Path, lines: list[str]
+) -> None:
+    file = written(tmp_path, "csv", table(animals / "list.csv", "path,label", *lines))
+    np.testing.assert_array_equal(file["labels"], np.tile([0, 1, 2], 8))
+    assert_labels_belong(file)
+    assert len(file["folds/0/test"]) == 6
+
+
+def test_a_list_may_say_which_part_an_image_belongs_to(
+    animals: Path, tmp_path: Path, lines: list[str]
+) -> None:
+    parts = ["test"] * 6 + ["train"] * 12 + ["validation"] * 6
+    rows = [f"{part},{line}" for part, line in zip(parts, lines, strict=True)]
+    (animals / "dog/0/0.png").write_text("no image")  # of the second row
+    path = table(animals / "list.csv", "split, path, label", *rows, "")
+    file = written(tmp_path, "csv", path, corrupt="skip")
+    assert_labels_belong(file)
+    np.testing.assert_array_equal(file["folds/0/test"], range(5))
+    np.testing.assert_array_equal(file["train"], range(5, 17))
+    np.testing.assert_array_equal(file["validation"], range(17, 23))
+    np.testing.assert_array_equal(file["folds/0/train"], range(5, 23))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1 is '', it must be a header with the columns path, label and maybe split"),
+        ("a.png,cat", "line 1 is 'a.png,cat', it must be a header"),
+        ("path,label,colour\na.png,cat,red", "line 1 is 'path,label,colour', it must be a header"),
+        ("path,label", "has no rows"),
+        ("path,label\na.png,cat\n\nb.png,", "line 4 has no label"),
+        ("path,label\na.png,cat\nb.png", "line 3 has 1 values, the header has 2"),
+        ("path,label\na.png,cat\n./a.png,dog", "line 3 lists ./a.png again, it is in line 2"),
+        ("path,label\na.png,cat", "a single class, 'cat'"),
+        ("path,label\na.png,cat\nb.png,dog", "has 1 usable examples of class 'cat'"),
+        (
+            "path,label,split\na.png,cat,train\nb.png,dog,tests",
+            "line 3 has split 'tests', it must be one of: train, validation, test",
+        ),
+        (
+            "path,label,split\na.png,cat,train\nb.png,dog,test",
+            "has no usable examples for validation",
+        ),
+        ('path,label\n"a.png,cat', "is not a CSV file"),
+        ("path,label\n\udcff.png,cat", "is not a CSV file"),
+    ],
+)
+def test_mistakes_of_a_list_are_told_with_their_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UserError) as refusal:
+        written(tmp_path, "csv", path)
+    assert str(refusal.value).startswith(f"config key 'data.path': {path} ")
+    assert message in str(refusal.value)
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """A folder with 40 images, whose grays are their numbers."""
+    for number in range(40):
+        picture(tmp_path / f"faces/{number}.png", number)
+    return tmp_path / "faces"
+
+
+def grays(file: h5py.File) -> np.ndarray:
+    """What the images of each pair show, ``(M, 2)``."""
+    return file["images"][:, 0, 0, 0][file["pairs"][()]]
+
+
+def test_an_image_is_kept_once_however_many_pairs_have_it(faces: Path, tmp_path: Path) -> None:
+    sames = ["1", "no", "TRUE", "0", "yes", "false"] * 5
+    pairs = [(n % 20, n % 20 + 1 + n // 20) for n in range(30)]
+    rows = [f"{a}.png,./{b}.png,{same}" for (a, b), same in zip(pairs, sames, strict=True)]
+    folds = ["train"] * 8 + ["validation"] * 6 + ["1"] * 6 + ["2"] * 6 + ["3"] * 4
+    rows = [f"{row},{fold}" for row, fold in zip(rows, folds, strict=True)]
+    file = written(tmp_path, "pairs", table(faces / "pairs.csv", "left,right,same,fold", *rows))
+    assert len(file["images"]) == 21
+    np.testing.assert_array_equal(grays(file), pairs)
+    np.testing.assert_array_equal(file["labels"], [1, 0, 1, 0, 1, 0] * 5)
+    assert list(file["classes"].asstr()) == ["different", "same"]
+    np.testing.assert_array_equal(file["train"], range(8))
+    np.testing.assert_array_equal(file["validation"], range(8, 14))
+    np.testing.assert_array_equal(file["folds/1/test"], range(20, 26))
+    np.testing.assert_array_equal(file["folds/1/train"], [*range(14, 20), *range(26, 30)])
+    assert len(file["folds"]) == 3
+
+
+def test_a_skipped_image_takes_its_pairs_along(faces: Path, tmp_path: Path) -> None:
+    rows = [f"{n}.png,{n + 20}.png,{n % 2}" for n in range(20)]
+    (faces / "3.png").write_text("no image")
+    (faces / "38.png").write_text("no image")
+    path = table(faces / "pairs.csv", "left,right,same", *rows)
+    file = written(tmp_path, "pairs", path, corrupt="skip")
+    kept = [n for n in range(20) if n not in (3, 18)]
+    np.testing.assert_array_equal(grays(file), [(n, n + 20) for n in kept])
+    np.testing.assert_array_equal(file["labels"], [n % 2 for n in kept])
+    examples = [file[name][()] for name in ("train", "validation", "folds/0/test")]
+    assert sorted(np.concatenate(examples)) == list(range(18))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["left,right,label", "a,b,1"], "line 1 is 'left,right,label', it must be a header"),
+        (["left,right,same", "a,b,1", "a,c,maybe"], "line 3 has same 'maybe', it must be one of"),
+        (["left,right,same", "a,b,1", "a,c,0"], "has 1 usable examples of class 'different'"),
+        (["left,right,same,fold", "a,b,1,0"], "line 2 has fold '0', it must be train, validation"),
+        (["left,right,same,fold", "a,b,1,train"], "has the numbered folds []"),
+        (["left,right,same,fold", "a,b,1,1", "a,c,1,3"], "has the numbered folds [1, 3]"),
+        (
+            ["left,right,same,fold", *(f"a,{n},{n % 2},{1 + n // 2}" for n in range(4))],
+            "has not both pairs of the same and of different ones in fold 'train'",
+        ),
+    ],
+)
+def test_mistakes_of_a_list_of_pairs_are_told(
+    tmp_path: Path, rows: list[str], message: str
+) -> None:
+    with pytest.raises(UserError) as refusal:
+        written(tmp_path, "pairs", table(tmp_path / "pairs.csv", *rows))
+    assert message in str(refusal.value)
+
+
+def test_no_image_is_in_two_drawn_parts_of_pairs() -> None:
+    people = RNG.integers(0, 100, (400, 1))  # pairs are among the ten images of a person
+    pairs, labels = 10 * people + RNG.integers(0, 10, (400, 2)), RNG.integers(0, 2, 400)
+    drawn = splits.drawn_apart(pairs, labels, validation=0.25, test=0.25, seed=0)
+    ((rest, test),) = drawn.folds
+    assert sorted([*rest, *test]) == list(range(400))
+    np.testing.assert_array_equal(rest, np.union1d(drawn.train, drawn.validation))
+    parts = (drawn.train, drawn.validation, test)
+    seen = [np.unique(pairs[rows]) for rows in parts]
+    np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.unique(pairs))
+    for rows, share in zip(parts, (0.5, 0.25, 0.25), strict=True):
+        np.testing.assert_allclose(np.bincount(labels[rows]), share * np.bincount(labels), atol=5)
+    other = splits.drawn_apart(pairs, labels, validation=0.25, test=0.25, seed=1)
+    assert not np.array_equal(other.folds[0][1], test)
+
+
+def test_pairs_that_all_hang_together_are_not_drawn() -> None:
+    chain = np.column_stack([np.arange(30), np.arange(1, 31)])
+    with pytest.raises(UserError, match="into 1 groups.*'fold'"):
+        splits.drawn_apart(chain, np.arange(30) % 2, validation=0.25, test=0.25, seed=0)
+
+
+@pytest.fixture
+def arrays(tmp_path: Path) -> Callable[..., Path]:
+    """Write arrays as an HDF5 file."""
+
+    def write(**content: Any) -> Path:
+        with h5py.File(tmp_path / "own.h5", "w") as file:
+            for name, value in content.items():
+                file[name] = value
+        return tmp_path / "own.h5"
+
+    return write
+
+
+LABELS = np.arange(12) % 3
+COLOUR = RNG.integers(0, 256, (12, 3, 20, 20), "uint8")
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (COLOUR, COLOUR),
+        (COLOUR.transpose(0, 2, 3, 1), COLOUR),
+        (COLOUR[:, 0], COLOUR[:, :1]),
+        (COLOUR[:, :1], COLOUR[:, :1]),
+        (COLOUR.astype("float32") / 255, COLOUR),
+    ],
+)
+def test_arrays_of_images_may_have_any_usual_form(
+    tmp_path: Path, arrays: Callable[..., Path], images: np.ndarray, expected: np.ndarray
+) -> None:
+    file = written(tmp_path, "hdf5", arrays(images=images, labels=LABELS + 5))
+    np.testing.assert_array_equal(file["images"], expected)
+    np.testing.assert_array_equal(file["labels"], LABELS)
+    assert list(file["classes"].asstr()) == ["5", "6", "7"]
+
+
+def test_arrays_follow_the_one_rule_over_many_blocks(
+    tmp_path: Path, arrays: Callable[..., Path]
+) -> None:
+    images = np.repeat(np.arange(240, dtype="uint8"), 300 * 400).reshape(240, 300, 400)
+    names = np.array(["b", "a"] * 120, object)
+    file = written(tmp_path, "hdf5", arrays(images=images, labels=names), size=32, channels="rgb")
+    assert file["images"].shape == (240, 3, 32, 32)
+    np.testing.assert_array_equal(file["images"][:, 2, 9, 9], np.arange(240))
+    np.testing.assert_array_equal(file["labels"], [1, 0] * 120)
+    assert list(file["classes"].asstr()) == ["a", "b"]
+
+
+def test_row_numbers_are_taken_as_splits(tmp_path: Path, arrays: Callable[..., Path]) -> None:
+    path = arrays(images=COLOUR, labels=LABELS, train=[9, 0, 4], validation=[1, 2], test=[3, 8])
+    with written(tmp_path, "hdf5", path) as file:
+        np.testing.assert_array_equal(file["folds/0/train"], [0, 1, 2, 4, 9])
+        np.testing.assert_array_equal(file["folds/0/test"], [3, 8])
+    selection = Selection(tmp_path / "data.h5")
+    np.testing.assert_array_equal(selection.train.rows, [0, 4, 9])
+    np.testing.assert_array_equal(selection.images[:], COLOUR[[0, 1, 2, 4, 9]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": None}, "has no data set 'images'"),
+        ({"labels": None}, "has no data set 'labels'"),
+        ({"labels": LABELS[:5]}, "has labels (5,) and images (12, 3, 20, 20)"),
+        ({"labels": LABELS / 2}, "has labels of float64"),
+        ({"labels": np.arange(12) // 10}, "has 2 usable examples of class '1'"),
+        ({"images": COLOUR[:, :2]}, "has images (12, 2, 20, 20), they must be"),
+        ({"images": COLOUR[..., :8]}, "has 8x20 pixels, it must be 16 or more"),
+        ({"images": COLOUR.astype("int32")}, "holds int32"),
+        ({"images": COLOUR.astype("float64")}, "floats must be in [0, 1]"),
+        ({"train": [0, 1]}, "has only the parts train"),
+        ({"train": [0, 1], "validation": [1, 2], "test": [3]}, "in two of train"),
+        ({"train": [0, 1], "validation": [2], "test": [12]}, "row numbers from 0 to 11"),
+        ({"train": [0, 1], "validation": [2], "test": np.empty(0, int)}, "examples for test"),
+    ],
+)
+def test_mistakes_of_an_hdf5_file_are_told(
+    tmp_path: Path, arrays: Callable[..., Path], changes: dict[str, Any], message: str
+) -> None:
+    content = {"images": COLOUR, "labels": LABELS} | changes
+    path = arrays(**{name: value for name, value in content.items() if value is not None})
+    with pytest.raises(UserError) as refusal:
+        written(tmp_path, "hdf5", path)
+    assert message in str(refusal.value)
+
+
+def test_something_else_than_hdf5_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own.h5").write_text("no HDF5")
+    with pytest.raises(UserError, match=r"own\.h5 is not there, or not an HDF5 file"):
+        written(tmp_path, "hdf5", tmp_path / "own.h5")

@@ -1,0 +1,198 @@
+"""The final evaluation: of one trial, of an ensemble, of pixels; on one fold and on several."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from hpconv import features
+from hpconv.datasets import splits
+from hpconv.datasets.data_file import Content, ImageWriter, Splits, write_content
+from hpconv.evaluation import retrain, statistics, summary
+from hpconv.files import read_json, write_json
+from tests.unit.objective.test_objective import CANDIDATE, MODEL
+
+DIGITS = tuple("0123456789")
+OTHER = CANDIDATE | {"l0eg_fsize": 3.0, "l0eg_wp_rseed": 3}
+
+
+def trial(tid: int, assignment: dict[str, Any], **result: Any) -> dict[str, Any]:
+    vals = {label: [value] for label, value in assignment.items()}
+    result = {"status": "ok", "loss": 0.03} | result
+    return {"tid": tid, "state": 2, "misc": {"tid": tid, "vals": vals}, "result": result}
+
+
+def rewritten(digits: Path, path: Path, content: Content, chosen: Splits) -> Path:
+    """The digits with other examples or splits."""
+    with h5py.File(digits) as source, h5py.File(path, "w") as file:
+        ImageWriter(file).append(source["images"][()])
+        write_content(file, "digits", content, chosen)
+    return path
+
+
+@pytest.fixture(scope="module")
+def labels(digits: Path) -> np.ndarray:
+    with h5py.File(digits) as file:
+        return file["labels"][()]
+
+
+def evaluated(data: Path, folder: Path, doc: dict[str, Any], seeds: int = 1) -> dict[str, Any]:
+    write_json(folder / "trial.json", doc)
+    shown, record, cache = folder / "features.h5", folder / "evaluation.json", folder / "cache"
+    features.extract(doc, data, MODEL, shown, cache)
+    scores = folder / "scores.npz"
+    retrain.retrain(folder / "trial.json", data, shown, MODEL, record, scores, seeds, cache, 1)
+    return read_json(record)
+
+
+@pytest.fixture(scope="module")
+def finals(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two evaluated winners, and a third that failed."""
+    folder = tmp_path_factory.mktemp("finals")
+    retrain.baseline(digits, folder / "baseline.json")
+    for rank, doc in enumerate([trial(7, CANDIDATE), trial(5, OTHER)], start=1):
+        evaluated(digits, folder / f"winners/{rank}", doc)
+    (folder / "logs").mkdir()
+    (folder / "logs/features-3.log").write_text("12:00:00 so far\nhpconv: the disk is full\n")
+    return folder
+
+
+def test_a_winner_is_judged_on_every_fold(digits: Path, labels: np.ndarray, tmp_path: Path) -> None:
+    repeated = splits.repeated(labels, n_folds=3, test=0.1, seed=0)
+    content = Content(labels, DIGITS)
+    data = rewritten(digits, tmp_path / "folds.h5", content, repeated)
+    record = evaluated(data, tmp_path, trial(0, CANDIDATE))
+    assert len(record["test_errors"]) == 3
+    assert record["test_error"] == pytest.approx(np.mean(record["test_errors"]))
+    assert record["test_error"] < 0.04
+    low, high = record["interval"]
+    assert 0 <= low < record["test_error"] < high
+    assert record["standard_error"] == pytest.approx(np.std(record["test_errors"], ddof=1) / 3**0.5)
+    confusion = np.array(record["confusion"])
+    assert confusion.sum() == sum(len(tested) for _, tested in repeated.folds)
+    wrong = [
+        e * len(tested)
+        for e, (_, tested) in zip(record["test_errors"], repeated.folds, strict=True)
+    ]
+    assert confusion.sum() - np.trace(confusion) == pytest.approx(sum(wrong))
+
+
+def test_other_seeds_are_other_filters_and_the_first_is_the_winner_itself(
+    digits: Path, finals: Path, tmp_path: Path
+) -> None:
+    alone = read_json(finals / "winners/2/evaluation.json")
+    assert alone["seed_deviation"] is None
+    record = evaluated(digits, tmp_path, trial(5, OTHER), seeds=2)
+    first, second = record["test_errors"]
+    assert first == alone["test_error"]
+    assert record["test_error"] == pytest.approx((first + second) / 2)
+    assert record["seed_deviation"] == pytest.approx(abs(first - second) / 2**0.5)
+    assert record["hyperparameters"] == alone["hyperparameters"]
+    assert len(list((tmp_path / "cache").glob("*/entry.json"))) == 2
+
+
+def test_the_interval_of_one_fold_is_wilsons() -> None:
+    assert statistics.interval(np.array([0.0]), 10) == pytest.approx([0, 0.27753], abs=1e-5)
+    assert statistics.interval(np.array([0.5]), 10) == pytest.approx([0.23659, 0.76341], abs=1e-5)
+
+
+def test_no_choice_knows_the_labels_of_the_test(
+    digits: Path, labels: np.ndarray, finals: Path, tmp_path: Path
+) -> None:
+    parts = splits.drawn(labels, 0.25, 0.25, seed=0)
+    (_, tested), *_ = parts.folds
+    wrong = labels.copy()
+    wrong[tested] = (labels[tested] + 1) % 10
+    shifted = rewritten(digits, tmp_path / "shifted.h5", Content(wrong, DIGITS), parts)
+    retrain.baseline(shifted, tmp_path / "false.json")
+    told, lied = read_json(finals / "baseline.json"), read_json(tmp_path / "false.json")
+    chosen = ("method", "validation_error")
+    assert [told[key] for key in chosen] == [lied[key] for key in chosen]
+    assert lied["test_error"] > 0.9 > told["test_error"]
+
+
+def summarised(data: Path, folder: Path) -> dict[str, Any]:
+    evaluations = [folder / f"winners/{rank}/evaluation.json" for rank in (1, 2, 3)]
+    output = folder / "final.json"
+    summary.summarise(data, folder / "baseline.json", evaluations, folder / "logs", output)
+    return read_json(output)
+
+
+def test_winners_that_decide_together_are_one_more_entry(digits: Path, finals: Path) -> None:
+    *winners, average = summarised(digits, finals)["winners"]
+    assert [winner["rank"] for winner in winners] == [1, 2]
+    assert (average["rank"], average["members"]) == ("average", [7, 5])
+    assert average["test_error"] <= max(winner["test_error"] for winner in winners)
+    assert np.sum(average["confusion"]) == np.sum(winners[0]["confusion"])
+
+
+def test_a_winner_that_decides_with_itself_decides_as_alone(digits: Path, finals: Path) -> None:
+    alone = read_json(finals / "winners/1/evaluation.json")
+    twice = summary.average(digits, [finals / "winners/1/scores.npz"] * 2)
+    assert twice["confusion"] == alone["confusion"]
+
+
+def test_a_missing_winner_is_told_with_its_reason(digits: Path, finals: Path) -> None:
+    assert summarised(digits, finals)["missing"] == [{"rank": 3, "reason": "the disk is full"}]
+
+
+def test_an_evaluation_of_a_trial_that_lost_its_rank_does_not_count(
+    digits: Path, finals: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finals, tmp_path, dirs_exist_ok=True)
+    write_json(tmp_path / "winners/2/trial.json", trial(9, OTHER))
+    found = summarised(digits, tmp_path)
+    assert [entry["tid"] for entry in found["winners"]] == [7]
+    assert found["missing"][0] == {"rank": 2, "reason": "it was not begun"}
+
+
+def test_an_ensemble_is_fitted_member_by_member(digits: Path, tmp_path: Path) -> None:
+    first = trial(0, CANDIDATE, alone=0.03)
+    second = trial(1, OTHER, alone=0.04, together=0.01)
+    second["misc"]["boosting"] = {"continues": 0, "members": [0]}
+    worse = trial(2, OTHER, alone=0.05, together=0.05)
+    history = tmp_path / "trials.jsonl"
+    history.write_text("".join(json.dumps(doc) + "\n" for doc in (first, second, worse)))
+    output = tmp_path / "ensemble.json"
+    retrain.ensemble(history, digits, MODEL, tmp_path / "members", output, tmp_path / "cache", 1)
+    record = read_json(output)
+    assert record["members"] == [0, 1]
+    assert record["validation_error"] == 0.01
+    alone = evaluated(digits, tmp_path, first)
+    assert record["test_error"] <= alone["test_error"]
+    assert record["confusion"] != alone["confusion"]
+
+
+def test_features_of_a_fraction_are_of_its_images_only(
+    digits: Path, labels: np.ndarray, tmp_path: Path
+) -> None:
+    few = splits.reduced(splits.drawn(labels, 0.25, 0.25, seed=0), labels, 0.2, seed=0)
+    data = rewritten(digits, tmp_path / "few.h5", Content(labels, DIGITS), few)
+    record = evaluated(data, tmp_path, trial(0, CANDIDATE))
+    with h5py.File(tmp_path / "features.h5") as file:
+        assert 300 < len(file["features"]) == len(file["rows"]) < 400
+    assert np.sum(record["confusion"]) == len(few.folds[0][1])
+
+
+def test_pairs_are_judged_too(digits: Path, labels: np.ndarray, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).permutation(1797)
+    left, right = rows[:600], rows[600:1200]
+    for label in range(10):  # half of the pairs show the same digit
+        ours = np.flatnonzero(labels[left[:300]] == label)
+        same = rows[1200:][labels[rows[1200:]] == label]
+        right[ours] = same[np.arange(len(ours)) % len(same)]
+    pairs = np.stack([left, right], axis=1)
+    same = (labels[left] == labels[right]).astype(int)
+    parts = splits.drawn(same, 0.25, 0.25, seed=0)
+    content = Content(same, ("different", "same"), pairs=pairs)
+    data = rewritten(digits, tmp_path / "pairs.h5", content, parts)
+    retrain.baseline(data, tmp_path / "baseline.json")
+    assert read_json(tmp_path / "baseline.json")["test_error"] < 0.4
+    chosen = {"c": 1.0, "weights": {"mult": 1.0, "absdiff": 1.0, "sqrtabsdiff": 1.0, "sqdiff": 1.0}}
+    record = evaluated(data, tmp_path, trial(0, CANDIDATE, chosen=chosen))
+    assert record["test_error"] < 0.35
+    assert np.array(record["confusion"]).shape == (2, 2)

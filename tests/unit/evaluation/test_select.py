@@ -1,0 +1,67 @@
+"""Winners: the best by validation error alone, and no pipeline twice."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpconv.errors import UserError
+from hpconv.evaluation import select
+from hpconv.files import read_json
+from hpconv.trials import Trial, hyperparameters
+from tests.unit.objective.test_objective import CANDIDATE
+
+
+def trial(tid: int, loss: float | None, changed: dict[str, Any], **result: Any) -> Trial:
+    vals = {label: [value] for label, value in (CANDIDATE | changed).items()}
+    result |= {"status": "fail"} if loss is None else {"status": "ok", "loss": loss}
+    dates = {"refresh_time": None, "owner": None}
+    return {"tid": tid, "state": 2, "misc": {"vals": vals}, "result": result, **dates}
+
+
+HISTORY = [
+    trial(0, 0.05, {"l0eg_fsize": 3.0}),
+    trial(1, 0.02, {}),
+    trial(2, 0.01, {"l0eg_l2_reg": 1e-2, "l0eg_varthresh": 1e-3}),
+    trial(3, 0.03, {"l0eg_remove_std0": 0, "l0eg_divrowl2": 0}),
+    trial(4, 0.03, {"l0eg_fbncc_remove_mean": 0}),
+    trial(5, None, {"l0eg_fsize": 99.0}),
+]
+
+
+def test_trials_that_differ_in_their_classifier_only_win_once() -> None:
+    assert [winner["tid"] for winner in select.choose(HISTORY, 3)] == [2, 4, 0]
+
+
+def test_fewer_winners_are_the_first_of_more() -> None:
+    assert select.choose(HISTORY, 2) == select.choose(HISTORY, 3)[:2]
+
+
+def test_what_a_trial_says_of_the_test_does_not_count() -> None:
+    told = [trial(0, 0.2, {}, true_loss=0.0), trial(1, 0.1, {"l0eg_fsize": 3.0}, true_loss=1.0)]
+    assert [winner["tid"] for winner in select.choose(told, 2)] == [1, 0]
+
+
+def test_too_few_different_trials_are_explained() -> None:
+    with pytest.raises(UserError, match="'evaluation.winners' is 4, .* 5 of 6 .* write 3 or less"):
+        select.choose(HISTORY, 4)
+
+
+def test_each_winner_has_a_folder_and_the_table_has_all(tmp_path: Path) -> None:
+    select.write(HISTORY, 2, tmp_path / "best.tsv", tmp_path / "winners")
+    assert read_json(tmp_path / "winners/1/trial.json") == HISTORY[2]
+    assert not (tmp_path / "winners/3").exists()
+    rows = (tmp_path / "best.tsv").read_text().splitlines()
+    assert [row.split("\t")[0] for row in rows] == ["tid", "2", "1", "3", "4", "0"]
+
+
+def test_another_seed_changes_the_random_filters_and_nothing_else() -> None:
+    own = trial(0, 0.1, {"l0eg_fbncc_wp_rseed": 9}, trace={"parts": []})
+    other = select.drawn_anew(own, 3)
+    before, after = hyperparameters(own), hyperparameters(other)
+    changed = {
+        label: (before[label], after[label]) for label in before if before[label] != after[label]
+    }
+    assert changed == {"l0eg_fbncc_wp_rseed": (9, 2), "l0eg_fbncc_patch_rseed": (0, 3)}
+    assert other["result"] == {"status": "ok", "loss": 0.1}
+    assert own["result"]["trace"] == {"parts": []}

@@ -1,0 +1,63 @@
+"""The search space against the published one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hyperopt import Trials, rand
+from hyperopt.base import Domain
+
+from hpconv.model.space import search_space
+from hpconv.model.space_table import table
+
+SPACE = json.loads((Path(__file__).parents[2] / "fixtures" / "search_space.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def parameters() -> dict:
+    return Domain(lambda assignment: 0.0, search_space((32, 64), (64, 128))).params
+
+
+def test_labels_are_the_published_238(parameters: dict) -> None:
+    assert len(SPACE) == 238
+    assert set(parameters) == {entry["label"] for entry in SPACE}
+
+
+@pytest.mark.parametrize("entry", SPACE, ids=lambda entry: entry["label"])
+def test_distribution_is_the_published_one(parameters: dict, entry: dict) -> None:
+    node = parameters[entry["label"]]
+    node = node.pos_args[1] if node.name == "hyperopt_param" else node
+    named = {name: value.obj for name, value in node.named_args if name not in ("rng", "size")}
+    values = [value.obj for value in node.pos_args] + list(named.values())
+    assert node.name == entry["dist"]
+    expected = entry["args"] + list(entry["kw"].values())
+    np.testing.assert_allclose(sorted(values), sorted(expected), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("depth", "exits"), [(0, 3), (1, 6), (2, 9)])
+def test_every_stackable_layer_adds_three_exits(depth: int, exits: int) -> None:
+    domain = Domain(lambda assignment: 0.0, search_space((16,), (32,) * depth))
+    assert domain.params["exit"].pos_args[0].obj == exits
+
+
+ROWS = {row["label"]: row for row in table(search_space((32, 64), (64, 128)))}
+
+
+@pytest.mark.parametrize("entry", SPACE, ids=lambda entry: entry["label"])
+def test_listing_is_the_published_one(entry: dict) -> None:
+    row = ROWS[entry["label"]]
+    assert {key: row[key] for key in entry} == entry
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_conditions_tell_what_is_active(seed: int) -> None:
+    domain = Domain(lambda assignment: 0.0, search_space((32, 64), (64, 128)))
+    (trial,) = rand.suggest([seed], domain, Trials(), seed)
+    drawn = {label: values[0] for label, values in trial["misc"]["vals"].items() if values}
+
+    def holds(label: str) -> bool:
+        conditions = ROWS[label]["condition"].items()
+        return all(drawn.get(choice) in options for choice, options in conditions)
+
+    assert {label for label in ROWS if holds(label)} == set(drawn)

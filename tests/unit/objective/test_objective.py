@@ -1,0 +1,104 @@
+"""A trial gives an error rate or says why it cannot; our own mistakes are not hidden."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpconv.datasets.protocols import Selection
+from hpconv.engines import choose
+from hpconv.model.pipeline import ModelSettings
+from hpconv.objective import objective
+from hpconv.objective.budget import Budget
+
+MODEL = ModelSettings(
+    output_sizes=(16,),
+    max_layer_sizes=(),
+    n_patches=1000,
+    max_n_features=800,
+    max_row_elements=50_000,
+    n_unsupervised=100,
+    batch_size=200,
+)
+CANDIDATE = {
+    "exit": 0, "warp": 0, "warp_osize": 0,
+    "l0eg_fsize": 5.0, "l0eg_res": 0, "l0eg_alpha": 0.2, "l0eg_order": 0,
+    "l0eg_fbncc_algo": 2, "l0eg_fbncc_beta": 1.0, "l0eg_fbncc_hard": 0,
+    "l0eg_fbncc_remove_mean": 1, "l0eg_fbncc_wp_gamma": 0.1,
+    "l0eg_fbncc_wp_rseed": 0, "l0eg_fbncc_patch_rseed": 0,
+    "l0eg_remove_std0": 1, "l0eg_varthresh": 1e-4, "l0eg_l2_reg": 1e-4, "l0eg_divrowl2": 1,
+}  # fmt: skip
+
+
+BUDGET = Budget(trial_seconds=60, images_per_second=1, trial_memory_gb=4)
+
+
+def run(digits: Path, budget: Budget = BUDGET, **changes: Any) -> dict[str, Any]:
+    return objective.evaluate(CANDIDATE | changes, Selection(digits), MODEL, budget)
+
+
+def test_a_good_candidate_beats_raw_pixels(digits: Path) -> None:
+    result = run(digits)
+    assert result["status"] == "ok"
+    assert result["loss"] < 0.03
+    assert result["feature_shape"] == [800]
+    assert set(result["seconds"]) == {"learn", "extract", "classify"}
+
+
+def test_a_trial_repeats_exactly(digits: Path) -> None:
+    assert run(digits)["loss"] == run(digits)["loss"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("homogeneous", {"l0eg_alpha": 1e9}),
+        ("non_finite", {"l0eg_order": 2, "l0eg_order_real": 0.005}),
+    ],
+)
+def test_a_useless_candidate_fails_with_its_kind(
+    digits: Path, kind: str, changes: dict[str, Any]
+) -> None:
+    result = run(digits, **changes)
+    assert result["status"] == "fail"
+    assert result["failure"]["kind"] == kind
+    assert result["failure"]["reason"]
+    assert "loss" not in result
+
+
+def test_a_candidate_behind_the_required_pace_is_stopped(digits: Path) -> None:
+    failure = run(digits, replace(BUDGET, images_per_second=1e9))["failure"]
+    assert failure["kind"] == "too_slow"
+    assert "1e+09 are required" in failure["reason"]
+
+
+def test_a_candidate_too_large_for_memory_is_refused_before_it_runs(digits: Path) -> None:
+    result = run(digits, replace(BUDGET, trial_memory_gb=0.001))
+    assert result["failure"]["kind"] == "out_of_memory"
+    assert "0.001 are allowed" in result["failure"]["reason"]
+    assert set(result["seconds"]) == {"learn"}
+
+
+def test_running_out_of_memory_fails_the_candidate(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(objective, "learn", exhausted)
+    assert run(digits)["failure"]["kind"] == "out_of_memory"
+
+
+def test_a_programming_error_is_raised(digits: Path) -> None:
+    with pytest.raises(ValueError, match="could not convert"):
+        run(digits, l0eg_alpha="high")
+
+
+def test_an_objective_takes_no_images_into_the_database(digits: Path) -> None:
+    one = objective.Objective(digits, MODEL, BUDGET)
+    before = pickle.dumps(one)
+    conditions = one.prepare()
+    assert conditions == {"engine": choose("auto"), "kernels": "c"}
+    assert len(pickle.dumps(one)) < len(before) + 100

@@ -1,0 +1,274 @@
+"""What the report shows of a winner, and of what everything was made with."""
+
+import base64
+import io
+import re
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from hpconv import features, report
+from hpconv.cli.report import report as report_verb
+from hpconv.datasets.data_file import Content, ImageWriter, Splits, write_content
+from hpconv.evaluation import retrain, summary
+from hpconv.files import read_json, write_json
+from hpconv.model.pipeline import describe
+from hpconv.report import confusion, diagram, images, misclassified, provenance, winner
+from tests.unit.objective.test_objective import CANDIDATE, MODEL
+
+TURNED = {
+    "warp": 1, "warp_rot": 0.1, "warp_shear": 0.2, "warp_scale_h": 1.1, "warp_scale_v": 0.9,
+    "warp_trans_h": 0.125, "warp_trans_v": -0.25,
+}  # fmt: skip
+FIGURES = ("pipeline", "filters", "maps", "confusion", "mistakes")
+
+
+def document(tid: int, assignment: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tid": tid,
+        "state": 2,
+        "owner": "node7:1:ab",
+        "book_time": f"2026-01-01 10:0{tid}:07.000",
+        "refresh_time": f"2026-01-01 11:0{tid}:07.000",
+        "misc": {"vals": {k: [v] for k, v in assignment.items()}, "model": asdict(MODEL)},
+        "result": {"status": "ok", "loss": 0.03, "seconds": {"learn": 1800}, "engine": "cpu"},
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment with one evaluated winner, and one that failed."""
+    folder = tmp_path_factory.mktemp("results")
+    data, first = folder / "data.h5", folder / "winners/1"
+    shutil.copy(digits, data)
+    best, second = document(1, CANDIDATE), document(2, CANDIDATE | {"l0eg_fsize": 3.0})
+    write_json(first / "trial.json", best)
+    write_json(folder / "winners/2/trial.json", second)
+    features.extract(best, data, MODEL, first / "features.h5", folder / "cache")
+    record, scores = first / "evaluation.json", first / "scores.npz"
+    retrain.retrain(
+        first / "trial.json", data, first / "features.h5", MODEL, record, scores, 1, folder, 1
+    )
+    write_json(folder / "baseline.json", read_json(record) | {"method": "pixels"})
+    evaluations = [record, folder / "winners/2/evaluation.json"]
+    output = folder / "final_evaluation.json"
+    summary.summarise(data, folder / "baseline.json", evaluations, folder / "logs", output)
+    lines = [
+        path.read_text().replace("\n", "") for path in sorted(folder.glob("winners/*/trial.json"))
+    ]
+    (folder / "trials.jsonl").write_text("\n".join(lines) + "\n")
+    search = {"algorithm": "tpe", "max_evals": 2, "startup_trials": 2, "target_loss": None}
+    write_json(folder / "search.json", {"search": search, "stopped": "enough", "workers": 2})
+    return folder
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "copied")
+
+
+def pixels(picture: images.Picture) -> np.ndarray:
+    """What a data URI shows, ``(H, W, C)``."""
+    image = Image.open(io.BytesIO(base64.b64decode(picture.src.partition(",")[2])))
+    assert image.size == (picture.width, picture.height)
+    return np.asarray(image).reshape(picture.height, picture.width, -1)
+
+
+def test_the_diagram_has_every_step_with_the_size_it_leaves() -> None:
+    steps = diagram.steps(describe(CANDIDATE, (1, 8, 8), MODEL), n_classes=10, chosen=None)
+    assert [(step["title"], step["size"]) for step in steps] == [
+        ("Image", "1 × 8 × 8"),
+        ("Resize to 16×16", "1 × 16 × 16"),
+        ("100 filters of 5×5", "100 × 12 × 12"),
+        ("Two-sided pooling on a 2×2 grid", "800 features"),
+        ("Scaling", "800 features"),
+        ("Linear SVM", "10 scores"),
+    ]
+    assert "of patches (p − mean) / √(|p|² + 1)" in steps[2]["facts"]
+    assert "L2 penalty 0.0001" in steps[-1]["facts"]
+
+
+def test_the_diagram_gives_back_the_warp_that_was_drawn() -> None:
+    pipeline = describe(CANDIDATE | TURNED, (1, 8, 8), MODEL)
+    _, warp, *_ = diagram.steps(pipeline, n_classes=10, chosen=None)
+    assert warp["title"] == "Warp to 16×16"
+    assert warp["facts"] == [
+        "turned by 5.73°, sheared by 11.5°",
+        "scaled by 1.1 across, 0.9 down",
+        "moved by 2 and −4 pixels",
+    ]
+
+
+def test_pairs_end_in_a_kernel_svm_of_the_comparisons_that_were_chosen() -> None:
+    chosen = {"c": 10.0, "weights": {"mult": 0.0, "absdiff": 0.25, "sqdiff": 4.0}}
+    *_, last = diagram.steps(describe(CANDIDATE, (1, 8, 8), MODEL), n_classes=2, chosen=chosen)
+    assert (last["title"], last["size"]) == ("Kernel SVM", "same or different")
+    assert last["facts"] == ["C = 10", "compares two images by absdiff × 0.25, sqdiff × 4"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1121444.77, "1.12×10⁶"), (2.318e-13, "2.32×10⁻¹³"), (-0.5, "−0.5"), (7.0, "7")],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert diagram.number(value) == text
+
+
+def test_a_weight_of_zero_is_middle_gray_in_every_filter() -> None:
+    bank = np.zeros((2, 1, 4, 4))
+    bank[0, 0, 0, :2] = 5, -2.5
+    bank[1, 0, 0, 0] = -0.01
+    shown = pixels(images.filters(bank, "two"))
+    tile = shown.shape[0]
+    first, second = shown[:, :tile], shown[:, -tile:]
+    assert first[0, 0].tolist() == [255, 255]
+    assert first[0, tile // 4].tolist() == [64, 255]
+    assert second[0, 0].tolist() == [0, 255]
+    assert first[-1, -1].tolist() == second[-1, -1].tolist() == [128, 255]
+    assert shown[0, tile, -1] == 0  # a gap that one can see through
+
+
+def test_filters_of_three_channels_are_in_colour_and_of_more_are_averaged() -> None:
+    bank = np.zeros((1, 3, 3, 3))
+    bank[0, 0], bank[0, 2] = 1, -1
+    assert pixels(images.filters(bank, "red, no blue"))[0, 0].tolist() == [255, 128, 0, 255]
+    deep = np.ones((1, 4, 3, 3))
+    deep[0, :2] = -1
+    assert pixels(images.filters(deep, "nothing on average"))[0, 0].tolist() == [128, 255]
+
+
+@pytest.mark.parametrize("size", [8, 32, 200])
+def test_thumbnails_are_small(size: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, size, size), "uint8")
+    shown = images.thumbnail(noise, "noise, which is as large as pictures get")
+    assert 48 <= max(shown.width, shown.height) <= 96
+    assert len(shown.src) < 16_000  # 240 of them, for ten winners of pairs, are under 4 MB
+    if size == 8:
+        assert (pixels(shown)[::12, ::12] == noise.transpose(1, 2, 0)).all()
+
+
+def small_data(path: Path, labels: list[int], pairs: np.ndarray | None = None) -> Path:
+    """Images ``i`` of brightness ``10 i``, all of them to be judged on."""
+    rows = np.arange(len(labels))
+    with h5py.File(path, "w") as file:
+        gray = 10 * np.arange(12, dtype="uint8")
+        ImageWriter(file).append(np.broadcast_to(gray[:, None, None, None], (12, 1, 16, 16)))
+        chosen = Splits(rows, rows, ((rows, rows),))
+        classes = ("ant", "bee", "cat")
+        write_content(file, "small", Content(np.array(labels), classes, pairs=pairs), chosen)
+    return path
+
+
+def test_the_worst_mistakes_come_first(tmp_path: Path) -> None:
+    data, scores = small_data(tmp_path / "data.h5", [0, 1, 0, 2]), tmp_path / "scores.npz"
+    decision = np.array([[1.0, 0.5], [2.0, 1.5], [-3.0, 1.0], [0.5, -1.0]])
+    # no training example is a cat: it cannot be recognised, at worst as the last choice
+    np.savez(scores, **{"decision/0": decision, "classes/0": np.array([0, 1])})
+    told = misclassified.worst(scores, data)
+    assert (told["count"], told["examples"]) == (3, 4)
+    assert [(e["true"], e["predicted"], e["margin"]) for e in told["shown"]] == [
+        ("ant", "bee", -4.0),
+        ("cat", "ant", -1.5),
+        ("bee", "ant", -0.5),
+    ]
+    (picture,) = told["shown"][0]["pictures"]
+    assert (pixels(picture) == 20).all()
+
+
+def test_a_mistaken_pair_shows_both_images(tmp_path: Path) -> None:
+    pairs = np.array([[3, 4], [11, 5]])
+    data, scores = small_data(tmp_path / "data.h5", [1, 1], pairs), tmp_path / "scores.npz"
+    np.savez(scores, **{"decision/0": np.array([[-1, 1], [1, -1]]), "classes/0": np.arange(2)})
+    (shown,) = misclassified.worst(scores, data)["shown"]
+    assert [pixels(picture)[0, 0, 0] for picture in shown["pictures"]] == [110, 50]
+
+
+def test_few_classes_are_a_table_and_many_a_list_of_what_is_confused() -> None:
+    told = confusion.table([[8, 2], [0, 5]], ["a", "b"])
+    assert [[cell["share"] for cell in row["cells"]] for row in told["rows"]] == [
+        [0.8, 0.2],
+        [0, 1],
+    ]
+    counts = 30 * np.eye(25, dtype=int)
+    counts[3, 7], counts[9, 1] = 2, 6
+    told = confusion.table(counts.tolist(), [f"c{i}" for i in range(25)])
+    found = [(each["true"], each["predicted"], each["count"]) for each in told["confused"]]
+    assert found == [("c9", "c1", 6), ("c3", "c7", 2)]
+    opacity = pixels(told["picture"])[..., -1]
+    side = len(opacity) // 25
+    assert opacity[9 * side, side] > opacity[3 * side, 7 * side] > opacity[0, 0] == 0
+
+
+def test_maps_are_what_the_extracted_features_say(finished: Path) -> None:
+    (told,) = winner.collect(finished)
+    with h5py.File(finished / "data.h5") as data:
+        first = int(data["train"][0:].min())
+    with features.opened(finished / "winners/1/features.h5") as file:
+        row = file["features"][np.searchsorted(file["rows"][()], first)]
+    (stage,) = told["maps"]["stages"]
+    assert stage["title"] == "Layer 1: 200 maps of 2×2"
+    extremes = f"values {diagram.number(row.min())} to {diagram.number(row.max())}"
+    assert stage["note"].endswith(extremes)
+    (bank,) = told["filters"]
+    assert bank["title"] == "Layer 1: 100 filters of 5×5"
+
+
+def test_the_report_is_one_file_with_all_figures_of_the_winner(finished: Path) -> None:
+    report_verb(finished, importance=finished / "importance.csv")
+    page = (finished / "report.html").read_text()
+    for figure in FIGURES:
+        assert page.count(f'class="{figure}"') == 1
+    assert 'id="winner-1"' in page
+    assert 'id="winner-2"' not in page
+    assert "Linear SVM" in page
+    assert not re.search(r'(?:src|href)="(?!#|data:)', page)
+    header = (finished / "importance.csv").read_text().splitlines()[0]
+    assert header.startswith("label,importance,")
+
+
+def test_a_winner_that_has_become_another_since_is_left_out(copied: Path) -> None:
+    write_json(copied / "winners/1/trial.json", document(5, CANDIDATE | TURNED))
+    assert winner.collect(copied) == []
+
+
+def test_before_the_final_evaluation_there_are_no_winners(copied: Path) -> None:
+    (copied / "final_evaluation.json").unlink()
+    report.write(copied, copied / "page.html")
+    assert 'class="winner"' not in (copied / "page.html").read_text()
+
+
+def test_filters_that_the_cache_has_lost_are_missed_in_words(copied: Path) -> None:
+    shutil.rmtree(copied / "cache")
+    with h5py.File(copied / "winners/1/features.h5", "r+") as file:
+        file.attrs["entry"] = str(copied / "cache" / Path(file.attrs["entry"]).name)
+    report.write(copied, copied / "page.html")
+    page = (copied / "page.html").read_text()
+    assert "no longer holds" in page
+    assert 'class="mistakes"' in page
+
+
+def test_provenance_tells_what_is_needed_to_do_it_again(finished: Path) -> None:
+    told = provenance.collect(finished)
+    assert told["Search"]["algorithm"] == "tpe"
+    assert told["Search"]["ended because"] == "enough"
+    assert "target loss" not in told["Search"]
+    assert told["Search"]["evaluation time"].startswith("1.0 hours")
+    assert told["Search"]["first trial begun"] == "2026-01-01 10:01 UTC"
+    assert told["Machine"]["trials computed on"] == "node7"
+    assert told["Data"]["examples"] == "899 to learn from, 449 to choose by, 449 to judge by"
+    with h5py.File(finished / "data.h5") as data:
+        assert told["Data"]["checksum"] == data.attrs["checksum"]
+    assert {"hpconv", "Python", "numpy"} <= told["Software"].keys()
+    assert str(finished) not in str(told)
+
+
+def test_provenance_of_a_search_that_has_just_begun_tells_what_is_known(tmp_path: Path) -> None:
+    told = provenance.collect(tmp_path)
+    assert told["Search"] == told["Data"] == {}
+    assert told["Software"]["Python"]

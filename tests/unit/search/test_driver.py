@@ -1,0 +1,330 @@
+"""The driver on a real store: seeded, resumable, and never waiting for nobody."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hyperopt.base import Domain
+
+from hpconv import trials
+from hpconv.errors import UserError
+from hpconv.model.pipeline import ModelSettings
+from hpconv.model.space import search_space
+from hpconv.search.driver import Driver, export, fingerprint
+from hpconv.search.rounds import NO_ENSEMBLE, EnsembleSettings
+from hpconv.status.files import LiveFolder
+from hpconv.status.progress import HOPELESS, SearchSettings
+from hpconv.storage.store import Store
+
+SETTINGS = SearchSettings("tpe", max_evals=8, startup_trials=4, seed=3, patience_minutes=1)
+MODEL = ModelSettings((16,), (32,), 100, 100, 1000, 10, 10)  # one size is a choice too
+GROW = EnsembleSettings(grow=True, min_ok_per_round=2, min_valid_per_round=1)
+
+SECOND = 1 / 60  # in minutes
+
+
+def objective(config: Any) -> float:
+    """Workers evaluate; these tests answer in their place."""
+    return 0.0
+
+
+def answer(trial: dict[str, Any]) -> dict[str, Any]:
+    """A third of the trials fail, the others have a loss that depends on them."""
+    if trial["tid"] % 3 == 2:
+        cause = {"kind": "homogeneous", "reason": "as it is"}
+        return {"status": "fail", "failure": cause}
+    return {"status": "ok", "loss": trial["misc"]["vals"]["exit"][0] / 10}
+
+
+def work(store: Store, result: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Answer each trial at once."""
+    store.heartbeat("worker", None)
+    while not store.search.is_over():
+        trial = store.reserve("worker")
+        if trial is not None:
+            store.finish(trial, "worker", result(trial))
+    store.leave("worker")
+
+
+def driver(
+    store: Store,
+    settings: SearchSettings = SETTINGS,
+    ensemble: EnsembleSettings = NO_ENSEMBLE,
+    **watched: Any,
+) -> Driver:
+    domain = Domain(objective, search_space(MODEL.output_sizes, MODEL.max_layer_sizes))
+    return Driver(store, domain, settings, "a fingerprint", ensemble=ensemble, **watched)
+
+
+def search(
+    store: Store,
+    settings: SearchSettings = SETTINGS,
+    result: Callable[[dict[str, Any]], dict[str, Any]] = answer,
+    ensemble: EnsembleSettings = NO_ENSEMBLE,
+    **watched: Any,
+) -> list[dict[str, Any]]:
+    """Run a whole search with one worker; returns the hyperparameters of its trials."""
+    with ThreadPoolExecutor(1) as pool:
+        store.search.open("a fingerprint", "before")  # not over, when the worker looks
+        store.search.release("before")
+        pool.submit(work, store, result)
+        driver(store, settings, ensemble, **watched).run()
+    return [trials.hyperparameters(trial) for trial in store.finished()]
+
+
+@pytest.fixture
+def experiment(new_store: Callable[[], Store]) -> Callable[[str], Store]:
+    def make(name: str) -> Store:
+        store = new_store()
+        store.exp_key += name
+        return store
+
+    return make
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "random", "anneal"])
+def test_a_seed_and_one_worker_give_the_same_trials(
+    experiment: Callable[[str], Store], algorithm: str
+) -> None:
+    settings = replace(SETTINGS, algorithm=algorithm)
+    first, again = (search(experiment(name), settings) for name in "ab")
+    other = search(experiment("c"), replace(settings, seed=4))
+    assert first == again != other
+
+
+def test_failed_candidates_count_as_finished(store: Store) -> None:
+    search(store)
+    finished = store.finished()
+    assert len(finished) == SETTINGS.max_evals
+    assert {trial["result"]["status"] for trial in finished} == {"ok", "fail"}
+
+
+def test_a_longer_search_continues_and_repeats_nothing(store: Store) -> None:
+    said: list[dict[str, Any]] = []
+    first = search(store, show=said.append)
+    ended = said[-1]
+    assert (ended["state"], ended["reason"][:1]) == ("ended", "8")
+    said.clear()
+    longer = search(store, replace(SETTINGS, max_evals=14), show=said.append)
+    assert longer[:8] == first
+    assert len({str(sorted(values.items())) for values in longer}) == 14
+    assert said[0]["state"] == "searching"
+    for fact in ("best", "failures", "started"):
+        assert said[0][fact] == ended[fact], "known from the first look on"
+    assert said[0]["trials"] == ended["trials"] | {"max": 14}
+    assert said[0]["seconds"] >= ended["seconds"]
+    assert said[0]["trials_per_hour"] > 0
+    assert said[-1]["trials"]["ok"] + said[-1]["trials"]["failed"] == 14
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "anneal"])
+def test_an_ensemble_that_is_taken_up_again_grows_as_it_would_have(
+    experiment: Callable[[str], Store], algorithm: str
+) -> None:
+    settings = replace(SETTINGS, algorithm=algorithm, startup_trials=2)
+    longer = replace(settings, max_evals=20)
+    once, twice = experiment("a"), experiment("b")
+    search(once, longer, ensemble=GROW)
+    search(twice, settings, ensemble=GROW)
+    search(twice, longer, ensemble=GROW)
+    miscs = [trial["misc"] for trial in once.finished()]
+    assert miscs == [trial["misc"] for trial in twice.finished()]
+    chain = miscs[-1]["boosting"]["members"]
+    assert len(chain) > 2
+    for parent, tid in zip([None, *chain], chain, strict=False):
+        assert miscs[tid]["boosting"]["continues"] == parent
+
+
+def test_a_search_that_grows_no_ensemble_says_nothing_of_one(store: Store) -> None:
+    search(store)
+    assert not any("boosting" in trial["misc"] for trial in store.finished())
+
+
+def test_a_finished_search_needs_no_worker_and_no_place_for_its_status(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    search(store)
+    (tmp_path / "file").touch()
+    with caplog.at_level(logging.WARNING):
+        driver(store, live=LiveFolder(tmp_path / "file/live")).run()
+    assert len(store.finished()) == SETTINGS.max_evals
+    warnings = [record.getMessage() for record in caplog.records]
+    assert [warning[:41] for warning in warnings] == ["no status is written, the search goes on:"]
+
+
+def test_without_any_worker_the_driver_gives_up(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no worker was seen"):
+        driver(store, replace(SETTINGS, patience_minutes=SECOND), live=LiveFolder(tmp_path)).run()
+    assert store.search.is_over()
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert status["reason"].startswith("no worker was seen")
+
+
+def test_a_driver_that_is_told_to_stop_says_how_the_search_continues(store: Store) -> None:
+    said: list[dict[str, Any]] = []
+
+    def stopped_by_a_signal(status: dict[str, Any]) -> None:
+        said.append(status)
+        if status["state"] == "searching":
+            sys.exit(143)
+
+    with pytest.raises(SystemExit):
+        driver(store, show=stopped_by_a_signal).run()
+    assert said[-1]["state"] == "failed"
+    assert said[-1]["reason"].endswith("the same command continues the search")
+    assert not store.search.is_over()
+
+
+def test_when_the_last_worker_ended_on_an_error_the_driver_says_which(store: Store) -> None:
+    leader = driver(store)
+    leader._fill_queue()
+    trial = store.reserve("worker")
+    assert trial is not None
+    store.fail(trial, "worker", "Traceback\nKeyError: 'x'\n")
+    with pytest.raises(UserError, match="KeyError: 'x'"):
+        leader.run()
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason", "least"),
+    [
+        ({"target_loss": 0.0}, "a loss of 0 is reached", 1),
+        ({"no_improvement_trials": 5}, "no improvement in 5 trials", 6),
+        ({"max_minutes": 2 * SECOND}, "minutes have passed", 1),
+    ],
+)
+def test_a_search_stops_before_its_last_trial(
+    store: Store, bound: dict[str, float], reason: str, least: int
+) -> None:
+    settings = replace(SETTINGS, max_evals=100_000, **bound)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as pool:
+        store.search.open("a fingerprint", "before")
+        store.search.release("before")
+        pool.submit(work, store, lambda trial: {"status": "ok", "loss": 0.0})
+        assert reason in driver(store, settings).run()
+    assert least <= len(store.finished()) < 1000
+    assert reason in driver(store, settings).run(), "a rerun finds nothing to do"
+
+
+def test_when_nothing_but_failures_come_the_driver_says_which(store: Store) -> None:
+    cause = {"kind": "homogeneous", "reason": "as it is"}
+    settings = replace(SETTINGS, algorithm="random", max_evals=1000)
+    with pytest.raises(UserError, match=f"all failed \\({HOPELESS} homogeneous"):
+        search(store, settings, lambda trial: {"status": "fail", "failure": cause})
+
+
+def test_the_queue_is_full_for_the_workers_there_are_and_no_fuller(store: Store) -> None:
+    for worker in range(8):
+        store.heartbeat(f"worker {worker}", None)
+    leader = driver(store, replace(SETTINGS, max_evals=100))
+    store.search.open("a fingerprint", leader._name)
+    leader._watch(force=True)
+    leader._fill_queue()
+    assert store.count() == 8 + 4
+    leader._fill_queue()
+    assert store.count() == 8 + 4
+
+
+def test_a_second_driver_says_so_and_leaves(store: Store) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(driver(store, replace(SETTINGS, patience_minutes=10 * SECOND)).run)
+        time.sleep(0.5)
+        with pytest.raises(UserError, match="another driver, .*, leads the search"):
+            driver(store).run()
+        assert not store.search.is_over()
+        assert "no worker was seen" in str(first.exception())
+    assert store.count() == 1
+
+
+def test_how_features_are_computed_does_not_make_another_search() -> None:
+    one = fingerprint("data", MODEL)
+    assert fingerprint("data", replace(MODEL, engine="cpu", batch_size=7)) == one
+    assert fingerprint("data", replace(MODEL, max_n_features=7)) != one
+    assert fingerprint("other data", MODEL) != one
+
+
+def test_what_an_ensembles_loss_is_makes_another_search() -> None:
+    one = fingerprint("data", MODEL)
+    assert fingerprint("data", MODEL, replace(NO_ENSEMBLE, bagging_fraction=1.0)) == one
+    growing = fingerprint("data", MODEL, GROW)
+    assert fingerprint("data", MODEL, replace(GROW, min_ok_per_round=9)) == growing != one
+    assert fingerprint("data", MODEL, replace(GROW, bagging_fraction=1.0)) != growing
+
+
+def test_the_export_holds_every_trial_and_so_do_the_files_of_a_running_search(
+    store: Store, tmp_path: Path
+) -> None:
+    live = tmp_path / "live"
+    search(store, live=LiveFolder(live))
+    export(store.finished(), tmp_path / "trials.jsonl")
+    exported = trials.read(tmp_path / "trials.jsonl")
+    assert [trial["tid"] for trial in exported] == list(range(8))
+    assert [trials.hyperparameters(t) for t in exported] == [
+        trials.hyperparameters(t) for t in store.finished()
+    ]
+    assert trials.read(live / "trials.jsonl") == exported
+    status = json.loads((live / "status.json").read_text())
+    assert (status["experiment"], status["state"]) == (store.exp_key, "ended")
+    assert status["reason"] == "8 trials have finished (search.max_evals)"
+    done = {"max": 8, "ok": 6, "failed": 2, "lost": 0}
+    assert status["trials"] == done | {"running": 0, "queued": 0}
+    assert status["failures"] == {"homogeneous": 2}
+    best = trials.succeeded(exported)[0]
+    assert (status["best"]["tid"], status["best"]["error"]) == (best["tid"], best["result"]["loss"])
+    assert [path.stat().st_mode & 0o777 for path in live.iterdir()] == [0o644, 0o644]
+
+
+def test_a_trial_says_how_its_values_were_drawn(experiment: Callable[[str], Store]) -> None:
+    for algorithm, expected in (("tpe", ["random"] * 4 + ["tpe"] * 2), ("anneal", ["anneal"] * 6)):
+        store = experiment(algorithm)
+        leader = driver(store, replace(SETTINGS, algorithm=algorithm))
+        for tid in range(6):
+            leader._fill_queue()
+            trial = store.reserve("worker")
+            assert trial is not None
+            store.finish(trial, "worker", {"status": "ok", "loss": tid / 10})
+            leader._tell(store.finished([tid]))
+        assert [trial["misc"]["source"] for trial in store.finished()] == expected
+
+
+def test_a_status_says_which_worker_holds_which_trial(store: Store) -> None:
+    said: list[dict[str, Any]] = []
+    leader = driver(store, replace(SETTINGS, max_evals=100), show=said.append)
+    store.search.open("a fingerprint", leader._name)
+    for name in ("node8:1:aa", "node7:2:bb"):
+        store.heartbeat(name, None)
+    leader._watch(force=True)
+    leader._fill_queue()
+    store.reserve("node8:1:aa")
+    store.reserve("node9:33")  # of hyperopt, which has no heartbeat
+    leader._tracker._viewed = float("-inf")  # it is time to look again
+    leader._watch(force=True)
+    first, status = said
+    assert [worker["tid"] for worker in first["workers"]] == [None, None]
+    workers = [(each["host"], each["name"], each["tid"]) for each in status["workers"]]
+    assert workers == [
+        ("node7", "node7:2:bb", None),
+        ("node8", "node8:1:aa", 0),
+        ("node9", "node9:33", 1),
+    ]
+    assert 0 <= status["workers"][1]["trial_seconds"] < 60
+    assert status["trials"]["running"] == 2
+    assert status["trials"]["queued"] == 1
+
+
+def test_a_trial_that_ends_behind_the_drivers_back_is_not_made_up_for(store: Store) -> None:
+    leader = driver(store, replace(SETTINGS, max_evals=1))
+    leader._fill_queue()
+    trial = store.reserve("worker")
+    assert trial is not None
+    store.finish(trial, "worker", {"status": "ok", "loss": 0.1})
+    leader._fill_queue()
+    assert store.count() == 1

@@ -1,0 +1,272 @@
+"""``hpconv status``: what files say of a search, to anybody who can read them."""
+
+import json
+import logging
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from hpconv.cli.status import status
+from hpconv.errors import UserError
+from hpconv.files import write_json
+from hpconv.search.tracker import seconds_left
+from hpconv.status.files import LiveFolder
+from hpconv.status.progress import Pace, SearchSettings
+from hpconv.status.render import duration, line, panel
+from hpconv.status.snapshot import read
+from hpconv.trials import evaluation_seconds
+from hpconv.trials import read as read_trials
+from tests.conftest import hpconv, mounted
+
+STATUS: dict[str, Any] = {
+    "experiment": "demo",
+    "state": "searching",
+    "reason": None,
+    "trials": {"max": 120, "ok": 27, "failed": 6, "lost": 1, "running": 2, "queued": 1},
+    "failures": {"too_slow": 6, "lost": 1},
+    "best": {"error": 0.0089, "tid": 20, "since": "2026-01-02T09:57:00+00:00"},
+    "workers": [
+        {"name": "node7:123:ab", "host": "node7", "tid": 35, "trial_seconds": 12.3},
+        {"name": "node7:124:cd", "host": "node7", "tid": None, "trial_seconds": None},
+        {"name": "node8:123:ef", "host": "node8", "tid": 34, "trial_seconds": 180.0},
+    ],
+    "trials_per_hour": 412.2,
+    "eta_seconds": 720.0,
+    "seconds": 1234.5,
+    "seconds_lost": 41.0,
+    "started": "2026-01-02T09:00:00+00:00",
+    "written": "2026-01-02T10:00:00+00:00",
+}
+
+
+def trial(tid: int, **result: Any) -> dict[str, Any]:
+    """A trial of a history; each takes a minute, and ends as the next one begins."""
+    times = {
+        "book_time": f"2026-01-02 10:{tid:02}:00",
+        "refresh_time": f"2026-01-02 10:{tid + 1:02}",
+    }
+    return {"tid": tid, "misc": {"vals": {}}, "owner": "a:1:b", "result": result, **times}
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an experiment that has begun; it is the only one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/demo/logs").mkdir(parents=True)
+    return Path("results/demo")
+
+
+def publish(folder: Path, seconds: float = 0, **changes: Any) -> None:
+    """Write a status as of so many seconds ago."""
+    written = datetime.now(UTC) - timedelta(seconds=seconds)
+    best = STATUS["best"] | {"since": (written - timedelta(minutes=3)).isoformat()}
+    fresh = {"written": written.isoformat(), "best": best}
+    write_json(folder / "live/status.json", STATUS | fresh | changes)
+
+
+def test_a_status_tells_who_does_what_and_for_how_long(
+    demo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(demo)
+    status()
+    text = capsys.readouterr().out
+    assert text.startswith("demo: searching, 34/120 trials\n")
+    facts = {row[:12].strip(): row[12:].strip() for row in text.splitlines()}
+    assert facts["trials"] == "27 ok, 6 failed, 1 lost, 2 running, 1 queued"
+    assert facts["best error"] == "0.89 % (trial 20, 3 min ago)"
+    assert facts["speed"] == "412 trials/h, 12 min left"
+    assert facts["time"] == "21 min of searching, 41 s lost to failures"
+    assert facts["failures"] == "6 too_slow, 1 lost"
+    assert re.search(r"^node7  2        35 for \d+ s, 1 idle *$", text, re.MULTILINE)
+    assert re.search(r"^node8  1        34 for 3 min *$", text, re.MULTILINE)
+
+
+def test_a_status_fits_into_one_line() -> None:
+    assert line(STATUS) == (
+        "34/120 trials: 27 ok, 6 failed, 1 lost, 2 running, 1 queued; best error 0.89 % (trial 20, "
+        "3 min ago); 412 trials/h, 12 min left; 3 workers on node7 (2), node8 (1); 41 s lost to "
+        "failures"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hosts", "words"),
+    [
+        ("", "no worker"),
+        ("a", "1 worker on a"),
+        ("aabb", "4 workers on a, b (2 each)"),
+        ("abcdef", "6 workers on 6 hosts"),
+    ],
+)
+def test_a_line_names_hosts_as_long_as_they_are_few(hosts: str, words: str) -> None:
+    assert f"; {words};" in line(STATUS | {"workers": [{"host": host} for host in hosts]})
+
+
+def test_a_terminal_gets_a_bar_and_a_file_no_colours(
+    demo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    publish(demo)
+    status()
+    plain = capsys.readouterr().out
+    assert plain.isascii()
+    assert "\x1b" not in plain
+    console = Console(width=60, record=True, force_terminal=True)
+    console.print(panel(STATUS))
+    boxed = console.export_text()
+    assert "━━━" in boxed
+    assert all(len(row) == 60 for row in boxed.splitlines())
+
+
+def test_a_driver_that_has_fallen_silent_is_told_from_one_that_searches(
+    demo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seconds, state in ((5, "searching"), (40, "silent")):
+        publish(demo, seconds)
+        status(json_=True)
+        found = json.loads(capsys.readouterr().out)
+        assert found["state"] == state
+        assert seconds <= found["age_seconds"] < seconds + 30
+        assert found["trials"] == STATUS["trials"]
+    status()
+    assert re.search(r"written nothing for \d+ s: see logs/driver.log", capsys.readouterr().out)
+    publish(demo, 86400, state="ended")
+    assert (read(demo) or {})["state"] == "ended"
+
+
+def test_a_status_needs_no_server_and_no_password(demo: Path) -> None:
+    publish(demo)
+    (demo / "mongodb").mkdir()
+    (demo / "mongodb/connection.json").touch(mode=0)
+    assert read(demo)
+    (demo / "mongodb/connection.json").unlink()
+    assert read(demo)
+
+
+def test_a_search_that_was_over_before_there_were_statuses_has_one_by_its_history(
+    demo: Path,
+) -> None:
+    slow = {"kind": "too_slow", "reason": "stopped after 30 s"}
+    lost = {"kind": "lost", "reason": "3 workers fell silent with it"}
+    history = [
+        trial(0, status="ok", loss=0.2),
+        trial(1, status="ok", loss=0.1),
+        trial(2, status="fail", failure=slow, seconds={"total": 30.0}),
+        trial(3, status="fail", failure=lost, seconds={}),
+        trial(4, status="ok", loss=0.1),
+    ]
+    (demo / "trials.jsonl").write_text("".join(json.dumps(each) + "\n" for each in history))
+    write_json(demo / "search.json", {"search": {"max_evals": 5}, "stopped": "it is enough"})
+    found = read(demo)
+    assert found is not None
+    assert found["trials"] | {"max": 5, "ok": 3, "failed": 1, "lost": 1} == found["trials"]
+    assert found["best"] == {"error": 0.1, "tid": 1, "since": "2026-01-02T10:02:00+00:00"}
+    assert (found["state"], found["reason"]) == ("ended", "it is enough")
+    assert (found["seconds"], found["seconds_lost"]) == (300, 30 + 60)
+    assert found["trials_per_hour"] == 60
+
+
+def test_a_search_that_has_not_begun_says_where_to_look(demo: Path) -> None:
+    (demo / "logs/data.log").touch()
+    (demo / "logs/mongod.log").touch()
+    os.utime(demo / "logs/data.log", (1, 1))
+    with pytest.raises(UserError, match="has not begun: .* results/demo/logs/mongod.log"):
+        status()
+
+
+def test_watching_and_a_single_json_are_not_mixed(demo: Path) -> None:
+    with pytest.raises(UserError, match="--watch and --json"):
+        status(watch=True, json_=True)
+
+
+def test_watching_ends_with_the_search(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(demo, state="ended", reason="120 trials have finished")
+    status(watch=True)
+    assert capsys.readouterr().out.endswith("; ended: 120 trials have finished\n")
+
+
+def test_watching_is_left_in_order_by_ctrl_c(demo: Path) -> None:
+    publish(demo)
+    process = hpconv("status", "--experiment", demo, "--watch")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("34/120 trials")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 0
+
+
+def test_a_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
+    pace = Pace()
+    assert pace.per_hour(0, 0) is None
+    assert pace.per_hour(600, 100) == 600
+    assert pace.per_hour(1000, 100) == pytest.approx(360)
+    assert pace.per_hour(1700, 200) == pytest.approx(100 / 1100 * 3600)  # since second 600
+    assert Pace().per_hour(7200, 50) == 25, "a driver that continues knows it at once"
+
+
+def test_the_time_left_is_by_the_bound_that_is_reached_first() -> None:
+    settings = SearchSettings("tpe", 120, 20, 0, 1)
+    assert seconds_left(settings, 20, 600, pace=100) == 3600
+    timed = SearchSettings("tpe", 120, 20, 0, 1, max_minutes=20)
+    assert seconds_left(timed, 20, 600, pace=100) == 600
+    assert seconds_left(timed, 0, 0, pace=None) == 1200
+    assert seconds_left(settings, 0, 0, pace=None) is None
+
+
+def test_what_a_trial_cost_is_as_it_says_or_by_the_clock() -> None:
+    assert evaluation_seconds(trial(1, seconds={"learn": 2.0, "extract": 1.5})) == 3.5
+    assert evaluation_seconds(trial(1, status="new")) == 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (89, "89 s"),
+        (90, "2 min"),
+        (5399, "90 min"),
+        (5400, "1.5 h"),
+        (2e5, "2.3 days"),
+    ],
+)
+def test_spans_of_time_are_short(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    yield from mounted(tmp_path / "disk", "64k")
+
+
+def test_a_full_disk_is_warned_of_once_and_made_up_for(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = [trial(tid, status="ok", loss=0.1, note="x" * 6000) for tid in range(12)]
+    folder = LiveFolder(small_disk / "live")
+    with caplog.at_level(logging.WARNING):
+        for each in history:
+            folder.add([each])
+            folder.write(STATUS)
+    assert [record.getMessage()[:21] for record in caplog.records] == ["no status is written,"]
+    subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
+    folder.write(STATUS)
+    assert [each["tid"] for each in read_trials(small_disk / "live/trials.jsonl")] == list(
+        range(12)
+    )
+    assert json.loads((small_disk / "live/status.json").read_text()) == STATUS
+
+
+def test_a_driver_that_was_replaced_does_not_touch_what_the_new_one_writes(tmp_path: Path) -> None:
+    first, second = LiveFolder(tmp_path), LiveFolder(tmp_path)
+    for folder, tids in ((first, [0]), (second, [0, 1]), (first, [1])):
+        folder.add([trial(tid, status="ok", loss=0.1) for tid in tids])
+        folder.write(STATUS)
+    assert [each["tid"] for each in read_trials(tmp_path / "trials.jsonl")] == [0, 1]

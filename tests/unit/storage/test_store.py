@@ -1,0 +1,303 @@
+"""Trials in a real MongoDB: each is worked on by one, finished once, and never lost."""
+
+import pickle
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from threading import Event
+
+import pytest
+from hyperopt import hp, tpe, trials_from_docs
+from hyperopt.base import (
+    JOB_STATE_DONE,
+    JOB_STATE_NEW,
+    JOB_STATE_RUNNING,
+    Domain,
+)
+from pymongo.errors import AutoReconnect, DuplicateKeyError
+
+from hpconv.errors import UserError
+from hpconv.storage import search_record
+from hpconv.storage.store import MAX_ATTEMPTS, Store, TrialLost
+from hpconv.trials import Trial
+
+OK = {"status": "ok", "loss": 0.5}
+
+
+def queue(store: Store, count: int) -> None:
+    for tid in range(count):
+        store.insert({"tid": tid, "misc": {"tid": tid, "vals": {}}, "result": {"status": "new"}})
+
+
+def fall_silent(store: Store) -> None:
+    """Date every running trial back, as if its worker had died."""
+    long_ago = datetime.now() - timedelta(days=1)
+    store._jobs.update_many({"state": JOB_STATE_RUNNING}, {"$set": {"refresh_time": long_ago}})
+
+
+def test_trials_are_taken_oldest_first(store: Store) -> None:
+    queue(store, 3)
+    assert [store.reserve("me")["tid"] for _ in range(3)] == [0, 1, 2]  # type: ignore[index]
+    assert store.reserve("me") is None
+
+
+def test_many_workers_never_share_a_trial(new_store: Callable[[], Store]) -> None:
+    queue(new_store(), 60)
+
+    def take_all(name: int) -> list[int]:
+        mine, store = [], new_store()
+        while (trial := store.reserve(f"worker {name}")) is not None:
+            mine.append(trial["tid"])
+        return mine
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = [tid for tids in pool.map(take_all, range(8)) for tid in tids]
+    assert sorted(taken) == list(range(60))
+
+
+def test_a_result_is_written_with_its_state(store: Store) -> None:
+    queue(store, 1)
+    trial = store.reserve("me")
+    assert trial is not None
+    store.finish(trial, "me", OK)
+    (done,) = store.finished()
+    assert (done["state"], done["result"], done["owner"]) == (JOB_STATE_DONE, OK, "me")
+
+
+def test_a_result_may_hold_any_text(store: Store) -> None:
+    queue(store, 1)
+    trial = store.reserve("me")
+    assert trial is not None
+    store.finish(trial, "me", {"status": "fail", "failure": {"reason": "$NOW $$ROOT"}})
+    assert store.finished()[0]["result"]["failure"]["reason"] == "$NOW $$ROOT"
+
+
+def test_a_silent_workers_trial_goes_to_another(store: Store) -> None:
+    queue(store, 1)
+    lost = store.reserve("dead")
+    assert lost is not None
+    store.requeue_silent()
+    assert store.reserve("other") is None, "a fresh trial is left alone"
+    fall_silent(store)
+    store.requeue_silent()
+    taken = store.reserve("other")
+    assert taken is not None
+    assert taken["attempts"] == 1
+    with pytest.raises(TrialLost):
+        store.finish(lost, "dead", OK)
+    with pytest.raises(TrialLost):
+        store.heartbeat("dead", lost)
+    store.finish(taken, "other", OK)
+    assert store.count(JOB_STATE_DONE) == 1
+
+
+def test_a_trial_that_kills_every_worker_is_lost(store: Store) -> None:
+    queue(store, 1)
+    for attempt in range(MAX_ATTEMPTS):
+        assert store.reserve(f"victim {attempt}")
+        fall_silent(store)
+        store.requeue_silent()
+    assert store.reserve("next") is None
+    (lost,) = store.finished()
+    assert lost["state"] == JOB_STATE_DONE
+    assert lost["result"]["failure"]["kind"] == "lost"
+
+
+def test_a_heartbeat_keeps_a_trial(store: Store) -> None:
+    queue(store, 1)
+    trial = store.reserve("me")
+    fall_silent(store)
+    store.heartbeat("me", trial)
+    store.requeue_silent()
+    assert store.count(JOB_STATE_RUNNING) == 1
+    assert store.live_workers() == 1
+    store.leave("me")
+    assert store.live_workers() == 0
+
+
+def test_a_trial_given_back_waits_again(store: Store) -> None:
+    queue(store, 1)
+    store.reserve("me")
+    assert store.give_back("another") == []
+    assert store.give_back("me") == [0]
+    assert store.count(JOB_STATE_NEW) == 1
+    assert store.reserve("other")["attempts"] == 0  # type: ignore[index]
+
+
+def test_what_has_ended_is_read_by_tid(store: Store) -> None:
+    queue(store, 4)
+    for _ in range(3):
+        trial = store.reserve("me")
+        assert trial is not None
+        store.finish(trial, "me", OK)
+    assert [trial["tid"] for trial in store.finished()] == [0, 1, 2]
+    assert [trial["tid"] for trial in store.finished([1, 3])] == [1]
+    assert store.unfinished() == [3]
+
+
+def test_a_result_whose_acknowledgement_was_lost_is_delivered_once(store: Store) -> None:
+    queue(store, 1)
+    trial = store.reserve("me")
+    assert trial is not None
+    store.finish(trial, "me", OK)
+    store.finish(trial, "me", OK)
+    assert [done["version"] for done in store.finished()] == [1]
+
+
+def test_a_reservation_whose_answer_was_lost_is_not_left_behind(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(store, 2)
+    reserve, lost = store._reserve, []
+
+    def answer_lost_once(owner: str) -> Trial | None:
+        trial = reserve(owner)
+        if not lost:
+            lost.append(trial)
+            raise AutoReconnect("connection closed")
+        return trial
+
+    monkeypatch.setattr(store, "_reserve", answer_lost_once)
+    trial = store.reserve("me")
+    assert trial is not None
+    assert trial["tid"] == 0
+    assert store.count(JOB_STATE_RUNNING) == 1
+
+
+def test_a_trial_number_is_used_once(store: Store) -> None:
+    queue(store, 1)
+    trial = {"tid": 0, "misc": {"tid": 0, "vals": {"x": [1]}}, "result": {"status": "new"}}
+    with pytest.raises(DuplicateKeyError):
+        store.insert(trial)
+    assert store.count() == 1
+
+
+def test_trials_of_workers_without_a_heartbeat_are_left_to_them(store: Store) -> None:
+    queue(store, 1)
+    long_ago = datetime.now() - timedelta(days=1)
+    by_hyperopt = {"state": JOB_STATE_RUNNING, "owner": ["host:7"], "refresh_time": long_ago}
+    store._jobs.update_one({"tid": 0, "exp_key": store.exp_key}, {"$set": by_hyperopt})
+    store.requeue_silent()
+    assert store.count(JOB_STATE_RUNNING) == 1
+
+
+def test_hyperopt_reads_the_trials(store: Store) -> None:
+    domain = Domain(abs, hp.uniform("x", -5, 5))
+    for tid, x in enumerate([4.0, -1.0, 3.0]):
+        misc = {"tid": tid, "cmd": domain.cmd, "idxs": {"x": [tid]}, "vals": {"x": [x]}}
+        store.insert({"tid": tid, "spec": None, "misc": misc, "result": {"status": "new"}})
+        trial = store.reserve("me")
+        assert trial is not None
+        store.finish(trial, "me", {"status": "ok", "loss": abs(x)})
+    trials = trials_from_docs(store.finished(), exp_key=store.exp_key)
+    assert trials.losses() == [4.0, 1.0, 3.0]
+    assert trials.argmin == {"x": -1.0}
+    assert trials.best_trial["tid"] == 1
+    assert len(tpe.suggest([3], domain, trials, seed=1)) == 1
+
+
+def test_attachments_are_listed_with_their_trial(store: Store) -> None:
+    queue(store, 1)
+    trial = store.reserve("me")
+    assert trial is not None
+    store.finish(trial, "me", OK, {"weights": b"123"})
+    ((name, file),) = store.finished()[0]["_attachments"]
+    assert name == "weights"
+    assert store.attachments.read(file) == b"123"
+
+
+def test_attachments_of_a_refused_result_are_not_kept(store: Store) -> None:
+    queue(store, 1)
+    trial = store.reserve("me")
+    assert trial is not None
+    store.give_back("me")
+    with pytest.raises(TrialLost):
+        store.finish(trial, "me", OK, {"weights": b"123"})
+    assert store.connection.db.fs.files.count_documents({"exp_key": store.exp_key}) == 0
+
+
+def test_an_objective_is_replaced(store: Store) -> None:
+    assert store.attachments.objective() is None
+    for function in (abs, round):
+        store.attachments.put_objective(Domain(function, hp.uniform("x", 0, 1)))
+    newest = store.attachments.objective()
+    assert newest is not None
+    assert pickle.loads(store.attachments.read(newest)).fn is round
+    assert store.connection.db.fs.files.count_documents({"exp_key": store.exp_key}) == 1
+
+
+def test_another_search_under_the_same_name_is_refused(store: Store) -> None:
+    store.search.open("digits", "driver")
+    store.search.close("driver")
+    assert store.search.is_over()
+    store.search.open("digits", "driver")
+    assert not store.search.is_over()
+    with pytest.raises(UserError, match="choose a new 'experiment' name"):
+        store.search.open("letters", "driver")
+
+
+def test_one_driver_leads_a_search(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_record, "DRIVER_SECONDS", 1.0)
+    store.search.open("digits", "first")
+    stop = Event()
+
+    def lead() -> None:
+        while not stop.wait(0.2):
+            store.search.beat("first", 0.2)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lead)
+        with pytest.raises(UserError, match="another driver, first, leads"):
+            store.search.open("digits", "second")
+        stop.set()
+    store.search.open("digits", "second")  # now that the first is silent
+    with pytest.raises(UserError, match="second, has taken this search over"):
+        store.search.beat("first", 0.5)
+    store.search.close("first")
+    assert not store.search.is_over()
+
+
+def test_a_search_that_nobody_leads_yet_is_not_over(store: Store) -> None:
+    assert not store.search.is_over()
+    store.search._searches().insert_one({"_id": store.exp_key, "driver": None})
+    assert not store.search.is_over()
+
+
+def test_searching_time_adds_up_over_drivers(store: Store) -> None:
+    for name in ("first", "second"):
+        store.search.open("digits", name)
+        total = store.search.beat(name, 10)
+        store.search.release(name)
+    assert total == 20
+
+
+def test_no_operation_walks_through_a_whole_collection(store: Store) -> None:
+    db = store.connection.db
+    db.command("profile", 2)
+    try:
+        store.search.open("digits", "driver")
+        queue(store, 3)
+        for end in (store.finish, store.fail):
+            trial = store.reserve("me")
+            assert trial is not None
+            store.heartbeat("me", trial)
+            end(trial, "me", OK if end == store.finish else "error")  # type: ignore[operator]
+        store.reserve("me")
+        store.give_back("me")
+        store.requeue_silent()
+        assert (store.live_workers(), store.count(), store.count(JOB_STATE_DONE)) == (1, 3, 1)
+        store.finished([0, 1])
+        store.unfinished()
+        store.view()
+        store.durations(10)
+        store.attachments.objective()
+        store.search.beat("driver", 1)
+        store.search.is_over()
+        store.leave("me")
+    finally:
+        db.command("profile", 0)
+    seen = list(db["system.profile"].find({"ns": {"$not": re.compile("profile")}}))
+    plans = {(entry["ns"], entry["op"], entry.get("planSummary", "")) for entry in seen}
+    assert len(plans) > 10
+    assert not [plan for plan in plans if "COLLSCAN" in plan[2]]

@@ -1,0 +1,74 @@
+"""Which experiment is meant, and where its trials are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hpconv.errors import UserError
+from hpconv.experiments import HISTORIES, chosen, history
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the workflow might run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def experiment(name: str, *files: str) -> Path:
+    for file in files:
+        path = Path("results", name, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return Path("results", name)
+
+
+def test_the_only_experiment_need_not_be_named() -> None:
+    demo = experiment("demo", "trials.jsonl")
+    experiment("begun", "logs/data.log")
+    assert chosen(None, HISTORIES) == demo
+
+
+def test_of_several_experiments_the_message_names_each() -> None:
+    experiment("one", "trials.jsonl")
+    experiment("two", "live/trials.jsonl")
+    with pytest.raises(UserError, match="--experiment with one of results/one, results/two$"):
+        chosen(None, HISTORIES)
+
+
+def test_without_any_experiment_the_message_says_how_to_make_one() -> None:
+    with pytest.raises(UserError, match="no folder under results/ has .*'make demo'"):
+        chosen(None, HISTORIES)
+
+
+def test_an_experiment_is_named_by_its_folder_or_by_its_name(folder: Path) -> None:
+    demo = experiment("demo", "trials.jsonl")
+    assert chosen(Path("demo"), HISTORIES) == chosen(demo, HISTORIES) == demo
+    assert chosen(folder / demo, HISTORIES) == folder / demo
+
+
+def test_an_experiment_that_is_not_there_is_refused_with_those_that_are() -> None:
+    experiment("demo", "trials.jsonl")
+    experiment("begun", "logs/data.log")
+    message = "--experiment is 'dmeo', but there is no such folder: write one of results/demo"
+    with pytest.raises(UserError, match=message):
+        chosen(Path("dmeo"), HISTORIES)
+    with pytest.raises(UserError, match="'results/begun', but it has no trials.jsonl or live/"):
+        chosen(Path("results/begun"), HISTORIES)
+
+
+def test_the_history_is_the_newest_there_is() -> None:
+    live = experiment("demo", "live/trials.jsonl") / "live/trials.jsonl"
+    demo = live.parents[1]
+    assert history(demo) == live
+    ended = experiment("demo", "trials.jsonl") / "trials.jsonl"
+    os.utime(live, (1, 1))
+    assert history(demo) == ended
+    os.utime(ended, (0, 0))  # the search goes on
+    assert history(demo) == live
+
+
+def test_an_experiment_without_trials_says_so() -> None:
+    with pytest.raises(UserError, match="results/demo has no trials yet"):
+        history(experiment("demo", "logs/data.log"))

@@ -1,0 +1,389 @@
+"""A real worker process on a real store."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import psutil
+import pytest
+from hyperopt.base import (
+    JOB_STATE_DONE,
+    JOB_STATE_ERROR,
+    JOB_STATE_NEW,
+    JOB_STATE_RUNNING,
+    Domain,
+)
+
+from hpconv.datasets.protocols import Selection
+from hpconv.engines import choose
+from hpconv.features.extractor import learn
+from hpconv.files import read_json
+from hpconv.learners import FeatureClassifier
+from hpconv.learners.ensemble_member import StoredMember
+from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.model.space import search_space
+from hpconv.objective.budget import Budget
+from hpconv.objective.objective import Objective
+from hpconv.storage.store import Store
+from hpconv.trials import hyperparameters
+from hpconv.worker.worker import HEARTBEAT_SECONDS
+from tests import objectives
+from tests.conftest import until
+from tests.unit.objective.test_objective import BUDGET, CANDIDATE, MODEL
+
+
+def queue(store: Store, members: Sequence[int] | None = None, **changes: Any) -> None:
+    """Queue a trial, maybe one that continues others."""
+    tid = store.count()
+    vals = {label: [value] for label, value in (CANDIDATE | changes).items()}
+    misc: dict[str, Any] = {"tid": tid, "vals": vals}
+    if members is not None:
+        continues = members[-1] if members else None
+        told = {"continues": continues, "members": members, "bagging_fraction": 0.25}
+        misc["boosting"] = told
+    store.insert({"tid": tid, "misc": misc, "result": {"status": "new"}})
+
+
+def attach_images(store: Store, data: Path, model: ModelSettings, budget: Budget) -> None:
+    space = search_space(model.output_sizes, model.max_layer_sizes)
+    store.attachments.put_objective(Domain(Objective(data, model, budget), space))
+
+
+Start = Callable[..., subprocess.Popen]
+
+FEW_FEATURES = replace(MODEL, max_n_features=32)  # an ensemble has something to add
+
+
+@pytest.fixture
+def start(server: Path, store: Store, tmp_path: Path) -> Iterator[Start]:
+    """Starts workers on the test's store; whatever still runs at the end is killed."""
+    store.search.open("a fingerprint", "driver")
+    command = [sys.executable, "-m", "hpconv", "worker", "--connection", str(server)]
+    command += ["--exp-key", store.exp_key, "--workdir", str(tmp_path)]
+    command += ["--output", str(tmp_path / "record.json")]
+    started: list[subprocess.Popen] = []
+
+    def start_worker(*options: str, **environment: str) -> subprocess.Popen:
+        everything = [*command, *options]
+        variables = os.environ | environment
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(everything, env=variables, stderr=pipe, text=True))
+        return started[-1]
+
+    yield start_worker
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture
+def start_images(store: Store, start: Start, digits: Path) -> Start:
+    """Starts workers that evaluate pipelines on the digits."""
+
+    def start_worker(trial_seconds: float = 60, model: ModelSettings = MODEL) -> subprocess.Popen:
+        attach_images(store, digits, model, replace(BUDGET, trial_seconds=trial_seconds))
+        return start()
+
+    return start_worker
+
+
+def test_a_worker_finishes_trials_and_leaves_when_the_search_is_over(
+    store: Store, start_images: Start, tmp_path: Path
+) -> None:
+    queue(store)
+    queue(store, l0eg_alpha=1e9)
+    process = start_images()
+    until(lambda: store.count(JOB_STATE_DONE) == 2)
+    store.search.close("driver")
+    assert process.wait(20) == 0
+    assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 2}
+    good, bad = store.finished()
+    assert good["result"]["loss"] < 0.03
+    for result in (good["result"], bad["result"]):
+        assert (result["engine"], result["kernels"]) == (choose("auto"), "c")
+    assert bad["result"]["failure"]["kind"] == "homogeneous"
+    assert store.live_workers() == 0
+
+
+def test_a_trial_goes_on_from_the_scores_of_those_that_it_continues(
+    store: Store, start_images: Start, digits: Path
+) -> None:
+    for seed, members in enumerate([[], [0], [0, 1]]):
+        queue(store, members, l0eg_fbncc_wp_rseed=seed)
+    start_images(model=FEW_FEATURES)
+    until(lambda: len(store.finished()) == 3)
+    trials = store.finished()
+    selection = Selection(digits)
+    ensemble: list[FeatureClassifier] = []
+    for trial in trials:
+        pipeline = describe(hyperparameters(trial), selection.images.shape[1:], FEW_FEATURES)
+        extractor = learn(pipeline, selection.unlabelled(100), FEW_FEATURES)
+        features = extractor.transform(selection.images)
+        arguments = (features, selection.rows, pipeline.classifier)
+        alone = selection.loss(FeatureClassifier(*arguments))
+        together = selection.loss(last := FeatureClassifier(*arguments, history=tuple(ensemble)))
+        result = trial["result"]
+        assert result["loss"] == pytest.approx(0.25 * alone + 0.75 * together)
+        if ensemble:
+            assert (result["alone"], result["together"]) == pytest.approx((alone, together))
+            assert result["together"] < trials[0]["result"]["loss"], "an ensemble is better"
+        ((name, file),) = trial["_attachments"]
+        kept = StoredMember(store.attachments.read(file))
+        assert name == "scores"
+        np.testing.assert_allclose(kept.penalty, last.penalty, rtol=0.01)
+        for task in (selection.train, selection.validation):
+            np.testing.assert_allclose(kept.scores(task), last.scores(task), atol=0.01)
+        ensemble.append(last)
+
+
+def test_a_trial_whose_parent_has_kept_no_scores_says_so(store: Store, start_images: Start) -> None:
+    queue(store)
+    queue(store, [0])
+    queue(store, [7])
+    start_images()
+    until(lambda: len(store.finished()) == 3)
+    good, *orphans = store.finished()
+    assert good["_attachments"] == []
+    for trial, parent in zip(orphans, (0, 7), strict=True):
+        assert trial["state"] == JOB_STATE_ERROR
+        assert trial["error"] == f"trial {parent} is to be continued, but its 'scores' are gone"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_worker_told_to_stop_gives_its_trial_back(
+    store: Store, start_images: Start, number: signal.Signals
+) -> None:
+    queue(store)
+    process = start_images()
+    until(lambda: store.count(JOB_STATE_RUNNING))
+    process.send_signal(number)
+    assert process.wait(10) == 128 + number
+    assert store.count(JOB_STATE_NEW) == 1
+    assert store.live_workers() == 0
+
+
+def test_a_trial_that_is_no_longer_needed_goes_back(
+    store: Store, start_images: Start, tmp_path: Path
+) -> None:
+    slow = {"l0eg_order": 2, "l0eg_order_real": 1.7, "l0eg_l2_reg": 1e-9}
+    for _ in range(20):
+        queue(store, **slow)
+    process = start_images()
+    until(lambda: store.count(JOB_STATE_RUNNING))
+    store.search.close("driver")
+    assert process.wait(20) == 0
+    assert json.loads((tmp_path / "record.json").read_text())["finished"] < 20
+    assert store.count(JOB_STATE_RUNNING) == 0
+
+
+def test_a_trial_that_takes_too_long_is_stopped(store: Store, start_images: Start) -> None:
+    queue(store)
+    start_images(trial_seconds=0.05)
+    until(lambda: store.count(JOB_STATE_DONE))
+    result = store.finished()[0]["result"]
+    assert result["failure"]["kind"] == "too_slow"
+    assert result["engine"] == choose("auto")
+
+
+def test_a_worker_without_the_engine_asked_for_says_so(
+    store: Store, start: Start, digits: Path
+) -> None:
+    attach_images(store, digits, replace(MODEL, engine="gpu"), BUDGET)
+    queue(store)
+    process = start(CUDA_VISIBLE_DEVICES="")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "\nhpconv: config key 'model.engine' is 'gpu', but PyTorch" in f"\n{said}"
+    assert store.count(JOB_STATE_NEW) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_dead_evaluation_ends_its_trial_only(
+    store: Store, start_images: Start, number: signal.Signals
+) -> None:
+    queue(store)
+    process = start_images()
+    until(lambda: store.count(JOB_STATE_RUNNING))
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if "spawn_main" in " ".join(child.cmdline()):
+            child.send_signal(number)
+    until(lambda: store.finished())
+    (ended,) = store.finished()
+    if number == signal.SIGKILL:
+        assert ended["result"]["failure"]["kind"] == "out_of_memory"
+    else:
+        assert ended["state"] == JOB_STATE_ERROR
+        assert f"ended with status {-number}" in ended["error"]
+    queue(store)
+    until(lambda: len(store.finished()) == 2)
+    assert store.finished()[1]["result"]["loss"] < 0.03
+
+
+def test_a_worker_that_comes_after_the_search_has_nothing_to_do(
+    store: Store, start: Start, tmp_path: Path
+) -> None:
+    queue(store)
+    search = {"max_evals": 20}
+    summary = tmp_path / "summary.json"
+    summary.write_text(json.dumps({"search": search, "stopped": "enough"}))
+    assert start("--summary", str(summary), "--search", json.dumps(search)).wait(20) == 0
+    assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 0}
+    assert store.count(JOB_STATE_NEW) == 1
+
+
+def test_programming_errors_in_a_row_end_the_worker_loudly(
+    store: Store, start_images: Start
+) -> None:
+    for _ in range(5):
+        queue(store, l0eg_alpha="high")
+    assert start_images().wait(60) != 0
+    failed = store.finished()
+    assert len(failed) == 4
+    assert "could not convert string to float" in failed[0]["error"]
+    assert store.count(JOB_STATE_NEW) == 1
+
+
+def test_a_users_own_objective_is_evaluated(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.square)
+    objectives.queue(store, 0.5)
+    start()
+    until(lambda: store.count(JOB_STATE_DONE))
+    result = store.finished()[0]["result"]
+    assert result == {"status": "ok", "loss": 0.25, "good": True, "steps": [0, 1]}
+
+
+def test_an_objective_that_a_new_driver_attaches_replaces_the_old(
+    store: Store, start: Start
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.5)
+    start()
+    until(lambda: store.count(JOB_STATE_DONE) == 1)
+    objectives.attach_objective(store, objectives.square)
+    time.sleep(2 * HEARTBEAT_SECONDS)
+    objectives.queue(store, 0.5, first=1)
+    until(lambda: store.count(JOB_STATE_DONE) == 2)
+    assert [trial["result"]["loss"] for trial in store.finished()] == [0.0, 0.25]
+
+
+def test_attachments_are_bounded(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.attach)
+    objectives.queue(store, 2, 17)
+    start()
+    until(lambda: len(store.finished()) == 2)
+    kept, refused = store.finished()
+    ((name, file),) = kept["_attachments"]
+    assert name == "blob"
+    assert len(store.attachments.read(file)) == 2 * 2**20
+    assert "attachments of 17.0 MiB, 16 are allowed" in refused["error"]
+
+
+def test_a_trial_that_takes_too_much_memory_is_stopped(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_gb=0.5)))
+    objectives.queue(store, 0.6)
+    start()
+    until(lambda: store.count(JOB_STATE_DONE))
+    failure = store.finished()[0]["result"]["failure"]
+    assert failure["kind"] == "out_of_memory"
+    assert "0.5 are allowed" in failure["reason"]
+
+
+def test_a_process_that_keeps_memory_is_replaced(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_gb=1)))
+    objectives.queue(store, 0.01, 0.5, 0.01, 0.01)
+    start()
+    until(lambda: len(store.finished()) == 4)
+    first, second, third, fourth = (trial["result"]["pid"] for trial in store.finished())
+    assert first == second != third == fourth
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "finished"),
+    [
+        (["--max-jobs", "1"], "--max-jobs", 1),
+        (["--last-job-timeout", "0"], "--last-job-timeout", 0),
+        (["--reserve-timeout", "1"], "--reserve-timeout", 2),
+        (["--walltime", "00:00:25"], "s of walltime are left", 2),
+    ],
+)
+def test_a_worker_leaves_when_told_to(
+    store: Store, start: Start, tmp_path: Path, options: list[str], reason: str, finished: int
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.1, 0.2)
+    process = start(*options)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert reason in said
+    assert json.loads((tmp_path / "record.json").read_text()) == {"finished": finished}
+    assert store.count(JOB_STATE_DONE) == finished
+    assert store.live_workers() == 0
+
+
+def took_an_hour(store: Store) -> None:
+    """Let a trial have ended that took that long."""
+    slow = store.reserve("earlier")
+    assert slow is not None
+    store.finish(slow, "earlier", {"status": "ok", "loss": 0.0})
+    hour_ago = slow["book_time"] - timedelta(hours=1)
+    store.connection.db.jobs.update_one({"_id": slow["_id"]}, {"$set": {"book_time": hour_ago}})
+
+
+def test_no_trial_is_taken_that_cannot_end_before_the_walltime(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.1, 0.2)
+    took_an_hour(store)
+    process = start(PBS_WALLTIME="1800")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the walltime of this job is too short: a trial takes 3600 s" in said
+    assert store.count(JOB_STATE_NEW) == 1
+
+
+def test_a_worker_asks_for_another_job_when_its_walltime_is_used(
+    store: Store, start: Start, tmp_path: Path
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    process = start("--walltime", "00:00:25", HPCONV_AGAIN=str(tmp_path / "again"))
+    assert process.wait(60) == 0
+    assert (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ([], "either --connection FILE or --mongo HOST:PORT/DB"),
+        (["--mongo", "mongodb://me:secret@localhost/db"], "set HPCONV_MONGODB_PASSWORD"),
+        (["--mongo", "localhost:7"], "names no database: write HOST:PORT/DATABASE"),
+        (["--mongo", "localhost:x/db"], "write HOST:PORT/DATABASE"),
+    ],
+)
+def test_a_server_that_cannot_be_found_is_explained(options: list[str], advice: str) -> None:
+    command = [sys.executable, "-m", "hpconv", "worker", "--exp-key", "x", *options]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    (line,) = run.stderr.splitlines()
+    assert advice in line
+    assert "secret" not in line
+
+
+def test_a_server_is_found_by_host_port_and_database(
+    server: Path, store: Store, tmp_path: Path
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.1)
+    uri = urlsplit(read_json(server)["uri"])
+    command = [sys.executable, "-m", "hpconv", "worker", "--exp-key", store.exp_key]
+    command += ["--mongo", f"{uri.hostname}:{uri.port}/hpconv", "--max-jobs", "1"]
+    environment = os.environ | {"HPCONV_MONGODB_PASSWORD": str(uri.password)}
+    assert subprocess.run(command, env=environment, cwd=tmp_path, timeout=60).returncode == 0
+    assert store.count(JOB_STATE_DONE) == 1
