@@ -1,5 +1,6 @@
 """The site is built without a network, and its reference has all that the code has."""
 
+import ast
 import html
 import os
 import re
@@ -77,24 +78,39 @@ def test_every_verb_is_there_with_its_help(site: Path, verb: str) -> None:
     assert f"Usage: hpconv {verb} " in page(site, "command-line")
 
 
-def test_the_map_of_the_house_has_every_module_and_only_looks_up() -> None:
-    """Each module imports from those above it in docs/contributing.md; or from its own line."""
-    lines = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/contributing.md").read_text(), re.M)
-    place = {name: number for number, line in enumerate(lines) for name in re.findall(r"\w+", line)}
+def test_packages_import_only_those_above_them_in_the_overview() -> None:
+    overview = re.search(r"```text\n(.*?)```", (ROOT / "docs/contributing.md").read_text(), re.S)
+    assert overview
+    first, *lines = overview[1].splitlines()
+    order = first.partition("  ")[0].split(", ") + [line.split()[0] for line in lines if line]
     modules = {path.stem for path in (ROOT / "hpconv").glob("[!_]*.py")}
     packages = {path.parent.name for path in (ROOT / "hpconv").glob("*/__init__.py")}
-    assert set(place) == modules | packages
+    assert set(order) == modules | packages
+    place = {name: number for number, name in enumerate(order)}
     for path in (ROOT / "hpconv").rglob("*.py"):
         own = path.relative_to(ROOT / "hpconv").parts[0].removesuffix(".py")
         for name in imported(path) & set(place) if own in place else ():
-            assert place[name] <= place[own], f"{path} imports {name}, which the map has below it"
+            assert place[name] <= place[own], f"{path} imports {name}, which stands below {own}"
+
+
+def test_the_final_evaluation_imports_no_database() -> None:
+    script = """
+import importlib, pkgutil, sys
+import hpconv.evaluation as package
+for module in pkgutil.iter_modules(package.__path__):
+    importlib.import_module(f"{package.__name__}.{module.name}")
+print(*{"pymongo", "gridfs", "bson"} & set(sys.modules))
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (found.stdout.strip(), found.stderr) == ("", "")
 
 
 def imported(path: Path) -> set[str]:
-    """The modules of the package that a file imports."""
-    names = re.findall(r"^\s*(?:from|import) hpconv\.(\w+)", path.read_text(), re.M)
-    for group in re.findall(
-        r"^\s*from hpconv import (?:\(([^)]*)\)|(.*))$", path.read_text(), re.M
-    ):
-        names += re.findall(r"(\w+)(?: as \w+)?", "".join(group))
-    return set(names)
+    """The top-level modules and packages of hpconv that a file imports, lazily too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "hpconv":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hpconv."):
+            found.add(str(node.module).split(".")[1])
+    return found

@@ -46,10 +46,10 @@ CANDIDATES = [DEEP, test_objective.CANDIDATE, test_objective.CANDIDATE | EIGHTH_
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
-from hpconv import objective
-from hpconv.budget import Budget
-from hpconv.candidate import ModelSettings
-from hpconv.protocols import Selection
+from hpconv.datasets.protocols import Selection
+from hpconv.model.pipeline import ModelSettings
+from hpconv.objective import objective
+from hpconv.objective.budget import Budget
 given = json.load(sys.stdin)
 selection, model = Selection(Path(given["data"])), ModelSettings(**given["model"])
 budget = Budget(**given["budget"])

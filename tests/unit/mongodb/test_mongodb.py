@@ -142,9 +142,9 @@ def test_killing_the_supervisor_takes_the_server_along_and_a_new_start_is_possib
 def test_a_server_whose_run_is_gone_stops_after_a_while(tmp_path: Path) -> None:
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
-        "from tests.conftest import start_server; from hpconv import database;"
+        "from tests.conftest import start_server; from hpconv.mongodb import connection_file;"
         "folder = Path(sys.argv[2]); start_server(folder);"
-        "database.await_server(folder / 'connection.json')"
+        "connection_file.await_server(folder / 'connection.json')"
     )
     root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", code, root, tmp_path], check=True)
