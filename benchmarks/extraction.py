@@ -79,7 +79,7 @@ def measure(with_peers: bool) -> dict[str, Any]:
     """The speeds of hpconv, and of its peers, on all workloads, in this process."""
     from hpconv import kernels
 
-    makers = {f"hpconv ({kernels.path()})": peers.hpconv} | (PEERS if with_peers else {})
+    makers = {f"hpconv ({kernels.backend()})": peers.hpconv} | (PEERS if with_peers else {})
     images, banks, _ = draw(*WARM_UP)
     for make in makers.values():
         make(WARM_UP[1], banks)(images)

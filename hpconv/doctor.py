@@ -28,8 +28,8 @@ def examine(mongod: str | None) -> Iterator[Finding]:
 
 
 def _kernels() -> Finding:
-    found = f"{kernels.path()}, {kernels.threads()} threads"
-    if kernels.path() == "c":
+    found = f"{kernels.backend()}, {kernels.threads()} threads"
+    if kernels.backend() == "c":
         return Finding("kernels", found)
     return Finding("kernels", found, "install a C compiler (gcc or clang): several times faster")
 

@@ -11,7 +11,7 @@ RESULTS = Path("results")
 HISTORIES = ("trials.jsonl", "live/trials.jsonl")  # of a search that has ended, of one that runs
 
 
-def chosen(experiment: Path | None, needed: Sequence[str]) -> Path:
+def find_experiment(experiment: Path | None, needed: Sequence[str]) -> Path:
     """The folder of the experiment that a person means.
 
     Args:

@@ -5,17 +5,94 @@ import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Required, TypedDict
 
 import numpy as np
 
+from hpconv.errors import CandidateError, FailureKind
 from hpconv.files import read_json, replacing
 
 STATUS_FAIL = "fail"  # hyperopt's, whose import takes most of a second
 
-Trial = dict[str, Any]
+
+class Failure(TypedDict):
+    """Why a trial failed: ``error`` is a programming error, ``fail`` a failure without a reason."""
+
+    kind: FailureKind | Literal["error", "fail"]
+    reason: str
+
+
+class Result(TypedDict, total=False):
+    """The result of a trial, in hyperopt's fields and ours."""
+
+    status: Required[str]  # hyperopt's: new, ok or fail
+    loss: float
+    own_error: float  # without the ensemble that the trial extends
+    ensemble_error: float  # with it
+    failure: Failure
+    feature_shape: list[int]
+    chosen: dict[str, Any]  # what the classifier chose on validation examples
+    trace: dict[str, Any]
+    seconds: dict[str, float]  # by step
+    engine: str
+    kernels: str
+    attachments: dict[str, bytes]  # which hyperopt keeps beside the document
+
+
+class EnsembleMembership(TypedDict):
+    """The ensemble that a trial extends."""
+
+    continues: int | None  # tid of its last member
+    members: list[int]  # tids, oldest first
+    bagging_fraction: float
+
+
+class Misc(TypedDict, total=False):
+    """A trial's hyperparameters (by label: no value, or one), and how they were drawn."""
+
+    tid: Required[int]
+    cmd: list[str]
+    workdir: None
+    idxs: Required[dict[str, list[int]]]
+    vals: Required[dict[str, list[Any]]]
+    source: str
+    model: dict[str, Any]
+    boosting: EnsembleMembership
+
+
+class TrialId(TypedDict):
+    """What the owner of a trial needs to end it."""
+
+    _id: Any
+    tid: int
+    book_time: Any
+
+
+class Trial(TypedDict, total=False):
+    """A trial: a document of the collection ``jobs``, a line of ``trials.jsonl``.
+
+    Times are UTC: datetimes from the database, ISO 8601 text in files.
+    """
+
+    _id: Any
+    exp_key: str
+    tid: Required[int]
+    state: int  # hyperopt's JOB_STATE_*
+    spec: None
+    misc: Required[Misc]
+    result: Required[Result]
+    owner: str | None
+    lease: float | None
+    attempts: int
+    version: int
+    book_time: datetime | str | None
+    refresh_time: datetime | str | None
+    error: str | list[str]  # a traceback; hyperopt's type and message
+    _attachments: list[tuple[str, Any]]
+
+
 COLUMNS = (
-    "tid", "status", "loss", "alone", "together", "continues",
+    "tid", "status", "loss", "own_error", "ensemble_error", "continues",
     "kind", "reason", "seconds", "features", "worker", "finished",
 )  # fmt: skip
 
@@ -58,12 +135,12 @@ def members(trial: Trial) -> list[int]:
 
 def validation_error(trial: Trial) -> float:
     """The validation error of a trial that succeeded, on its own."""
-    return trial["result"].get("alone", trial["result"]["loss"])
+    return trial["result"].get("own_error", trial["result"]["loss"])
 
 
 def ensemble_error(trial: Trial) -> float:
     """The validation error of a trial that succeeded, together with those that it continues."""
-    return trial["result"].get("together", trial["result"]["loss"])
+    return trial["result"].get("ensemble_error", trial["result"]["loss"])
 
 
 def succeeded(trials: list[Trial]) -> list[Trial]:
@@ -72,13 +149,19 @@ def succeeded(trials: list[Trial]) -> list[Trial]:
     return sorted(with_loss, key=lambda trial: (validation_error(trial), trial["tid"]))
 
 
-def failure(trial: Trial) -> dict[str, str] | None:
+def failure(trial: Trial) -> Failure | None:
     """Kind and reason of a trial that failed, else None."""
     if "error" in trial:
         return {"kind": "error", "reason": error_line(trial["error"])}
     if trial["result"]["status"] == STATUS_FAIL:
-        return trial["result"].get("failure", {"kind": "fail", "reason": "not given"})
+        return trial["result"].get("failure") or {"kind": "fail", "reason": "not given"}
     return None
+
+
+def failed_result(refusal: CandidateError, seconds: dict[str, float]) -> Result:
+    """The result of a trial whose candidate is refused; seconds by step."""
+    cause: Failure = {"kind": refusal.kind, "reason": refusal.reason}
+    return {"status": STATUS_FAIL, "failure": cause, "seconds": seconds}
 
 
 def error_line(error: str | list[str]) -> str:
@@ -89,16 +172,16 @@ def error_line(error: str | list[str]) -> str:
 
 def summary(trial: Trial) -> dict[str, Any]:
     """A trial as one row of a table."""
-    result, failed = trial["result"], failure(trial) or {}
+    result, failed = trial["result"], failure(trial)
     return {
         "tid": trial["tid"],
         "status": "fail" if failed else result["status"],
         "loss": result.get("loss"),
-        "alone": result.get("alone"),
-        "together": result.get("together"),
+        "own_error": result.get("own_error"),
+        "ensemble_error": result.get("ensemble_error"),
         "continues": continues(trial),
-        "kind": failed.get("kind"),
-        "reason": failed.get("reason"),
+        "kind": failed and failed["kind"],
+        "reason": failed and failed["reason"],
         "seconds": round(sum(result.get("seconds", {}).values()), 3),
         "features": "x".join(map(str, result.get("feature_shape", []))),
         "worker": trial["owner"],

@@ -72,11 +72,11 @@ def report_missing_winners():
 
     They get the date of the search, so that the next run writes them again.
     """
-    from hpconv.evaluation.summary import is_there  # with numpy and all: not for every start
+    from hpconv.evaluation.summary import is_current  # with numpy and all: not for every start
 
     winners = of_winners("evaluation.json")
     needed = [ENDED, BASELINE, *of_winners("trial.json")]
-    missing = [each for each in winners if not is_there(Path(each))]
+    missing = [each for each in winners if not is_current(Path(each))]
     if not (missing and all(map(os.path.exists, needed))):
         return
     ensemble = " ".join(f"--ensemble {path}" for path in grown_ensemble())

@@ -2,12 +2,15 @@
 
 import json
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hpconv.cli.options import AsJson, ExperimentFolder
 from hpconv.errors import UserError
+
+if TYPE_CHECKING:
+    from hpconv.trials import Trial
 
 STAGE = re.compile(
     r"stage \d+ of \d+ \((?!filters of )(.*)\)"
@@ -26,7 +29,7 @@ def best(
     """
     from hpconv import experiments, trials
 
-    folder = experiments.chosen(experiment, experiments.HISTORIES)
+    folder = experiments.find_experiment(experiment, experiments.HISTORIES)
     ranked = trials.succeeded(trials.read(experiments.history(folder)))[:number]
     if not ranked:
         raise UserError(f"no trial of {folder} has succeeded yet: 'hpconv status' tells why")
@@ -38,7 +41,7 @@ def best(
         _show(rows)
 
 
-def _row(trial: dict[str, Any], test_error: float | None) -> dict[str, Any]:
+def _row(trial: "Trial", test_error: float | None) -> dict[str, Any]:
     from hpconv import trials
 
     parts = trial["result"].get("trace", {}).get("parts", [])

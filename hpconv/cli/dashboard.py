@@ -30,7 +30,7 @@ def dashboard(
     from hpconv import experiments
     from hpconv.report.dashboard import Dashboard
 
-    folder = experiments.chosen(experiment, experiments.HISTORIES)
+    folder = experiments.find_experiment(experiment, experiments.HISTORIES)
     with Dashboard(folder, port) as server, suppress(KeyboardInterrupt):
         number = server.server_port
         print(f"{folder} is at {server.url}")

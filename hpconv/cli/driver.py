@@ -60,7 +60,7 @@ def driver(
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
     from hpconv.search import driver, rounds
     from hpconv.status import display
-    from hpconv.status.files import LiveFolder
+    from hpconv.status.files import StatusFiles
     from hpconv.status.progress import SearchSettings
     from hpconv.storage.store import Store
 
@@ -76,7 +76,7 @@ def driver(
     store = Store(from_file(connection), exp_key)
     notes = {"model": vars(bounds)}  # a trial says all that rebuilds its pipeline
     with display.shown() as show:
-        files = LiveFolder(live) if live else None
+        files = StatusFiles(live) if live else None
         leader = driver.Driver(store, domain, settings, about, notes, grown, files, show)
         reason = leader.run()
     driver.export(store.finished(), output)

@@ -53,7 +53,7 @@ def _export_trials(path: Path, experiment: Path | None) -> None:
     from hpconv.export import trials as tables
 
     tables.require(path)
-    folder = experiments.chosen(experiment, experiments.HISTORIES)
+    folder = experiments.find_experiment(experiment, experiments.HISTORIES)
     print(f"{path}: {tables.write(folder, path)} trials of {folder}")
 
 
@@ -62,7 +62,7 @@ def _export_winner(winner: int, format_: str, output: Path, experiment: Path | N
     from hpconv.export import winner as winners
 
     export.require(format_)
-    found = winners.read(winner, experiments.chosen(experiment, ["winners"]))
+    found = winners.read(winner, experiments.find_experiment(experiment, ["winners"]))
     differences = export.export(found, format_, output)
     print(f"{output}: {differences}")
     if found.linear is None:

@@ -69,7 +69,7 @@ def extract(
 
     if trial is not None:
         values, extractor = user_images.from_trial(
-            trial, experiments.chosen(experiment, experiments.HISTORIES)
+            trial, experiments.find_experiment(experiment, experiments.HISTORIES)
         )
     elif assignment is not None and unsupervised is not None:
         learn_from = arrays.read(unsupervised)

@@ -31,7 +31,7 @@ def report(
     """
     from hpconv import experiments, report
 
-    folder = experiments.chosen(experiment, experiments.HISTORIES)
+    folder = experiments.find_experiment(experiment, experiments.HISTORIES)
     path = output or folder / "report.html"
     report.write(folder, path, importance)
     if output is None:

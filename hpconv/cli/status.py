@@ -30,7 +30,7 @@ def status(
 
     if watch and json_:
         raise UserError("--watch and --json do not go together: write one of them")
-    folder = experiments.chosen(experiment, statuses.SHOWS)
+    folder = experiments.find_experiment(experiment, statuses.SHOWS)
     if watch:
         with suppress(KeyboardInterrupt):
             display.watch(folder)

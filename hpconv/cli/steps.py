@@ -134,4 +134,4 @@ def evaluate(
     """Gather the evaluations of winners, ensemble and baseline."""
     from hpconv.evaluation import summary
 
-    summary.summarise(data, baseline, winners, logs, output, ensemble)
+    summary.write_summary(data, baseline, winners, logs, output, ensemble)

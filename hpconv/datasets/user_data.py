@@ -13,7 +13,7 @@ PARTS = ("train", "validation", "test")
 FEWEST = 4  # examples of a class: two to train on, one to validate, one to test
 
 
-def given(settings: DataSettings, what: str, is_there: Callable[[Path], bool]) -> Path:
+def given(settings: DataSettings, what: str, is_current: Callable[[Path], bool]) -> Path:
     """The path that a configuration must give.
 
     Args:
@@ -27,7 +27,7 @@ def given(settings: DataSettings, what: str, is_there: Callable[[Path], bool]) -
             f"config key 'data.path' is missing: data.name {settings.name} needs {what}"
         )
     path = Path(settings.path)
-    if not is_there(path):
+    if not is_current(path):
         raise mistake(path, f"is not there, or not {what}")
     return path
 

@@ -38,7 +38,7 @@ class Kernel(Op):
         return Apply(self, [x], [pt.tensor(dtype="float32", shape=shape)])
 
     def perform(self, node: Apply, inputs: list[Any], output_storage: Storage) -> None:
-        output_storage[0][0] = kernels.layer(inputs[0], self.steps)
+        output_storage[0][0] = kernels.run_steps(inputs[0], self.steps)
 
 
 @node_rewriter([Kernel])

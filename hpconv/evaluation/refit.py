@@ -18,7 +18,7 @@ from hpconv.trials import Trial
 KEPT_SHARE = 0.7  # of the memory, for features; the rest is for what is made of them
 
 
-class Continued:
+class StagewiseEnsemble:
     """Classifiers that are fitted one after another, each on what those before it say.
 
     After it has labelled a task, ``decision`` (n, classes) are its scores there.
@@ -51,22 +51,22 @@ class Continued:
 
 
 @dataclass(frozen=True)
-class Measured:
+class RefitResult:
     """A trial or ensemble that was measured: outcome and fitted algorithm of each fold."""
 
     outcomes: list[Outcome]
-    fitted: list[Continued]
+    fitted: list[StagewiseEnsemble]
     feature_shape: tuple[int, ...]
     seconds: dict[str, float]
 
 
-def measure(
+def refit_and_test(
     members: list[Trial],
     data: Path,
     extracted: list[Path],
     model: ModelSettings,
     memory_gb: float,
-) -> Measured:
+) -> RefitResult:
     """Fit trials one after another to each fold, and measure the last on the fold's test examples.
 
     Args:
@@ -89,14 +89,14 @@ def measure(
             )
             for file, member in zip(files, members, strict=True)
         ]
-        fitted: list[Continued] = []
+        fitted: list[StagewiseEnsemble] = []
 
-        def another() -> Continued:
-            fitted.append(Continued(new))
+        def another() -> StagewiseEnsemble:
+            fitted.append(StagewiseEnsemble(new))
             return fitted[-1]
 
         with watch("retrain"):
             outcomes = evaluation.outcomes(another)
         watch.seconds["extract"] = round(sum(float(file.attrs["seconds"]) for file in files), 4)
         shape = files[-1]["features"].shape[1:]
-    return Measured(outcomes, fitted, shape, watch.seconds)
+    return RefitResult(outcomes, fitted, shape, watch.seconds)

@@ -14,9 +14,9 @@ import numpy as np
 from hpconv import features, trials
 from hpconv.datasets.protocols import Evaluation, Selection
 from hpconv.evaluation import select
-from hpconv.evaluation.refit import Measured, measure
+from hpconv.evaluation.refit import RefitResult, refit_and_test
 from hpconv.evaluation.select import best_ensemble
-from hpconv.evaluation.statistics import judged, percent
+from hpconv.evaluation.statistics import format_error, summarise
 from hpconv.files import read_json, replacing, write_json
 from hpconv.learners import Classifier, classifier
 from hpconv.model.pipeline import ClassifierSettings, ModelSettings
@@ -45,9 +45,9 @@ def baseline(data: Path, path: Path) -> None:
         best = min(losses, key=losses.__getitem__)
         outcomes = Evaluation(data).outcomes(partial(pixels, best, chosen[best]))
     record = {"method": f"the same classifier on pixels, l2_reg={best:g}"}
-    told = judged([outcomes])
+    told = summarise([outcomes])
     write_json(path, record | {"validation_error": losses[best]} | told)
-    log.info("raw pixels: test error %s", percent(told))
+    log.info("raw pixels: test error %s", format_error(told))
 
 
 def retrain(
@@ -73,11 +73,11 @@ def retrain(
         memory_gb: that this may take.
     """
     trial = read_json(trial_path)
-    measured = [measure([trial], data, [extracted], model, memory_gb)]
+    measured = [refit_and_test([trial], data, [extracted], model, memory_gb)]
     for seed in range(1, seeds):
-        variant = select.drawn_anew(trial, seed)
+        variant = select.with_new_random_filters(trial, seed)
         with _features_of(variant, data, model, path.parent, cache) as others:
-            measured.append(measure([variant], data, [others], model, memory_gb))
+            measured.append(refit_and_test([variant], data, [others], model, memory_gb))
     _write_scores(scores, measured)
     record = {"validation_error": trials.validation_error(trial)}
     write_json(path, record | _told([trial], measured))
@@ -104,14 +104,14 @@ def ensemble(
         features.extract(member, data, model, target, cache)
     record = {"validation_error": trials.ensemble_error(members[-1])}
     tids = [member["tid"] for member in members]
-    measured = [measure(members, data, extracted, model, memory_gb)]
+    measured = [refit_and_test(members, data, extracted, model, memory_gb)]
     write_json(path, record | _told(members, measured) | {"members": tids})
 
 
-def _told(members: list[Trial], measured: list[Measured]) -> dict[str, Any]:
+def _told(members: list[Trial], measured: list[RefitResult]) -> dict[str, Any]:
     """What is to be told of a trial, or of an ensemble, that was measured with some seeds."""
-    last, told = members[-1], judged([each.outcomes for each in measured])
-    log.info("trial %d: test error %s", last["tid"], percent(told))
+    last, told = members[-1], summarise([each.outcomes for each in measured])
+    log.info("trial %d: test error %s", last["tid"], format_error(told))
     steps = measured[0].seconds
     return {
         "tid": last["tid"],
@@ -133,7 +133,7 @@ def _features_of(
         yield path
 
 
-def _write_scores(path: Path, measured: list[Measured]) -> None:
+def _write_scores(path: Path, measured: list[RefitResult]) -> None:
     arrays: dict[str, Any] = {}
     for fold, algorithms in enumerate(zip(*(each.fitted for each in measured), strict=True)):
         decisions = [algorithm.decision for algorithm in algorithms]

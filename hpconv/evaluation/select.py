@@ -44,7 +44,7 @@ def choose(history: list[Trial], count: int) -> list[Trial]:
     return list(different.values())[:count]
 
 
-def drawn_anew(trial: Trial, seed: int) -> Trial:
+def with_new_random_filters(trial: Trial, seed: int) -> Trial:
     """The same trial with other random filters: the choices of its seeds moved on by seed.
 
     Its trace is left out: that is of its own filters.
@@ -55,7 +55,8 @@ def drawn_anew(trial: Trial, seed: int) -> Trial:
         else values
         for label, values in trial["misc"]["vals"].items()
     }
-    result = {key: value for key, value in trial["result"].items() if key != "trace"}
+    result = trial["result"].copy()
+    result.pop("trace", None)
     return {**trial, "misc": {**trial["misc"], "vals": vals}, "result": result}
 
 

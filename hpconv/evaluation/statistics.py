@@ -11,7 +11,7 @@ from hpconv.datasets.protocols import Outcome
 CONFIDENCE = 0.95
 
 
-def judged(runs: Sequence[Sequence[Outcome]]) -> dict[str, Any]:
+def summarise(runs: Sequence[Sequence[Outcome]]) -> dict[str, Any]:
     """What is to be told of outcomes, by retrain seed and fold.
 
     Returns:
@@ -51,7 +51,7 @@ def interval(errors: np.ndarray, n_examples: int) -> list[float]:
     return [max(0.0, float(centre - half)), min(1.0, float(centre + half))]
 
 
-def percent(told: dict[str, Any]) -> str:
+def format_error(told: dict[str, Any]) -> str:
     """An error rate with its interval, for a line of a log."""
     low, high = told["interval"]
     return f"{told['test_error']:.2%} ({low:.2%} to {high:.2%})"

@@ -8,14 +8,14 @@ import h5py
 import numpy as np
 
 from hpconv.datasets.protocols import Evaluation, Task
-from hpconv.evaluation.statistics import judged
+from hpconv.evaluation.statistics import summarise
 from hpconv.files import read_json, write_json
 from hpconv.trials import error_line, hyperparameters
 
 STEPS = ("features", "retrain")  # each with a log of its own, STEP-RANK.log
 
 
-def summarise(
+def write_summary(
     data: Path,
     baseline: Path,
     evaluations: Sequence[Path],
@@ -35,7 +35,7 @@ def summarise(
     winners: list[dict[str, Any]] = []
     missing = []
     for rank, evaluation in enumerate(evaluations, start=1):
-        if is_there(evaluation):
+        if is_current(evaluation):
             winners.append({"rank": rank, **read_json(evaluation)})
         else:
             missing.append({"rank": rank, "reason": _reason(logs, rank)})
@@ -50,7 +50,7 @@ def summarise(
     write_json(path, {"data": source} | found)
 
 
-def is_there(evaluation: Path) -> bool:
+def is_current(evaluation: Path) -> bool:
     """Whether there is an evaluation of the very trial that has this rank now."""
     try:
         found, trial = read_json(evaluation), read_json(evaluation.with_name("trial.json"))
@@ -72,11 +72,11 @@ def average(data: Path, scores: Sequence[Path]) -> dict[str, Any]:
             by_winner.append(dict(arrays))
     evaluation = Evaluation(data)
     folds = iter(range(len(by_winner[0])))
-    outcomes = evaluation.outcomes(lambda: Decided(by_winner, next(folds)))
-    return judged([outcomes])
+    outcomes = evaluation.outcomes(lambda: AveragedDecisions(by_winner, next(folds)))
+    return summarise([outcomes])
 
 
-class Decided:
+class AveragedDecisions:
     """Winners whose decisions on a fold's test examples are known."""
 
     def __init__(self, winners: Sequence[dict[str, np.ndarray]], fold: int) -> None:

@@ -80,7 +80,7 @@ def _kind(name: str, pa: Any) -> Any:
     """The type of a column, which one without any value does not show."""
     if name in ("tid", "continues"):
         return pa.int64()
-    if name in ("loss", "alone", "together", "seconds"):
+    if name in ("loss", "own_error", "ensemble_error", "seconds"):
         return pa.float64()
     return pa.timestamp("us", tz="UTC") if name == "finished" else pa.string()
 

@@ -44,7 +44,7 @@ def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, cache: P
             "assignment": assignment,
             "checksum": images,
             "engine": model.engine,
-            "kernels": kernels.path(),
+            "kernels": kernels.backend(),
             "version": __version__,
             "code": code_version(),
         }

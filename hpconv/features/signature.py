@@ -72,8 +72,8 @@ def versions(engine: str) -> dict[str, str]:
     if engine == "gpu":
         libraries.append("torch")
     else:
-        found["kernels"] = kernels.path()
-        libraries += ["pytensor", "numba"] if kernels.path() == "numba" else ["pytensor"]
+        found["kernels"] = kernels.backend()
+        libraries += ["pytensor", "numba"] if kernels.backend() == "numba" else ["pytensor"]
     return found | {name: _version(name) for name in libraries}
 
 

@@ -1,8 +1,8 @@
 """CPU kernels: a chain of steps over a batch of images, fused into few passes."""
 
-from hpconv.kernels.build import path, threads
+from hpconv.kernels.build import backend, threads
 from hpconv.kernels.packed_filters import Fbcorr, Fbncc
-from hpconv.kernels.passes import layer
+from hpconv.kernels.passes import run_steps
 from hpconv.kernels.steps import Clip, Gridpool, Lnorm, Lpool, LpoolAlpha, Step
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "Lpool",
     "LpoolAlpha",
     "Step",
-    "layer",
-    "path",
+    "run_steps",
+    "backend",
     "threads",
 ]

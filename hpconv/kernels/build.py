@@ -25,7 +25,7 @@ FLAGS = [
 log = logging.getLogger(__name__)
 
 
-def path() -> str:
+def backend() -> str:
     """The implementation in use, ``c`` or ``numba``."""
     return "c" if library() else "numba"
 

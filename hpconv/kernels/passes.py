@@ -14,7 +14,7 @@ from hpconv.kernels.build import library
 from hpconv.kernels.steps import Gridpool, Pass, Pool, Step, passes
 
 
-def layer(x: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
+def run_steps(x: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
     """Run a chain of steps, in any order, on images ``(N, C, H, W)``.
 
     Returns:

@@ -16,7 +16,7 @@ from hpconv.mongodb.network import LOOPBACK, bind_address, free_port
 from hpconv.mongodb.process import START_SECONDS, Mongod, ServerSettings
 
 USER = "hpconv"
-SMALL = (
+LOW_MEMORY_OPTIONS = (
     "--wiredTigerCacheSizeGB=0.25",
     "--wiredTigerEngineConfigString=log=(prealloc=false,file_max=16MB)",
 )
@@ -50,7 +50,13 @@ def _starter(settings: ServerSettings) -> Starter:
     settings.dbpath.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings.log.parent.mkdir(parents=True, exist_ok=True)
     folder = settings.dbpath.absolute()  # for a backup, which asks the server where it is
-    command = [binary, f"--dbpath={folder}", f"--logpath={settings.log}", "--logappend", *SMALL]
+    command = [
+        binary,
+        f"--dbpath={folder}",
+        f"--logpath={settings.log}",
+        "--logappend",
+        *LOW_MEMORY_OPTIONS,
+    ]
     return partial(_started, settings, environment, command)
 
 

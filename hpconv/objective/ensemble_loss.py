@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from hyperopt import STATUS_OK
 from hyperopt.base import Ctrl
 
 from hpconv.datasets.protocols import Selection
 from hpconv.learners import Classifier
 from hpconv.learners.ensemble_member import SCORES, Member, StoredMember, stored
-from hpconv.trials import members
+from hpconv.trials import Result, members
 
 
 @dataclass(frozen=True)
-class Boosting:
+class EnsembleContext:
     """What a trial of a search that grows ensembles is told.
 
     Args:
@@ -25,7 +25,7 @@ class Boosting:
     members: Sequence[Member]
 
 
-def told(ctrl: Ctrl) -> Boosting | None:
+def ensemble_context(ctrl: Ctrl) -> EnsembleContext | None:
     """What the trial in hand is told, or None where no ensemble grows.
 
     Raises:
@@ -40,33 +40,34 @@ def told(ctrl: Ctrl) -> Boosting | None:
     found = {each["tid"]: each for each in ctrl.trials} if tids else {}
     blobs = [ctrl.trials.trial_attachments(found[tid])[SCORES] for tid in tids]
     fraction = trial["misc"]["boosting"]["bagging_fraction"]
-    return Boosting(fraction, [StoredMember(blob) for blob in blobs])
+    return EnsembleContext(fraction, [StoredMember(blob) for blob in blobs])
 
 
-def judge(
-    new: Callable[..., Classifier], selection: Selection, boosting: Boosting | None
-) -> dict[str, Any]:
+def score_trial(
+    new: Callable[..., Classifier], selection: Selection, boosting: EnsembleContext | None
+) -> Result:
     """What a trial's result says of its classifier.
 
-    The loss is ``b alone + (1 - b) together``, with b the bagging fraction, of the validation
-    errors without and with the ensemble that is continued (hyperopt-convnet's ``hybrid_loss``).
+    The loss is ``b own_error + (1 - b) ensemble_error``, with b the bagging fraction, of the
+    validation errors without and with the ensemble that is continued (hyperopt-convnet's
+    ``hybrid_loss``).
 
     Args:
         new: makes a classifier; ``history`` are the members of an ensemble that it continues.
 
     Returns:
-        ``loss``; ``alone`` and ``together``, of which it is made; ``chosen``, what validation
-        examples decided; and ``attachments``: ``scores``, for those that continue this trial.
+        ``loss``; ``own_error`` and ``ensemble_error``, of which it is made; ``chosen``, what
+        validation examples decided; and ``attachments``: ``scores``, for those that continue it.
     """
     algorithm = new()
     alone = selection.loss(algorithm)
-    result: dict[str, Any] = {"loss": alone}
+    result: Result = {"status": STATUS_OK, "loss": alone}
     if boosting and boosting.members:
         algorithm = new(history=boosting.members)
         together = selection.loss(algorithm)
         share = boosting.bagging_fraction
         loss = share * alone + (1 - share) * together
-        result = {"loss": loss, "alone": alone, "together": together}
+        result.update({"loss": loss, "own_error": alone, "ensemble_error": together})
     if algorithm.chosen:
         result["chosen"] = algorithm.chosen
     if boosting:

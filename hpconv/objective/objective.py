@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hyperopt import STATUS_OK
 from hyperopt.base import Ctrl
 
 from hpconv import kernels
@@ -17,9 +16,9 @@ from hpconv.features.extractor import learn
 from hpconv.learners import classifier
 from hpconv.model.pipeline import ModelSettings, describe
 from hpconv.objective.budget import Budget, Pace, check_memory
-from hpconv.objective.ensemble_loss import Boosting, judge, told
+from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
 from hpconv.stopwatch import Stopwatch
-from hpconv.trials import hyperparameters
+from hpconv.trials import Result, failed_result, hyperparameters
 
 
 class Objective:
@@ -48,15 +47,15 @@ class Objective:
         self._model = replace(self._model, engine=choose(self._model.engine))
         self._selection = Selection(self._data)
         warm_up(self._model.engine)
-        return {"engine": self._model.engine, "kernels": kernels.path()}
+        return {"engine": self._model.engine, "kernels": kernels.backend()}
 
-    def __call__(self, expr: Any, memo: dict[Any, Any], ctrl: Ctrl) -> dict[str, Any]:
+    def __call__(self, expr: Any, memo: dict[Any, Any], ctrl: Ctrl) -> Result:
         """Run a trial; the result is that of ``evaluate``."""
         if self._selection is None:
             self.prepare()
         assert self._selection is not None
         assignment = hyperparameters(ctrl.current_trial)
-        boosting = told(ctrl)
+        boosting = ensemble_context(ctrl)
         return evaluate(assignment, self._selection, self._model, self.budget, boosting)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,24 +67,25 @@ def evaluate(
     selection: Selection,
     model: ModelSettings,
     budget: Budget,
-    boosting: Boosting | None = None,
-) -> dict[str, Any]:
+    boosting: EnsembleContext | None = None,
+) -> Result:
     """Run a trial.
 
     Returns:
-        a result as hyperopt stores it: ``status``, ``loss`` (validation error rate) and what
-        else ``boosting.judge`` says, ``feature_shape``, its ``trace``, ``seconds`` by step, and for
-        a candidate that cannot be used ``failure`` with ``kind`` and ``reason``. Programming errors
-        are raised.
+        a result as hyperopt stores it: ``status``, ``loss`` (validation error rate) and the other
+        entries of ``ensemble_loss.score_trial``, ``feature_shape``, its ``trace``, ``seconds`` by
+        step, and for a candidate that cannot be used ``failure`` with ``kind`` and ``reason``.
+        Programming errors are raised.
     """
     watch = Stopwatch()
     try:
         return _measure(assignment, selection, model, budget, boosting, watch)
     except CandidateError as refusal:
-        return refusal.result(watch.seconds)
+        return failed_result(refusal, watch.seconds)
     except MemoryError as error:
         reason = str(error).partition("\n")[0]  # PyTensor appends a description of the graph
-        return CandidateError("out_of_memory", reason or "no memory left").result(watch.seconds)
+        exhausted = CandidateError("out_of_memory", reason or "no memory left")
+        return failed_result(exhausted, watch.seconds)
 
 
 def _measure(
@@ -93,9 +93,9 @@ def _measure(
     selection: Selection,
     model: ModelSettings,
     budget: Budget,
-    boosting: Boosting | None,
+    boosting: EnsembleContext | None,
     watch: Stopwatch,
-) -> dict[str, Any]:
+) -> Result:
     unlabelled = selection.unlabelled(model.n_unsupervised)
     pace = Pace(budget.images_per_second)
     with watch("learn"):
@@ -109,11 +109,7 @@ def _measure(
     with watch("classify"):
         rows, pairs = selection.rows, selection.pairs
         new = partial(classifier, features, rows, pipeline.classifier, pairs)
-        judged = judge(new, selection, boosting)
-    return {
-        "status": STATUS_OK,
-        **judged,
-        "feature_shape": list(extractor.feature_shape),
-        "trace": traced,
-        "seconds": watch.seconds,
-    }
+        result = score_trial(new, selection, boosting)
+    shape = list(extractor.feature_shape)
+    result.update({"feature_shape": shape, "trace": traced, "seconds": watch.seconds})
+    return result

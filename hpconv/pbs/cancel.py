@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpconv.pbs.dialects import named, number
-from hpconv.pbs.job_files import Folder
-from hpconv.pbs.scheduler import Answer, Scheduler
+from hpconv.pbs.job_files import JobFiles
+from hpconv.pbs.scheduler import QueueStatus, Scheduler
 
 SECONDS, PAUSE = 600.0, 2.0
 SUBMISSION_SECONDS = 30.0  # for a qsub that was under way, and writes its id yet
 
 
 def end(
-    scheduler: Scheduler, folder: Folder, token: str, settle: float, seconds: float
+    scheduler: Scheduler, folder: JobFiles, token: str, settle: float, seconds: float
 ) -> list[str]:
     """Delete the jobs of a run (or, with ``*``, of all) until they are gone.
 
@@ -41,10 +41,10 @@ def end(
 def _delete(scheduler: Scheduler, jobs: Sequence[str]) -> set[str]:
     """Ask for the end of jobs; returns those that are gone by now."""
     scheduler.delete(jobs)
-    answer = scheduler.ask(jobs) or Answer()
+    answer = scheduler.ask(jobs) or QueueStatus()
     return {*answer.unknown, *(job for job, row in answer.rows.items() if row.state == "over")}
 
 
 if __name__ == "__main__":
     dialect, path, run = sys.argv[1:]
-    end(Scheduler(named(dialect)), Folder(Path(path)), run, SUBMISSION_SECONDS, SECONDS)
+    end(Scheduler(named(dialect)), JobFiles(Path(path)), run, SUBMISSION_SECONDS, SECONDS)

@@ -18,8 +18,8 @@ from hpconv.doctor import MISSING, Finding
 from hpconv.errors import UserError
 from hpconv.mongodb.network import bind_address
 from hpconv.pbs.dialects import Resources, number
-from hpconv.pbs.job_files import Folder
-from hpconv.pbs.job_state import ACTIVE, FAILED, Judge, read_record
+from hpconv.pbs.job_files import JobFiles
+from hpconv.pbs.job_state import ACTIVE, FAILED, JobTracker, read_record
 from hpconv.pbs.scheduler import Scheduler, SubmitError, find
 
 WAIT_SECONDS, PAUSE, ASK_EVERY = 600.0, 1.0, 10
@@ -70,7 +70,7 @@ def _conda() -> Finding:
 
 def _test_job(scheduler: Scheduler, settings: Settings) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix=".hpconv-doctor-", dir=Path.cwd()) as here:
-        folder, token = Folder(Path(here)), Path(here, "token")
+        folder, token = JobFiles(Path(here)), Path(here, "token")
         folder.begin()
         token.write_text("seen")
         place = folder.place("hp-doctor")
@@ -88,7 +88,7 @@ def _own_address() -> str:
     return bind_address(socket.gethostbyname(socket.gethostname()))
 
 
-def _follow(scheduler: Scheduler, folder: Folder, place: Path, script: Path) -> Iterator[Finding]:
+def _follow(scheduler: Scheduler, folder: JobFiles, place: Path, script: Path) -> Iterator[Finding]:
     start = time.monotonic()
     try:
         ask, answer = Resources(cpus=1, memory=500, minutes=1), folder.answer(place)
@@ -109,7 +109,7 @@ def _follow(scheduler: Scheduler, folder: Folder, place: Path, script: Path) -> 
 
 def _await(scheduler: Scheduler, place: Path, job: str) -> str | None:
     """Why the job has not come back, if it has not."""
-    judge, answer = Judge(scheduler.dialect, minutes=1, patience=60), None
+    judge, answer = JobTracker(scheduler.dialect, minutes=1, patience=60), None
     for second in range(int(WAIT_SECONDS)):
         if second % ASK_EVERY == ASK_EVERY - 1:
             answer = scheduler.ask([job]) or answer

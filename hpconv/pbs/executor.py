@@ -24,8 +24,8 @@ from snakemake_interface_executor_plugins.settings import CommonSettings, Execut
 from hpconv.errors import UserError
 from hpconv.pbs import cancel
 from hpconv.pbs.dialects import Resources, number
-from hpconv.pbs.job_files import Folder
-from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, Judge, Verdict, read_record
+from hpconv.pbs.job_files import JobFiles
+from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, JobState, JobTracker, read_record
 from hpconv.pbs.scheduler import find
 from hpconv.pbs.threads import Submission, Submitter, Watcher
 
@@ -74,7 +74,7 @@ class Executor(RemoteExecutor):
             )
         except UserError as error:
             raise WorkflowError(str(error)) from None
-        self._folder = Folder(FOLDER)
+        self._folder = JobFiles(FOLDER)
         self._submitter = Submitter(self._scheduler, self._folder, self.logger)
         self._watcher = Watcher(self._scheduler, settings.status_seconds, self.logger)
         self._remove_orphans()
@@ -106,7 +106,7 @@ class Executor(RemoteExecutor):
         work = self.format_job_exec(job)
         self._folder.write_script(place, work, ask.minutes, self._settings.prologue or "")
         patience = self.workflow.execution_settings.latency_wait
-        judge = Judge(self._scheduler.dialect, ask.minutes, patience)
+        judge = JobTracker(self._scheduler.dialect, ask.minutes, patience)
         submission = Submission(name, place, ask, judge, attempt)
         self._submitter.put(submission)
         return SubmittedJobInfo(job, aux={"submission": submission})
@@ -132,18 +132,18 @@ class Executor(RemoteExecutor):
             else:
                 self._report_failure(info, submission, verdict.reason)
 
-    def _reason_to_repeat(self, submission: Submission, verdict: Verdict) -> str | None:
+    def _reason_to_repeat(self, submission: Submission, verdict: JobState) -> str | None:
         if verdict.kind == LOST and submission.attempt < ATTEMPTS:
             return verdict.reason
         if verdict.kind == SUCCESS and submission.place.with_suffix(".again").exists():
             return "it has used its walltime, and has more to do"
         return None
 
-    def _verdict(self, submission: Submission) -> Verdict:
+    def _verdict(self, submission: Submission) -> JobState:
         if submission.refusal:
-            return Verdict(FAILED, submission.refusal)
+            return JobState(FAILED, submission.refusal)
         if submission.job is None:
-            return Verdict(ACTIVE)
+            return JobState(ACTIVE)
         answer, job = self._watcher.answer, number(submission.job)
         row = answer.rows.get(job)
         record = read_record(submission.place.with_suffix(".record"))
@@ -151,7 +151,7 @@ class Executor(RemoteExecutor):
         submission.started |= bool(record) or (row is not None and row.state != "waiting")
         hours = (time.monotonic() - submission.begun) / 3600
         if verdict.kind == ACTIVE and not submission.started and hours > self._settings.queue_hours:
-            return Verdict(FAILED, f"it has waited in the queue for {hours:.0f} hours")
+            return JobState(FAILED, f"it has waited in the queue for {hours:.0f} hours")
         return verdict
 
     def _report_failure(self, info: SubmittedJobInfo, submission: Submission, why: str) -> None:

@@ -16,7 +16,7 @@ PASSED_ON = ("PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH", "LANG", "
 OURS = "HPCONV_"  # addresses and passwords: on no command line, where everybody sees them
 
 
-class Folder:
+class JobFiles:
     """Scripts, ids, records and logs of jobs; a place is a path without its suffix."""
 
     def __init__(self, path: Path) -> None:

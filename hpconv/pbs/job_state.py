@@ -23,7 +23,7 @@ class Record(NamedTuple):
     signalled: bool = False  # it was told to end, and may not have come to more
 
 
-class Verdict(NamedTuple):
+class JobState(NamedTuple):
     """How a job stands, and why it failed."""
 
     kind: str
@@ -40,7 +40,7 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
-class Judge:
+class JobTracker:
     """Follows one job; its state only moves forward.
 
     Args:
@@ -56,7 +56,7 @@ class Judge:
         self._over_since: float | None = None
         self._ran = False
 
-    def verdict(self, record: Record | None, row: Row | None, unknown: bool) -> Verdict:
+    def verdict(self, record: Record | None, row: Row | None, unknown: bool) -> JobState:
         """How the job stands.
 
         Args:
@@ -66,23 +66,23 @@ class Judge:
         """
         self._ran |= record is not None or (row is not None and row.state == "running")
         if record is not None and record.status == 0:
-            return Verdict(SUCCESS)
+            return JobState(SUCCESS)
         if record is not None and record.status is not None:
-            return Verdict(FAILED, self._explain(record, row))
+            return JobState(FAILED, self._explain(record, row))
         if row is not None and row.state == "waiting" and (hopeless := _hopeless(row.comment)):
-            return Verdict(FAILED, hopeless)
+            return JobState(FAILED, hopeless)
         if unknown or (row is not None and row.state == "over"):
             return self._over(record, row)
-        return Verdict(ACTIVE)
+        return JobState(ACTIVE)
 
-    def _over(self, record: Record | None, row: Row | None) -> Verdict:
+    def _over(self, record: Record | None, row: Row | None) -> JobState:
         now = time.monotonic()
         self._over_since = self._over_since or now
         if now - self._over_since < self._patience and not (row and row.exit_status):
-            return Verdict(ACTIVE)  # its record may still be on its way
+            return JobState(ACTIVE)  # its record may still be on its way
         told = (record and record.signalled) or (row and row.exit_status is not None)
         lost = self._ran and not told
-        return Verdict(LOST if lost else FAILED, self._explain(record, row))
+        return JobState(LOST if lost else FAILED, self._explain(record, row))
 
     def _explain(self, record: Record | None, row: Row | None) -> str:
         status = row.exit_status if row else None

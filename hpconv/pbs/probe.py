@@ -21,7 +21,7 @@ def look(address: str, file: Path) -> dict[str, Any]:
         "reached": _reached(address),
         "file": file.read_text() if file.exists() else None,
         "mongod": _mongod(),
-        "kernels": kernels.path(),
+        "kernels": kernels.backend(),
         "free_gb": shutil.disk_usage(file.parent).free / 2**30,
     }
 

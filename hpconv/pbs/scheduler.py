@@ -44,7 +44,7 @@ class SubmitError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueueStatus:
     """What qstat says: a row for each job that it knows, and the jobs that it does not."""
 
     rows: dict[str, Row] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Scheduler:
         request = shlex.join(command)
         raise SubmitError(f"qsub ended with {told.returncode}: {words}. The request was: {request}")
 
-    def ask(self, jobs: Sequence[str]) -> Answer | None:
+    def ask(self, jobs: Sequence[str]) -> QueueStatus | None:
         """What the scheduler says of jobs, in one call; None when it cannot be asked now."""
         told = run(["qstat", *self._query, *jobs])
         if "job history" in told.stderr and "-x" in self._query:
@@ -145,7 +145,7 @@ class Scheduler:
         for job in sorted(missing)[:LOOK_UPS]:
             if told.returncode in UNKNOWN_STATUSES if len(jobs) == 1 else self._is_unknown(job):
                 unknown.add(job)
-        return Answer(rows, frozenset(unknown))
+        return QueueStatus(rows, frozenset(unknown))
 
     def _is_unknown(self, job: str) -> bool:
         return run(["qstat", *self._query, job]).returncode in UNKNOWN_STATUSES

@@ -9,9 +9,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from hpconv.pbs.dialects import Resources
-from hpconv.pbs.job_files import Folder
-from hpconv.pbs.job_state import Judge
-from hpconv.pbs.scheduler import Answer, Scheduler, SubmitError
+from hpconv.pbs.job_files import JobFiles
+from hpconv.pbs.job_state import JobTracker
+from hpconv.pbs.scheduler import QueueStatus, Scheduler, SubmitError
 
 Logger = Any  # Snakemake's
 
@@ -23,7 +23,7 @@ class Submission:
     name: str
     place: Path
     ask: Resources
-    judge: Judge
+    judge: JobTracker
     attempt: int = 1
     begun: float = field(default_factory=time.monotonic)
     job: str | None = None  # its id, once it has one
@@ -34,7 +34,7 @@ class Submission:
 class Submitter:
     """Submits one job after the other."""
 
-    def __init__(self, scheduler: Scheduler, folder: Folder, logger: Logger) -> None:
+    def __init__(self, scheduler: Scheduler, folder: JobFiles, logger: Logger) -> None:
         self._scheduler, self._folder, self._logger = scheduler, folder, logger
         self._queue: SimpleQueue[Submission] = SimpleQueue()
         self._stopped = False
@@ -74,7 +74,7 @@ class Watcher:
         self._scheduler, self._seconds, self._logger = scheduler, seconds, logger
         self._asked = time.monotonic()
         self._asking = self._down = False
-        self.answer = Answer()
+        self.answer = QueueStatus()
 
     def look(self, jobs: Sequence[str]) -> None:
         """Ask anew if it is time to; the answer comes while others go on."""
@@ -90,6 +90,6 @@ class Watcher:
             self._logger.info(
                 f"qstat {'does not answer, waiting' if self._down else 'answers again'}"
             )
-        self.answer = answer or Answer()
+        self.answer = answer or QueueStatus()
         self._asked = time.monotonic()
         self._asking = False

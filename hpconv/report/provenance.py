@@ -21,7 +21,6 @@ LIBRARIES = (
     "numpy", "scipy", "pytensor", "scikit-learn", "hyperopt", "pymongo", "h5py", "snakemake",
 )  # fmt: skip
 COMPUTING = ("engine", "kernels")  # of a trace's versions: no libraries
-TIMES = ("book_time", "refresh_time")  # a trial's: begun, ended
 CHECKOUT = Path(__file__).parents[2]
 GIT_SECONDS = 5
 
@@ -79,7 +78,7 @@ def _machine(history: list[Trial]) -> Facts:
     if not computed:
         return facts
     engines = [_engine(result) for result in computed]
-    hosts = [host_of(trial["owner"]) for trial in history if trial.get("owner")]
+    hosts = [host_of(owner) for trial in history if (owner := trial.get("owner"))]
     traces = [result["trace"]["versions"] for result in computed if "trace" in result]
     libraries = [f"{n} {v}" for each in traces for n, v in each.items() if n not in COMPUTING]
     return {
@@ -90,7 +89,7 @@ def _machine(history: list[Trial]) -> Facts:
     }
 
 
-def _engine(result: dict[str, Any]) -> str:
+def _engine(result: trials.Result) -> str:
     kernels = f", {result['kernels']} kernels" if "kernels" in result else ""
     return f"engine {result['engine']}{kernels}"
 
@@ -105,7 +104,8 @@ def _search(summary: Path, history: list[Trial]) -> Facts:
     if not history:
         return facts
     seconds = sum(sum(t["result"].get("seconds", {}).values()) for t in history)
-    begun, ended_at = ([t[key] for t in history if t.get(key)] for key in TIMES)
+    begun = [str(time) for trial in history if (time := trial.get("book_time"))]
+    ended_at = [str(time) for trial in history if (time := trial.get("refresh_time"))]
     return facts | {
         "trials": f"{len(history)}, {len(trials.succeeded(history))} of them with a result",
         "first trial begun": _minute(min(begun)) if begun else "not known",

@@ -1,6 +1,7 @@
 """Trials as rows of a page: all that a chart needs of them, few enough to stay small."""
 
 from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -73,23 +74,25 @@ def values(trial: Trial) -> dict[str, float]:
 def failures(history: list[Trial]) -> list[dict[str, Any]]:
     """Kinds of failures, the most frequent first: how many, their seconds, the first example."""
     by_kind: dict[str, list[Trial]] = defaultdict(list)
+    examples: dict[str, trials.Failure] = {}
     for trial in history:
         if failed := trials.failure(trial):
             by_kind[failed["kind"]].append(trial)
+            examples.setdefault(failed["kind"], failed)
     found = [
         {
             "kind": kind,
             "count": len(failed),
             "seconds": round(sum(map(seconds, failed)), 3),
             "tid": failed[0]["tid"],
-            "example": (trials.failure(failed[0]) or {})["reason"],
+            "example": examples[kind]["reason"],
         }
         for kind, failed in by_kind.items()
     ]
     return sorted(found, key=lambda each: -each["count"])
 
 
-def _iso(time: str | None) -> str | None:
+def _iso(time: datetime | str | None) -> str | None:
     """A time of an export, which is in UTC, with its zone."""
     found = moment(time)
     return None if found is None else found.isoformat(timespec="milliseconds")

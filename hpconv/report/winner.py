@@ -8,7 +8,7 @@ import h5py
 
 from hpconv import trials
 from hpconv.errors import UserError
-from hpconv.evaluation.summary import is_there
+from hpconv.evaluation.summary import is_current
 from hpconv.files import read_json
 from hpconv.model.pipeline import ModelSettings, Pipeline, describe
 from hpconv.report import confusion, diagram, learned_filters, misclassified
@@ -25,7 +25,7 @@ def collect(folder: Path) -> list[dict[str, Any]]:
     final = folder / "final_evaluation.json"
     ranks = [entry["rank"] for entry in read_json(final)["winners"]] if final.exists() else []
     folders = [folder / "winners" / str(rank) for rank in ranks if isinstance(rank, int)]
-    there = [each for each in folders if is_there(each / "evaluation.json")]
+    there = [each for each in folders if is_current(each / "evaluation.json")]
     return [_winner(each, folder / "data.h5") for each in there]
 
 

@@ -18,8 +18,8 @@ from hpconv.model.pipeline import ModelSettings
 from hpconv.processes import owner_name
 from hpconv.search.algorithms import algorithm
 from hpconv.search.rounds import NO_ENSEMBLE, EnsembleSettings, Rounds
-from hpconv.search.tracker import Tracker
-from hpconv.status.files import LiveFolder, as_line
+from hpconv.search.tracker import StatusPublisher
+from hpconv.status.files import StatusFiles, as_line
 from hpconv.status.progress import Progress, SearchSettings
 from hpconv.status.snapshot import Show
 from hpconv.storage.attachments import OBJECTIVE
@@ -30,7 +30,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between looks for trials that have end
 WATCH_SECONDS = 1.0  # between looks at workers and leases; the driver's own heartbeat
 PARTING_SECONDS = 10.0  # for workers to notice that the search is over
 RETURN_SECONDS = 8.0  # for workers to find a server again before they count as silent
-HOW_NOT_WHAT = ("engine", "batch_size")  # settings of a model that change no result
+RESULT_NEUTRAL_SETTINGS = ("engine", "batch_size")  # settings of a model that change no result
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Driver:
         fingerprint: str,
         notes: dict[str, Any] | None = None,
         ensemble: EnsembleSettings = NO_ENSEMBLE,
-        live: LiveFolder | None = None,
+        live: StatusFiles | None = None,
         show: Show = lambda status: None,
     ) -> None:
         self._store = store
@@ -66,7 +66,7 @@ class Driver:
         self._name = owner_name()
         self._rounds = Rounds(ensemble, lambda: algorithm(settings, domain))
         self._progress = Progress()
-        self._tracker = Tracker(store, settings, self._progress, live, show)
+        self._publisher = StatusPublisher(store, settings, self._progress, live, show)
         self._waiting: set[int] = set()  # tids of trials that have not ended
         self._next_tid = 0
         self._workers = 0
@@ -85,18 +85,18 @@ class Driver:
         """
         self._store.search.open(self._fingerprint, self._name)
         try:
-            return self._lead()
+            return self._run()
         finally:
             self._release()
 
-    def _lead(self) -> str:
+    def _run(self) -> str:
         try:
             self._continue()
             reason = self._search()
             self._send_workers_off()
-            self._tracker.end(reason)
+            self._publisher.end(reason)
         except BaseException as error:
-            self._tracker.fail(_last_words(error))
+            self._publisher.fail(_error_reason(error))
             if isinstance(error, UserError):  # nobody will mend it while the workers wait
                 self._store.search.close(self._name)
             raise
@@ -107,34 +107,34 @@ class Driver:
         self._store.attachments.put_objective(self._domain)
         self._waiting = set(self._store.unfinished())
         ended = self._store.finished()
-        self._tell(ended)
+        self._record_finished(ended)
         self._next_tid = 1 + max([*self._waiting, *(trial["tid"] for trial in ended)], default=-1)
-        self._watch(force=True)
+        self._heartbeat(force=True)
 
     def _search(self) -> str:
         pause = FIRST_PAUSE
         while (reason := self._reason_to_stop()) is None:
-            self._watch()
+            self._heartbeat()
             self._fill_queue()
             time.sleep(pause)
             ended = self._store.finished(self._waiting)
             pause = FIRST_PAUSE if ended else min(2 * pause, LONGEST_PAUSE)
-            self._tell(ended)
+            self._record_finished(ended)
         return reason
 
     def _reason_to_stop(self) -> str | None:
         return self._progress.reason_to_stop(self._settings, self._seconds)
 
-    def _tell(self, ended: list[Trial]) -> None:
-        for trial in sorted(ended, key=lambda trial: trial["refresh_time"]):
+    def _record_finished(self, ended: list[Trial]) -> None:
+        for trial in sorted(ended, key=lambda trial: str(trial["refresh_time"])):
             self._progress.tell(trial)
         if ended:  # also by a worker of hyperopt's, which nobody sees alive
             self._last_seen_worker = time.monotonic()
         self._rounds.tell(ended)
-        self._tracker.tell(ended)
+        self._publisher.tell(ended)
         self._waiting.difference_update(trial["tid"] for trial in ended)
 
-    def _watch(self, force: bool = False) -> None:
+    def _heartbeat(self, force: bool = False) -> None:
         """Heartbeat, leases and workers, when it is time for them."""
         now = time.monotonic()
         if not force and now - self._last_watch < WATCH_SECONDS:
@@ -145,7 +145,7 @@ class Driver:
         if now - self._store.connection.back_since > RETURN_SECONDS:
             self._store.requeue_silent()
         self._workers = self._store.live_workers()
-        self._tracker.look(self._seconds)
+        self._publisher.update(self._seconds)
         if self._workers:
             self._last_seen_worker = now
         else:
@@ -170,7 +170,7 @@ class Driver:
             self._store.insert(self._next_trial())
             self._waiting.add(self._next_tid)
             self._next_tid += 1
-            self._watch()
+            self._heartbeat()
 
     def _next_trial(self) -> Trial:
         """A trial that depends on its tid, the seed and the history, not on the driver's."""
@@ -178,14 +178,14 @@ class Driver:
         seed = int(np.random.SeedSequence([self._settings.seed, tid]).generate_state(1)[0])
         chosen = plain(self._rounds.suggest(tid, seed))
         labels = self._domain.params
-        misc = {
+        misc: Any = {
             "tid": tid,
             "cmd": ["domain_attachment", OBJECTIVE],
             "workdir": None,
             "idxs": {label: [tid] if label in chosen else [] for label in labels},
             "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
         }
-        misc |= {"source": self._rounds.source} | self._notes | self._rounds.notes()
+        misc |= {"source": self._rounds.source, **self._notes, **self._rounds.notes()}
         return {"tid": tid, "spec": None, "result": {"status": "new"}, "misc": misc}
 
     def _send_workers_off(self) -> None:
@@ -201,7 +201,7 @@ class Driver:
             log.warning("the server is out of reach, the search stays marked as led: %s", error)
 
 
-def _last_words(error: BaseException) -> str:
+def _error_reason(error: BaseException) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
@@ -213,7 +213,8 @@ def fingerprint(
     data_checksum: str, model: ModelSettings, ensemble: EnsembleSettings = NO_ENSEMBLE
 ) -> str:
     """A short name for what a search is about; another one means another search."""
-    bounds = {key: value for key, value in vars(model).items() if key not in HOW_NOT_WHAT}
+    settings = vars(model).items()
+    bounds = {key: value for key, value in settings if key not in RESULT_NEUTRAL_SETTINGS}
     about: list[Any] = [data_checksum, bounds]
     if ensemble.grow:  # then this, too, decides what a loss is
         about.append(ensemble.bagging_fraction)

@@ -6,17 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hpconv.processes import host_of
-from hpconv.status.files import LiveFolder
+from hpconv.status.files import StatusFiles
 from hpconv.status.progress import Pace, Progress, SearchSettings
 from hpconv.status.snapshot import Show, Status, counts, text
-from hpconv.storage.store import Store, View
+from hpconv.storage.store import QueueState, Store
 from hpconv.trials import Trial
 
 LOOK_SECONDS = 2.0
 OVER: Status = {"workers": [], "eta_seconds": None}
 
 
-class Tracker:
+class StatusPublisher:
     """The status of a search, from what its driver knows and what the database says.
 
     Args:
@@ -30,14 +30,14 @@ class Tracker:
         store: Store,
         settings: SearchSettings,
         progress: Progress,
-        folder: LiveFolder | None,
+        folder: StatusFiles | None,
         show: Show,
     ) -> None:
         self._store, self._settings, self._progress = store, settings, progress
         self._folder, self._show = folder, show
         self._pace = Pace()
         self._seconds = 0.0  # of searching, by all drivers of the experiment
-        self._view, self._viewed = View(datetime.now(UTC)), time.monotonic()
+        self._view, self._viewed = QueueState(datetime.now(UTC)), time.monotonic()
         self._begun: datetime | None = None
 
     def tell(self, ended: list[Trial]) -> None:
@@ -45,7 +45,7 @@ class Tracker:
         if self._folder:
             self._folder.add(ended)
 
-    def look(self, seconds: float) -> None:
+    def update(self, seconds: float) -> None:
         """Say how the search is after so many seconds of searching, when it is time to."""
         self._seconds = seconds
         if self._begun is None or time.monotonic() - self._viewed >= LOOK_SECONDS:
@@ -64,7 +64,7 @@ class Tracker:
         self._publish(self._status("failed", reason) | OVER)
 
     def _look(self) -> None:
-        self._view, self._viewed = self._store.view(), time.monotonic()
+        self._view, self._viewed = self._store.queue_state(), time.monotonic()
         self._begun = self._begun or self._view.now
 
     def _publish(self, status: Status) -> None:
@@ -109,7 +109,7 @@ def seconds_left(
     return max(0.0, min(left)) if left else None
 
 
-def _workers(view: View) -> list[dict[str, Any]]:
+def _workers(view: QueueState) -> list[dict[str, Any]]:
     found = []
     for name, held in view.workers.items():
         tid, seconds = held or (None, None)

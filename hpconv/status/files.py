@@ -6,26 +6,26 @@ import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from hpconv.files import replacing
 from hpconv.status.snapshot import Status
+from hpconv.trials import Trial
 
 READABLE = 0o644
 
 log = logging.getLogger(__name__)
 
 
-class LiveFolder:
+class StatusFiles:
     """``status.json`` and ``trials.jsonl`` of one driver; trouble with them ends no search."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._unwritten: list[dict[str, Any]] = []  # trials
+        self._unwritten: list[Trial] = []
         self._file: tuple[int, int] | None = None  # trials.jsonl: inode, and bytes in whole lines
         self._warned = False
 
-    def add(self, ended: Iterable[dict[str, Any]]) -> None:
+    def add(self, ended: Iterable[Trial]) -> None:
         """Take trials that have ended, for the next time that there is something to write."""
         self._unwritten += ended
 
@@ -48,7 +48,7 @@ class LiveFolder:
         self._unwritten.clear()
 
 
-def as_line(trial: dict[str, Any]) -> str:
+def as_line(trial: Trial) -> str:
     """A trial from the database as a line of a file."""
     document = {key: value for key, value in trial.items() if key != "_id"}
     return json.dumps(document, default=str) + "\n"

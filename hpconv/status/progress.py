@@ -3,12 +3,11 @@
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from hpconv.errors import UserError
-from hpconv.trials import ensemble_error, error_line, evaluation_seconds, failure, moment
+from hpconv.trials import Trial, ensemble_error, error_line, evaluation_seconds, failure, moment
 
-HOPELESS = 100  # failures in a row, after which nothing else is expected
+MAX_CONSECUTIVE_FAILURES = 100  # failures in a row, after which nothing else is expected
 WINDOW_SECONDS = 900.0  # of searching, over which the pace is taken
 
 
@@ -40,7 +39,7 @@ class Progress:
     failures_in_a_row: int = 0
     seconds_lost: float = 0.0  # of evaluations that came to nothing
 
-    def tell(self, trial: dict[str, Any]) -> None:
+    def tell(self, trial: Trial) -> None:
         """Count a finished trial."""
         self.finished += 1
         self.since_improvement += 1
@@ -76,7 +75,7 @@ class Progress:
             return (
                 f"no improvement in {self.since_improvement} trials (search.no_improvement_trials)"
             )
-        if self.failures_in_a_row >= HOPELESS:
+        if self.failures_in_a_row >= MAX_CONSECUTIVE_FAILURES:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self.failures.most_common())
             raise UserError(
                 f"the last {self.failures_in_a_row} trials have all failed ({kinds} so far): "

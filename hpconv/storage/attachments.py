@@ -8,7 +8,8 @@ from gridfs import GridFS
 from hyperopt.base import Domain
 from pymongo import ASCENDING, DESCENDING
 
-from hpconv.storage.connection import Connection, persistent
+from hpconv.storage.connection import Connection, retries_when_unreachable
+from hpconv.trials import Trial, TrialId
 
 OBJECTIVE = "FMinIter_Domain"  # hyperopt's name for it, in every trial's misc.cmd
 MAX_BYTES = 16 * 2**20  # of all attachments of a trial; more belongs into files
@@ -20,9 +21,9 @@ class Attachments:
     def __init__(self, connection: Connection, exp_key: str) -> None:
         self._connection = connection
         self._exp_key = exp_key
-        connection.persist(self._index)
+        connection.retry(self._index)
 
-    @persistent
+    @retries_when_unreachable
     def put_objective(self, domain: Domain) -> None:
         """Attach space and objective as hyperopt does, in place of an earlier one.
 
@@ -33,13 +34,13 @@ class Attachments:
         for old in self._files().find({**self._named_objective(), "_id": {"$ne": new}}):
             self._gridfs().delete(old["_id"])
 
-    @persistent
+    @retries_when_unreachable
     def objective(self) -> ObjectId | None:
         """The newest objective's file, or None while no driver has attached one."""
         newest = self._files().find_one(self._named_objective(), sort=[("uploadDate", DESCENDING)])
         return newest and newest["_id"]
 
-    @persistent
+    @retries_when_unreachable
     def read(self, file: ObjectId) -> bytes:
         """The content of a file.
 
@@ -48,12 +49,12 @@ class Attachments:
         """
         return self._gridfs().get(file).read()
 
-    @persistent
-    def put(self, trial: dict[str, Any], name: str, blob: bytes) -> ObjectId:
+    @retries_when_unreachable
+    def put(self, trial: Trial | TrialId, name: str, blob: bytes) -> ObjectId:
         """Write a file of a trial; Store.finish lists it in the trial."""
         return self._gridfs().put(blob, filename=f"{trial['_id']}_{name}", exp_key=self._exp_key)
 
-    @persistent
+    @retries_when_unreachable
     def delete(self, file: ObjectId) -> None:
         """Delete a file, if it is there."""
         self._gridfs().delete(file)

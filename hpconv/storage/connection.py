@@ -41,7 +41,7 @@ class Connection:
         """The database; ask for it anew with every operation."""
         return self._client[self._database]
 
-    def persist(self, operation: Callable[[], T]) -> T:
+    def retry(self, operation: Callable[[], T]) -> T:
         """Run an operation, again and again while the server is out of reach.
 
         Raises:
@@ -95,12 +95,12 @@ class Connection:
         self.back_since = time.monotonic()  # since when the server has been in reach
 
 
-def persistent(method: Method) -> Method:
+def retries_when_unreachable(method: Method) -> Method:
     """Make a method wait for the server of its ``_connection`` while that is out of reach."""
 
     @functools.wraps(method)
     def waiting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._connection.persist(lambda: method(self, *args, **kwargs))
+        return self._connection.retry(lambda: method(self, *args, **kwargs))
 
     return cast(Method, waiting)
 

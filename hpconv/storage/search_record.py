@@ -6,7 +6,7 @@ from typing import Any
 from pymongo import ReturnDocument
 
 from hpconv.errors import UserError
-from hpconv.storage.connection import Connection, persistent
+from hpconv.storage.connection import Connection, retries_when_unreachable
 
 DRIVER_SECONDS = 5.0  # a driver silent for so long may be replaced
 LOOK_SECONDS = 0.5
@@ -41,7 +41,7 @@ class SearchRecord:
                 "choose a new 'experiment' name, or delete its folder to begin anew"
             )
 
-    @persistent
+    @retries_when_unreachable
     def _take(self, fingerprint: str, driver: str) -> dict[str, Any] | None:
         silent = {"$lt": ["$driver.beat", {"$subtract": ["$$NOW", int(DRIVER_SECONDS * 1000)]}]}
         free = [{"driver": None}, {"driver.name": driver}, {"$expr": silent}]
@@ -59,7 +59,7 @@ class SearchRecord:
             return_document=ReturnDocument.AFTER,
         )
 
-    @persistent
+    @retries_when_unreachable
     def beat(self, driver: str, seconds: float) -> float:
         """Say that the driver lives, and has searched for so many seconds since it last did.
 
@@ -78,7 +78,7 @@ class SearchRecord:
             raise UserError(f"another driver, {self._leader()}, has taken this search over")
         return float(led["seconds"])
 
-    @persistent
+    @retries_when_unreachable
     def close(self, driver: str) -> None:
         """Tell the workers that no more trials will come, if this driver leads the search."""
         led = {"_id": self._exp_key, "driver.name": driver}
@@ -89,7 +89,7 @@ class SearchRecord:
         led = {"_id": self._exp_key, "driver.name": driver}
         self._searches().update_one(led, {"$set": {"driver": None}})
 
-    @persistent
+    @retries_when_unreachable
     def is_over(self) -> bool:
         """Whether the driver has closed the search."""
         return self.look()
@@ -99,7 +99,7 @@ class SearchRecord:
         search = self._searches().find_one({"_id": self._exp_key}, {"finished": True})
         return bool(search and search.get("finished"))
 
-    @persistent
+    @retries_when_unreachable
     def _leader(self) -> str:
         search = self._searches().find_one({"_id": self._exp_key}, {"driver": True})
         return str(((search or {}).get("driver") or {}).get("name"))

@@ -3,7 +3,7 @@
 A trial is NEW until a worker reserves it, RUNNING while that worker's heartbeat is fresh, and
 DONE (with a result, which may be a failed candidate) or ERROR in the end. All times are the
 server's, so hosts need not agree on the clock. What waits for a server that is away says so
-(``persistent``); what a worker does beside its evaluation does not wait.
+(``retries_when_unreachable``); what a worker does beside its evaluation does not wait.
 """
 
 from collections.abc import Collection
@@ -18,9 +18,11 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError
 from hpconv.errors import CandidateError
 from hpconv.mongodb.uri import DATABASE, Address
 from hpconv.storage.attachments import Attachments
-from hpconv.storage.connection import Connection, persistent
+from hpconv.storage.connection import Connection, retries_when_unreachable
 from hpconv.storage.search_record import SearchRecord
-from hpconv.trials import Trial
+from hpconv.trials import Result, Trial, TrialId, failed_result
+
+Query = dict[str, Any]  # in MongoDB's query language
 
 LEASE_SECONDS = 60  # a worker silent for so long has lost its trial
 MAX_ATTEMPTS = 3
@@ -38,7 +40,7 @@ class TrialLost(Exception):
 
 
 @dataclass(frozen=True)
-class View:
+class QueueState:
     """What has not ended, and who works.
 
     Args:
@@ -62,7 +64,7 @@ class Store:
         self.attachments = Attachments(self._connection, exp_key)
         self._index()
 
-    @persistent
+    @retries_when_unreachable
     def _index(self) -> None:
         for fields in INDEXES:
             keys = [(field, ASCENDING) for field in ("exp_key", *fields)]
@@ -78,7 +80,7 @@ class Store:
     def _workers(self) -> Any:
         return self._connection.db.workers
 
-    @persistent
+    @retries_when_unreachable
     def insert(self, trial: Trial) -> None:
         """Queue a trial.
 
@@ -90,7 +92,7 @@ class Store:
         try:
             self._jobs.insert_one(document)
         except DuplicateKeyError:  # maybe this very trial, whose acknowledgement was lost
-            there = self._jobs.find_one(self._mine(tid=trial["tid"]))
+            there = self._jobs.find_one(self._query(tid=trial["tid"]))
             if there is None or there["misc"] != trial["misc"]:
                 raise
         # where hyperopt counts: it would go on after our trials
@@ -103,13 +105,13 @@ class Store:
         try:
             return self._reserve(owner)
         except ConnectionFailure:  # it may be reserved, with the answer lost
-            self._connection.persist(lambda: self.give_back(owner))
-            return self._connection.persist(lambda: self._reserve(owner))
+            self._connection.retry(lambda: self.give_back(owner))
+            return self._connection.retry(lambda: self._reserve(owner))
 
     def _reserve(self, owner: str) -> Trial | None:
         taken = {"state": JOB_STATE_RUNNING, "owner": owner, "lease": LEASE_SECONDS}
         return self._jobs.find_one_and_update(
-            self._mine(state=JOB_STATE_NEW),
+            self._query(state=JOB_STATE_NEW),
             [{"$set": {**taken, "book_time": "$$NOW", "refresh_time": "$$NOW"}}],
             sort=[("tid", ASCENDING)],
             return_document=ReturnDocument.AFTER,
@@ -117,9 +119,9 @@ class Store:
 
     def finish(
         self,
-        trial: Trial,
+        trial: Trial | TrialId,
         owner: str,
-        result: Trial,
+        result: Result,
         attachments: dict[str, bytes] | None = None,
     ) -> None:
         """Write a result and the end of its trial at once.
@@ -144,19 +146,19 @@ class Store:
         """
         self._end(trial, owner, JOB_STATE_ERROR, error=error)
 
-    @persistent
-    def _end(self, trial: Trial, owner: str, state: int, **fields: Any) -> None:
+    @retries_when_unreachable
+    def _end(self, trial: Trial | TrialId, owner: str, state: int, **fields: Any) -> None:
         ended = {name: {"$literal": value} for name, value in fields.items()}
         change = [{"$set": {**ended, "state": state, "refresh_time": "$$NOW", **NEXT_VERSION}}]
-        if self._jobs.update_one(_held(trial, owner), change).matched_count:
+        if self._jobs.update_one(_owned_by(trial, owner), change).matched_count:
             return
         # maybe it was written before, and only the acknowledgement was lost
-        if not self._jobs.find_one({**_held(trial, owner), "state": state}, {"_id": True}):
+        if not self._jobs.find_one({**_owned_by(trial, owner), "state": state}, {"_id": True}):
             raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
     def give_back(self, owner: str) -> list[int]:
         """Put whatever this owner holds back into the queue; returns the trials' tids."""
-        held = self._mine(state=JOB_STATE_RUNNING, owner=owner)
+        held = self._query(state=JOB_STATE_RUNNING, owner=owner)
         tids = [trial["tid"] for trial in self._jobs.find(held, {"tid": True})]
         self._jobs.update_many(held, [{"$set": {**WAITING, **NEXT_VERSION}}])
         return tids
@@ -175,28 +177,28 @@ class Store:
         if trial is not None:
             fresh = [{"$set": {"refresh_time": "$$NOW"}}]
             jobs = self._jobs.with_options(write_concern=IN_MEMORY)
-            if not jobs.update_one(_held(trial, owner), fresh).matched_count:
+            if not jobs.update_one(_owned_by(trial, owner), fresh).matched_count:
                 raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
     def leave(self, owner: str) -> None:
         """Say that a worker has ended."""
         self._workers.delete_one({"_id": owner})
 
-    @persistent
+    @retries_when_unreachable
     def live_workers(self) -> int:
         """Workers with a fresh heartbeat."""
         return self._workers.count_documents(self._alive())
 
-    @persistent
-    def view(self) -> View:
+    @retries_when_unreachable
+    def queue_state(self) -> QueueState:
         """What waits, what runs, and who works; without a look at trials that have ended."""
         seconds = {"$divide": [{"$subtract": ["$$NOW", "$book_time"]}, 1000]}
         fields = {"_id": False, "tid": True, "state": True, "owner": True, "seconds": seconds}
-        found = self._jobs.aggregate([{"$match": self._mine(state=OPEN)}, {"$project": fields}])
+        found = self._jobs.aggregate([{"$match": self._query(state=OPEN)}, {"$project": fields}])
         trials = list(found)
         running = [trial for trial in trials if trial["state"] == JOB_STATE_RUNNING]
         alive = self._workers.find(self._alive(), {"_id": True})
-        return View(
+        return QueueState(
             self._connection.db.command("hello")["localTime"].replace(tzinfo=UTC),
             queued=len(trials) - len(running),
             running=len(running),
@@ -205,7 +207,7 @@ class Store:
             | {str(trial["owner"]): (trial["tid"], trial["seconds"]) for trial in running},
         )
 
-    @persistent
+    @retries_when_unreachable
     def requeue_silent(self) -> None:
         """Give the trials of silent workers to others; after three attempts they have failed.
 
@@ -217,51 +219,53 @@ class Store:
             **WAITING,
             **NEXT_VERSION,
             "state": {"$cond": [lost, JOB_STATE_DONE, JOB_STATE_NEW]},
-            "result": {"$cond": [lost, {"$literal": LOST.result({})}, "$result"]},
+            "result": {"$cond": [lost, {"$literal": failed_result(LOST, {})}, "$result"]},
             "attempts": {"$add": ["$attempts", 1]},
             "refresh_time": "$$NOW",
         }
-        running = self._mine(state=JOB_STATE_RUNNING, lease={"$ne": None}, **silent)
+        running = self._query(state=JOB_STATE_RUNNING, lease={"$ne": None}, **silent)
         self._jobs.update_many(running, [{"$set": change}])
 
-    @persistent
+    @retries_when_unreachable
     def count(self, state: int | None = None) -> int:
         """Trials in a state, or all."""
-        return self._jobs.count_documents(self._mine(**({} if state is None else {"state": state})))
+        return self._jobs.count_documents(
+            self._query(**({} if state is None else {"state": state}))
+        )
 
-    @persistent
+    @retries_when_unreachable
     def finished(self, tids: Collection[int] | None = None) -> list[Trial]:
         """Trials that have ended, all or those among some tids, by tid."""
-        query = self._mine(state={"$in": FINISHED})
+        query = self._query(state={"$in": FINISHED})
         if tids is not None:
             query["tid"] = {"$in": list(tids)}
         return list(self._jobs.find(query).sort("tid", ASCENDING))
 
-    @persistent
+    @retries_when_unreachable
     def unfinished(self) -> list[int]:
         """The tids of trials that have not ended."""
-        query = self._mine(state=OPEN)
+        query = self._query(state=OPEN)
         return [trial["tid"] for trial in self._jobs.find(query, {"tid": True})]
 
-    @persistent
+    @retries_when_unreachable
     def durations(self, count: int) -> list[float]:
         """Seconds that the latest finished trials took, count of them at most."""
         done = self._jobs.find(
-            self._mine(state=JOB_STATE_DONE),
+            self._query(state=JOB_STATE_DONE),
             {"book_time": True, "refresh_time": True, "_id": False},  # the index has them
             sort=[("refresh_time", DESCENDING)],
             limit=count,
         )
         return [(trial["refresh_time"] - trial["book_time"]).total_seconds() for trial in done]
 
-    def _alive(self) -> Trial:
-        return self._mine(**{"$expr": {"$gt": ["$heartbeat", _seconds_ago(LEASE_SECONDS)]}})
+    def _alive(self) -> Query:
+        return self._query(**{"$expr": {"$gt": ["$heartbeat", _seconds_ago(LEASE_SECONDS)]}})
 
-    def _mine(self, **query: Any) -> Trial:
+    def _query(self, **query: Any) -> Query:
         return {"exp_key": self.exp_key, **query}
 
 
-def _held(trial: Trial, owner: str) -> Trial:
+def _owned_by(trial: Trial | TrialId, owner: str) -> Query:
     # the same worker may hold a trial twice; book_time tells which
     return {
         "_id": trial["_id"],
@@ -271,5 +275,5 @@ def _held(trial: Trial, owner: str) -> Trial:
     }
 
 
-def _seconds_ago(seconds: int | str) -> Trial:
+def _seconds_ago(seconds: int | str) -> Query:
     return {"$subtract": ["$$NOW", {"$multiply": [seconds, 1000]}]}

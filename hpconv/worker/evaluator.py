@@ -20,7 +20,7 @@ from hpconv.learners.ensemble_member import SCORES
 from hpconv.objective.budget import Budget
 from hpconv.processes import STOP_SIGNALS, die_with_parent
 from hpconv.storage.attachments import MAX_BYTES
-from hpconv.trials import Trial, plain
+from hpconv.trials import Result, Trial, failed_result, plain
 
 GIB = 2**30
 KEPT_SHARE = 0.5  # of a trial's memory; a process that holds more between trials has a leak
@@ -38,7 +38,7 @@ class EvaluationError(Exception):
 class Outcome(NamedTuple):
     """What came of a trial: a result, and files to keep with it."""
 
-    result: dict[str, Any]
+    result: Result
     attachments: dict[str, bytes]
 
 
@@ -91,8 +91,8 @@ class Evaluator:
         kind, content = self._receive()
         if kind == "error":
             raise EvaluationError(content)
-        if self.gigabytes() > KEPT_SHARE * self.budget.trial_memory_gb:
-            log.warning("the evaluation process keeps %.1f GiB: replaced", self.gigabytes())
+        if self.resident_gib() > KEPT_SHARE * self.budget.trial_memory_gb:
+            log.warning("the evaluation process keeps %.1f GiB: replaced", self.resident_gib())
             self.restart()
         return content
 
@@ -110,9 +110,10 @@ class Evaluator:
 
     def refused(self, refusal: CandidateError, seconds: dict[str, float]) -> Outcome:
         """What came of a trial that had to be stopped; seconds by step."""
-        return Outcome(refusal.result(seconds) | self._conditions, {})
+        result: Any = failed_result(refusal, seconds)
+        return Outcome(result | self._conditions, {})
 
-    def gigabytes(self) -> float:
+    def resident_gib(self) -> float:
         """Memory (GiB) that the process and its children hold now."""
         try:
             process = psutil.Process(self._process.pid)

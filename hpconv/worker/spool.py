@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import bson
 
 from hpconv.files import replacing
+from hpconv.trials import Trial, TrialId
 from hpconv.worker.evaluator import Outcome
-
-Trial = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +17,7 @@ log = logging.getLogger(__name__)
 class Undelivered(NamedTuple):
     """A result with what it takes to deliver it."""
 
-    trial: Trial
+    trial: Trial | TrialId
     owner: str
     outcome: Outcome
 

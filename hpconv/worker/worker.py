@@ -10,7 +10,6 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pymongo
@@ -21,7 +20,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from hpconv.errors import CandidateError, UserError
 from hpconv.processes import owner_name
 from hpconv.storage.store import Store, TrialLost
-from hpconv.trials import Trial
+from hpconv.trials import Result, Trial
 from hpconv.worker.ensemble_history import Histories
 from hpconv.worker.evaluator import EvaluationError, Evaluator, Outcome
 from hpconv.worker.spool import Spool, Undelivered
@@ -31,7 +30,8 @@ WATCH_SECONDS = 0.1  # between looks at an evaluation's time and memory
 FIRST_PAUSE = 0.01  # after a trial the next one is probably there, or will be in a moment
 HEARTBEAT_SECONDS = 2.0
 PARTING_SECONDS = 3.0  # a server that is gone must not keep a worker from ending
-DURATIONS, TYPICAL = 100, 0.95  # so many trials, and the share of them that must fit a walltime
+DURATIONS = 100  # latest trials by which the duration of the next one is estimated
+DURATION_QUANTILE = 0.95  # of them, which must fit the remaining walltime
 DURATIONS_SECONDS = 30.0  # between looks at them
 WALLTIME_MARGIN = 15.0  # to notice, to deliver, to end
 
@@ -44,11 +44,11 @@ class SearchOver(Exception):
     """Enough trials have finished; the one in hand is not needed."""
 
 
-class Leaving(Exception):
+class StopWorking(Exception):
     """There is a reason not to take another trial."""
 
 
-class WalltimeUsed(Leaving):
+class WalltimeUsed(StopWorking):
     """Another trial would not end before this job does."""
 
 
@@ -100,16 +100,16 @@ class Worker:
             log.info("leaving: %s", reason)
             if marker := os.environ.get(AGAIN_VARIABLE):
                 Path(marker).touch()
-        except Leaving as reason:
+        except StopWorking as reason:
             log.info("leaving: %s", reason)
         finally:
-            self._part()
+            self._shutdown()
 
     def _take_trials(self) -> None:
         pause = FIRST_PAUSE
         while True:
             evaluator = self._ready_evaluator()
-            self._check_stay()
+            self._check_limits()
             self._trial = self._store.reserve(self._owner) if evaluator else None
             if evaluator is None or self._trial is None:
                 time.sleep(pause)
@@ -140,18 +140,18 @@ class Worker:
         self._evaluator = Evaluator(objective, self._settings.workdir)
         self._objective = newest
 
-    def _check_stay(self) -> None:
+    def _check_limits(self) -> None:
         if self._store.search.is_over():
             raise SearchOver
         settings, now = self._settings, time.monotonic()
         if settings.max_jobs is not None and self.finished >= settings.max_jobs:
-            raise Leaving(f"{self.finished} trials are done (--max-jobs)")
+            raise StopWorking(f"{self.finished} trials are done (--max-jobs)")
         if settings.last_job_timeout is not None and now - self._begun > settings.last_job_timeout:
-            raise Leaving(f"{settings.last_job_timeout:g} s have passed (--last-job-timeout)")
+            raise StopWorking(f"{settings.last_job_timeout:g} s have passed (--last-job-timeout)")
         if settings.reserve_timeout is not None:
             idle = now - self._last_trial
             if idle > settings.reserve_timeout:
-                raise Leaving(f"no trial came for {idle:.0f} s (--reserve-timeout)")
+                raise StopWorking(f"no trial came for {idle:.0f} s (--reserve-timeout)")
         self._check_walltime()
 
     def _check_walltime(self) -> None:
@@ -160,7 +160,7 @@ class Worker:
             return
         if time.monotonic() - self._last_durations > DURATIONS_SECONDS:
             durations = self._store.durations(DURATIONS)
-            self._typical = float(np.quantile(durations, TYPICAL)) if durations else 0.0
+            self._typical = float(np.quantile(durations, DURATION_QUANTILE)) if durations else 0.0
             self._last_durations = time.monotonic()
         needed = self._typical + WALLTIME_MARGIN
         if left < needed:
@@ -169,7 +169,7 @@ class Worker:
                 raise UserError(f"the walltime of this job is too short: {trial}")
             raise WalltimeUsed(f"{left:.0f} s of walltime are left, {trial}")
 
-    def _part(self) -> None:
+    def _shutdown(self) -> None:
         if self._evaluator:
             self._evaluator.close()
         with contextlib.suppress(PyMongoError), pymongo.timeout(PARTING_SECONDS):
@@ -249,14 +249,14 @@ def _exceeded(evaluator: Evaluator, seconds: float) -> CandidateError | None:
     budget = evaluator.budget
     if seconds > budget.trial_seconds:
         return CandidateError("too_slow", f"stopped after {budget.trial_seconds:g} s")
-    gigabytes = evaluator.gigabytes()
+    gigabytes = evaluator.resident_gib()
     if gigabytes > budget.trial_memory_gb:
         reason = f"stopped at {gigabytes:.1f} GiB, {budget.trial_memory_gb:g} are allowed"
         return CandidateError("out_of_memory", reason)
     return None
 
 
-def describe_result(result: dict[str, Any]) -> str:
+def describe_result(result: Result) -> str:
     """A result in a few words."""
     if "failure" in result:
         return "failed, {kind}: {reason}".format(**result["failure"])

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from hpconv.pbs.dialects import DIALECTS, Row
-from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, Judge, Record, read_record
+from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, JobTracker, Record, read_record
 
 RUNNING, OVER = Row("running"), Row("over", 0)
 
 
 @pytest.fixture
-def judge() -> Judge:
-    return Judge(DIALECTS["openpbs"], minutes=60, patience=0)
+def judge() -> JobTracker:
+    return JobTracker(DIALECTS["openpbs"], minutes=60, patience=0)
 
 
 def ended(status: int | None, seconds: float = 10) -> Record:
@@ -20,17 +20,17 @@ def ended(status: int | None, seconds: float = 10) -> Record:
 
 
 @pytest.mark.parametrize("row", [None, Row("waiting"), RUNNING, OVER, Row("over", 1)])
-def test_the_jobs_own_record_decides(judge: Judge, row: Row | None) -> None:
+def test_the_jobs_own_record_decides(judge: JobTracker, row: Row | None) -> None:
     assert judge.verdict(ended(0), row, unknown=True).kind == SUCCESS
 
 
-def test_saying_nothing_never_fails_a_job(judge: Judge) -> None:
+def test_saying_nothing_never_fails_a_job(judge: JobTracker) -> None:
     for row in (None, Row("waiting"), RUNNING, None, None):
         assert judge.verdict(None, row, unknown=False).kind == ACTIVE
 
 
 def test_a_record_may_come_later_than_the_schedulers_word() -> None:
-    judge = Judge(DIALECTS["openpbs"], minutes=60, patience=60)
+    judge = JobTracker(DIALECTS["openpbs"], minutes=60, patience=60)
     assert judge.verdict(None, OVER, unknown=False).kind == ACTIVE
     assert judge.verdict(None, None, unknown=True).kind == ACTIVE
     assert judge.verdict(ended(0), None, unknown=True).kind == SUCCESS
@@ -56,7 +56,7 @@ def test_a_record_may_come_later_than_the_schedulers_word() -> None:
     ],
 )
 def test_failures_are_told_apart(
-    judge: Judge,
+    judge: JobTracker,
     record: Record | None,
     row: Row | None,
     reason: str,
@@ -69,7 +69,7 @@ def test_failures_are_told_apart(
 @pytest.mark.parametrize("row", [None, Row("over")])
 @pytest.mark.parametrize("record", [None, Record(None, "n1", 1000.0, 1000.0)])
 def test_a_job_that_ran_and_is_gone_was_lost(
-    judge: Judge, record: Record | None, row: Row | None
+    judge: JobTracker, record: Record | None, row: Row | None
 ) -> None:
     assert judge.verdict(record, RUNNING, unknown=False).kind == ACTIVE
     kind, why = judge.verdict(record, row, unknown=row is None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpconv.errors import UserError
-from hpconv.experiments import HISTORIES, chosen, history
+from hpconv.experiments import HISTORIES, find_experiment, history
 
 
 @pytest.fixture(autouse=True)
@@ -27,25 +27,25 @@ def experiment(name: str, *files: str) -> Path:
 def test_the_only_experiment_need_not_be_named() -> None:
     demo = experiment("demo", "trials.jsonl")
     experiment("begun", "logs/data.log")
-    assert chosen(None, HISTORIES) == demo
+    assert find_experiment(None, HISTORIES) == demo
 
 
 def test_of_several_experiments_the_message_names_each() -> None:
     experiment("one", "trials.jsonl")
     experiment("two", "live/trials.jsonl")
     with pytest.raises(UserError, match="--experiment with one of results/one, results/two$"):
-        chosen(None, HISTORIES)
+        find_experiment(None, HISTORIES)
 
 
 def test_without_any_experiment_the_message_says_how_to_make_one() -> None:
     with pytest.raises(UserError, match="no folder under results/ has .*'make demo'"):
-        chosen(None, HISTORIES)
+        find_experiment(None, HISTORIES)
 
 
 def test_an_experiment_is_named_by_its_folder_or_by_its_name(folder: Path) -> None:
     demo = experiment("demo", "trials.jsonl")
-    assert chosen(Path("demo"), HISTORIES) == chosen(demo, HISTORIES) == demo
-    assert chosen(folder / demo, HISTORIES) == folder / demo
+    assert find_experiment(Path("demo"), HISTORIES) == find_experiment(demo, HISTORIES) == demo
+    assert find_experiment(folder / demo, HISTORIES) == folder / demo
 
 
 def test_an_experiment_that_is_not_there_is_refused_with_those_that_are() -> None:
@@ -53,9 +53,9 @@ def test_an_experiment_that_is_not_there_is_refused_with_those_that_are() -> Non
     experiment("begun", "logs/data.log")
     message = "--experiment is 'dmeo', but there is no such folder: write one of results/demo"
     with pytest.raises(UserError, match=message):
-        chosen(Path("dmeo"), HISTORIES)
+        find_experiment(Path("dmeo"), HISTORIES)
     with pytest.raises(UserError, match="'results/begun', but it has no trials.jsonl or live/"):
-        chosen(Path("results/begun"), HISTORIES)
+        find_experiment(Path("results/begun"), HISTORIES)
 
 
 def test_the_history_is_the_newest_there_is() -> None:

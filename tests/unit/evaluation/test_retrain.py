@@ -118,7 +118,7 @@ def test_no_choice_knows_the_labels_of_the_test(
 def summarised(data: Path, folder: Path) -> dict[str, Any]:
     evaluations = [folder / f"winners/{rank}/evaluation.json" for rank in (1, 2, 3)]
     output = folder / "final.json"
-    summary.summarise(data, folder / "baseline.json", evaluations, folder / "logs", output)
+    summary.write_summary(data, folder / "baseline.json", evaluations, folder / "logs", output)
     return read_json(output)
 
 
@@ -151,10 +151,10 @@ def test_an_evaluation_of_a_trial_that_lost_its_rank_does_not_count(
 
 
 def test_an_ensemble_is_fitted_member_by_member(digits: Path, tmp_path: Path) -> None:
-    first = trial(0, CANDIDATE, alone=0.03)
-    second = trial(1, OTHER, alone=0.04, together=0.01)
+    first = trial(0, CANDIDATE, own_error=0.03)
+    second = trial(1, OTHER, own_error=0.04, ensemble_error=0.01)
     second["misc"]["boosting"] = {"continues": 0, "members": [0]}
-    worse = trial(2, OTHER, alone=0.05, together=0.05)
+    worse = trial(2, OTHER, own_error=0.05, ensemble_error=0.05)
     history = tmp_path / "trials.jsonl"
     history.write_text("".join(json.dumps(doc) + "\n" for doc in (first, second, worse)))
     output = tmp_path / "ensemble.json"

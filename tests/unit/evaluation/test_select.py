@@ -57,7 +57,7 @@ def test_each_winner_has_a_folder_and_the_table_has_all(tmp_path: Path) -> None:
 
 def test_another_seed_changes_the_random_filters_and_nothing_else() -> None:
     own = trial(0, 0.1, {"l0eg_fbncc_wp_rseed": 9}, trace={"parts": []})
-    other = select.drawn_anew(own, 3)
+    other = select.with_new_random_filters(own, 3)
     before, after = hyperparameters(own), hyperparameters(other)
     changed = {
         label: (before[label], after[label]) for label in before if before[label] != after[label]

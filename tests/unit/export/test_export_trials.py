@@ -92,7 +92,7 @@ def test_a_table_has_the_same_columns_and_values_as_parquet_and_as_csv(tmp_path:
         as_text = ["" if value is None else str(value) for value in found[label].to_pylist()]
         assert as_text == [row[label] for row in rows]
     assert found["finished"][0].as_py() == datetime(2026, 11, 24, 13, 0, 31, 500000, UTC)
-    assert found["alone"].to_pylist() == 6 * [None]
+    assert found["own_error"].to_pylist() == 6 * [None]
 
 
 @pytest.mark.parametrize("name", ["trials.db", "trials.csv", "trials.parquet"])

@@ -30,7 +30,7 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     if request.param == "numba":
         monkeypatch.setattr(passes, "library", lambda: None)
     else:
-        assert kernels.path() == "c"
+        assert kernels.backend() == "c"
     return request.param
 
 
@@ -45,7 +45,7 @@ def exact(x: np.ndarray, *steps: Step) -> np.ndarray:
 
 
 def check(x: np.ndarray, *steps: Step, tolerance: float = 1e-4) -> None:
-    actual, expected = kernels.layer(x, steps), exact(x, *steps)
+    actual, expected = kernels.run_steps(x, steps), exact(x, *steps)
     assert actual.shape == expected.shape
     assert actual.dtype == np.float32
     assert np.abs(actual - expected).max() <= tolerance * np.abs(expected).max()
@@ -137,8 +137,8 @@ def test_many_passes_in_any_order() -> None:
 def test_passes_one_by_one_are_the_chain() -> None:
     steps = (Lnorm(3, True, 0.0), Fbcorr(data(9, 3, 3, 3)), Clip(-1.0, 1.0), Lpool(2, 2, 2))
     x = data(4, 3, 14, 14)
-    single = reduce(lambda maps, step: kernels.layer(maps, [step]), steps, x)
-    np.testing.assert_allclose(kernels.layer(x, steps), single, rtol=1e-4, atol=1e-5)
+    single = reduce(lambda maps, step: kernels.run_steps(maps, [step]), steps, x)
+    np.testing.assert_allclose(kernels.run_steps(x, steps), single, rtol=1e-4, atol=1e-5)
 
 
 def test_any_memory_order() -> None:
@@ -150,7 +150,7 @@ def test_any_memory_order() -> None:
 def test_the_input_stays_as_it_was() -> None:
     x = np.ascontiguousarray(data(2, 8, 8, 3)).transpose(0, 3, 1, 2)  # channels-last, as read
     before = x.copy()
-    kernels.layer(x, [Clip(0.0, 0.1)])
+    kernels.run_steps(x, [Clip(0.0, 0.1)])
     np.testing.assert_array_equal(x, before)
 
 
@@ -169,7 +169,7 @@ def test_non_finite_values_stay_in_their_windows(bad: float, step: Step) -> None
     x = data(2, 3, 16, 16)
     x[1, 2, 3, 4] = bad
     with np.errstate(all="ignore"):
-        actual, expected = kernels.layer(x, [step]), exact(x, step)
+        actual, expected = kernels.run_steps(x, [step]), exact(x, step)
     good = np.isfinite(expected)
     np.testing.assert_array_equal(np.isfinite(actual), good)
     np.testing.assert_allclose(actual[good], expected[good], rtol=1e-3, atol=1e-3)
@@ -177,8 +177,8 @@ def test_non_finite_values_stay_in_their_windows(bad: float, step: Step) -> None
 
 def test_flat_patches() -> None:
     x = np.full((1, 3, 12, 12), 7.3, "float32")
-    assert not kernels.layer(x, [Lnorm(5, True, 0.0)]).any()
-    undefined = kernels.layer(x, [Fbncc(0.0, data(2, 3, 3, 3), True, 0.0, True)])
+    assert not kernels.run_steps(x, [Lnorm(5, True, 0.0)]).any()
+    undefined = kernels.run_steps(x, [Fbncc(0.0, data(2, 3, 3, 3), True, 0.0, True)])
     assert not np.isfinite(undefined).any()
 
 
@@ -187,7 +187,7 @@ def test_small_values_beside_large_ones_keep_their_digits() -> None:
     x[:, :, :, :8] *= 1e6
     x[0, :, 12:] *= 1e-6
     pool = Lpool(4, 2, 1)
-    np.testing.assert_allclose(kernels.layer(x, [pool]), exact(x, pool), rtol=1e-5)
+    np.testing.assert_allclose(kernels.run_steps(x, [pool]), exact(x, pool), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,14 @@ def test_small_values_beside_large_ones_keep_their_digits() -> None:
 )
 def test_a_window_larger_than_the_map_is_refused(step: Step) -> None:
     with pytest.raises(ValueError, match="does not fit"):
-        kernels.layer(data(2, 3, 8, 8), [step])
+        kernels.run_steps(data(2, 3, 8, 8), [step])
 
 
 @pytest.mark.parametrize("filters", [data(4, 2, 3, 3), data(0, 3, 3, 3)], ids=["channels", "none"])
 def test_a_bank_that_cannot_filter_is_refused(filters: np.ndarray) -> None:
     with pytest.raises(ValueError, match="channels"):
-        kernels.layer(data(2, 3, 8, 8), [Fbcorr(filters)])
+        kernels.run_steps(data(2, 3, 8, 8), [Fbcorr(filters)])
 
 
 def test_no_images_give_no_maps() -> None:
-    assert kernels.layer(data(0, 3, 8, 8), [Fbcorr(data(4, 3, 3, 3))]).shape == (0, 4, 6, 6)
+    assert kernels.run_steps(data(0, 3, 8, 8), [Fbcorr(data(4, 3, 3, 3))]).shape == (0, 4, 6, 6)

@@ -315,7 +315,7 @@ def test_the_band_rests_on_trials_that_were_drawn_at_random() -> None:
 
 def test_an_ensembles_trial_is_shown_at_the_error_of_the_ensemble() -> None:
     (trial,) = searched(1)
-    trial["result"] |= {"loss": 0.2, "alone": 0.3, "together": 0.1}
+    trial["result"] |= {"loss": 0.2, "own_error": 0.3, "ensemble_error": 0.1}
     trial["misc"]["boosting"] = {"continues": 7, "members": [7]}
     (row,) = trial_rows.rows([trial])
     assert (row["error"], row["continues"]) == (0.1, 7)

@@ -58,7 +58,7 @@ def finished(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_json(folder / "baseline.json", read_json(record) | {"method": "pixels"})
     evaluations = [record, folder / "winners/2/evaluation.json"]
     output = folder / "final_evaluation.json"
-    summary.summarise(data, folder / "baseline.json", evaluations, folder / "logs", output)
+    summary.write_summary(data, folder / "baseline.json", evaluations, folder / "logs", output)
     lines = [
         path.read_text().replace("\n", "") for path in sorted(folder.glob("winners/*/trial.json"))
     ]

@@ -19,8 +19,8 @@ from hpconv.model.pipeline import ModelSettings
 from hpconv.model.space import search_space
 from hpconv.search.driver import Driver, export, fingerprint
 from hpconv.search.rounds import NO_ENSEMBLE, EnsembleSettings
-from hpconv.status.files import LiveFolder
-from hpconv.status.progress import HOPELESS, SearchSettings
+from hpconv.status.files import StatusFiles
+from hpconv.status.progress import MAX_CONSECUTIVE_FAILURES, SearchSettings
 from hpconv.storage.store import Store
 
 SETTINGS = SearchSettings("tpe", max_evals=8, startup_trials=4, seed=3, patience_minutes=1)
@@ -153,7 +153,7 @@ def test_a_finished_search_needs_no_worker_and_no_place_for_its_status(
     search(store)
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING):
-        driver(store, live=LiveFolder(tmp_path / "file/live")).run()
+        driver(store, live=StatusFiles(tmp_path / "file/live")).run()
     assert len(store.finished()) == SETTINGS.max_evals
     warnings = [record.getMessage() for record in caplog.records]
     assert [warning[:41] for warning in warnings] == ["no status is written, the search goes on:"]
@@ -161,7 +161,7 @@ def test_a_finished_search_needs_no_worker_and_no_place_for_its_status(
 
 def test_without_any_worker_the_driver_gives_up(store: Store, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no worker was seen"):
-        driver(store, replace(SETTINGS, patience_minutes=SECOND), live=LiveFolder(tmp_path)).run()
+        driver(store, replace(SETTINGS, patience_minutes=SECOND), live=StatusFiles(tmp_path)).run()
     assert store.search.is_over()
     status = json.loads((tmp_path / "status.json").read_text())
     assert status["state"] == "failed"
@@ -217,7 +217,7 @@ def test_a_search_stops_before_its_last_trial(
 def test_when_nothing_but_failures_come_the_driver_says_which(store: Store) -> None:
     cause = {"kind": "homogeneous", "reason": "as it is"}
     settings = replace(SETTINGS, algorithm="random", max_evals=1000)
-    with pytest.raises(UserError, match=f"all failed \\({HOPELESS} homogeneous"):
+    with pytest.raises(UserError, match=f"all failed \\({MAX_CONSECUTIVE_FAILURES} homogeneous"):
         search(store, settings, lambda trial: {"status": "fail", "failure": cause})
 
 
@@ -263,7 +263,7 @@ def test_the_export_holds_every_trial_and_so_do_the_files_of_a_running_search(
     store: Store, tmp_path: Path
 ) -> None:
     live = tmp_path / "live"
-    search(store, live=LiveFolder(live))
+    search(store, live=StatusFiles(live))
     export(store.finished(), tmp_path / "trials.jsonl")
     exported = trials.read(tmp_path / "trials.jsonl")
     assert [trial["tid"] for trial in exported] == list(range(8))

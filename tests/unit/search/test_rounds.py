@@ -118,8 +118,8 @@ def test_suggestions_of_a_round_come_from_its_own_trials() -> None:
 
 
 def test_the_best_ensemble_has_the_lowest_error_together() -> None:
-    second = trial(3, 0.25, (1,), alone=0.4, together=0.1)
-    third = trial(4, 0.2, (1, 3), alone=0.2, together=0.2)
+    second = trial(3, 0.25, (1,), own_error=0.4, ensemble_error=0.1)
+    third = trial(4, 0.2, (1, 3), own_error=0.2, ensemble_error=0.2)
     trials = [*FIRST, second, third]
     assert [member["tid"] for member in best_ensemble(trials)] == [1, 3]
     assert [member["tid"] for member in best_ensemble(FIRST)] == [1]
@@ -136,13 +136,13 @@ def test_a_search_has_reached_its_target_when_its_best_ensemble_has() -> None:
     progress = Progress()
     progress.tell(trial(0, 0.2))
     assert progress.reason_to_stop(settings, 0) is None
-    progress.tell(trial(1, 0.25, (0,), alone=0.4, together=0.1))
+    progress.tell(trial(1, 0.25, (0,), own_error=0.4, ensemble_error=0.1))
     assert progress.reason_to_stop(settings, 0) == "a loss of 0.1 is reached (search.target_loss)"
 
 
 def test_a_table_tells_what_a_trial_continues() -> None:
-    row = summary(trial(3, 0.25, (1,), alone=0.4, together=0.1))
-    assert (row["continues"], row["alone"], row["together"]) == (1, 0.4, 0.1)
+    row = summary(trial(3, 0.25, (1,), own_error=0.4, ensemble_error=0.1))
+    assert (row["continues"], row["own_error"], row["ensemble_error"]) == (1, 0.4, 0.1)
 
 
 class Ready:
@@ -188,8 +188,8 @@ def test_hyperopts_worker_goes_on_from_our_trials_and_we_from_its(
     assert [type(trial["owner"]) for trial in trials] == [str, list, list]
     first, *others = (trial["result"] for trial in trials)
     for result in others:
-        assert result["alone"] == pytest.approx(first["loss"])
-        assert result["loss"] == pytest.approx((result["alone"] + result["together"]) / 2)
+        assert result["own_error"] == pytest.approx(first["loss"])
+        assert result["loss"] == pytest.approx((result["own_error"] + result["ensemble_error"]) / 2)
     history = Histories(store).of(trial(3, None, (0, 1, 2)))
     assert [each["tid"] for each, _ in history] == [0, 1, 2]
     assert all(StoredMember(blob).penalty.shape == (10,) for _, blob in history)

@@ -18,7 +18,7 @@ from hpconv.cli.status import status
 from hpconv.errors import UserError
 from hpconv.files import write_json
 from hpconv.search.tracker import seconds_left
-from hpconv.status.files import LiveFolder
+from hpconv.status.files import StatusFiles
 from hpconv.status.progress import Pace, SearchSettings
 from hpconv.status.render import duration, line, panel
 from hpconv.status.snapshot import read
@@ -250,7 +250,7 @@ def test_a_full_disk_is_warned_of_once_and_made_up_for(
     small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     history = [trial(tid, status="ok", loss=0.1, note="x" * 6000) for tid in range(12)]
-    folder = LiveFolder(small_disk / "live")
+    folder = StatusFiles(small_disk / "live")
     with caplog.at_level(logging.WARNING):
         for each in history:
             folder.add([each])
@@ -265,7 +265,7 @@ def test_a_full_disk_is_warned_of_once_and_made_up_for(
 
 
 def test_a_driver_that_was_replaced_does_not_touch_what_the_new_one_writes(tmp_path: Path) -> None:
-    first, second = LiveFolder(tmp_path), LiveFolder(tmp_path)
+    first, second = StatusFiles(tmp_path), StatusFiles(tmp_path)
     for folder, tids in ((first, [0]), (second, [0, 1]), (first, [1])):
         folder.add([trial(tid, status="ok", loss=0.1) for tid in tids])
         folder.write(STATUS)

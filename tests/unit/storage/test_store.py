@@ -289,7 +289,7 @@ def test_no_operation_walks_through_a_whole_collection(store: Store) -> None:
         assert (store.live_workers(), store.count(), store.count(JOB_STATE_DONE)) == (1, 3, 1)
         store.finished([0, 1])
         store.unfinished()
-        store.view()
+        store.queue_state()
         store.durations(10)
         store.attachments.objective()
         store.search.beat("driver", 1)

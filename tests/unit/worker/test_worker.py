@@ -134,8 +134,10 @@ def test_a_trial_goes_on_from_the_scores_of_those_that_it_continues(
         result = trial["result"]
         assert result["loss"] == pytest.approx(0.25 * alone + 0.75 * together)
         if ensemble:
-            assert (result["alone"], result["together"]) == pytest.approx((alone, together))
-            assert result["together"] < trials[0]["result"]["loss"], "an ensemble is better"
+            assert (result["own_error"], result["ensemble_error"]) == pytest.approx(
+                (alone, together)
+            )
+            assert result["ensemble_error"] < trials[0]["result"]["loss"], "an ensemble is better"
         ((name, file),) = trial["_attachments"]
         kept = StoredMember(store.attachments.read(file))
         assert name == "scores"
