@@ -1,6 +1,6 @@
 # make demo   search, retrain and report on one machine, in a few minutes
-# make test   run the tests
-# make clean  remove all that the other two made
+# make test   run the tests; TESTS="-m needs_torch" or TESTS=tests/unit/model runs some of them
+# make clean  remove what the other two made: results/demo, .venv and caches of tools
 .PHONY: help demo test clean lock
 .DEFAULT_GOAL := help
 
@@ -31,10 +31,10 @@ demo: .venv/installed
 
 # three processes, as tests mostly wait; one BLAS thread each, or they would wait for each other's
 test: .venv/installed .venv/pymongo-3
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 clean:
-	rm -rf .venv .snakemake results features site .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf .venv results/demo site .pytest_cache .mypy_cache .ruff_cache hpconv.egg-info
 
 # Every version that `make demo` and `make test` install, for all supported Pythons;
 # not the extra gpu, which they do without.

@@ -2,7 +2,7 @@
 
 from snakemake.utils import min_version
 
-min_version("9.14")
+min_version("9.14.1")
 
 
 configfile: "config/config.yaml"

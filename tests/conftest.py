@@ -1,11 +1,14 @@
 """Real servers and data for the tests; without a mongod they fail, they do not skip."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,43 @@ from hpconv.mongodb.uri import from_file
 from hpconv.storage.store import Store
 
 LONG = {"test_worker.py", "test_mongodb.py", "test_rounds.py", "test_driver.py"}
+# what a test may need beside `make test`: whether it is there, and how to get it
+NEEDS = {
+    "browser": (
+        shutil.which("chromium") and shutil.which("chromedriver"),
+        "apt-get install chromium chromium-driver",
+    ),
+    "fashion_mnist": (
+        Path("/usr/share/datasets/fashion-mnist").is_dir(),
+        "apt-get install dataset-fashion-mnist",
+    ),
+    "torch": (find_spec("torch"), "pip install torch"),
+}
+
+# a shell that starts a job in the background lets it, and its children, ignore SIGINT
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for need, (_, advice) in NEEDS.items():
+        config.addinivalue_line("markers", f"needs_{need}: skipped where missing: {advice}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that two processes end together."""
+    """Skip tests whose needs are missing; run the longest files first: processes end together."""
+    for item in items:
+        for need, (found, advice) in NEEDS.items():
+            if item.get_closest_marker(f"needs_{need}") and not found:
+                item.add_marker(pytest.mark.skip(reason=f"needs {need}: {advice}"))
     items.sort(key=lambda item: "unit" in item.path.parts and item.path.name not in LONG)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Close with what was skipped, and how to get what it needs."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} skipped, {reason}")
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> None:
@@ -36,7 +71,7 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> None:
 def mounted(disk: Path, size: str) -> Iterator[Path]:
     """A file system of its own, for a fixture."""
     if os.geteuid():
-        pytest.skip("only root may mount a file system")
+        pytest.skip("needs root: run the tests as root")
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
     yield disk

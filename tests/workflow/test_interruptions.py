@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from hpconv.trials import read
+from tests.pbs.fake.harness import FAKE
 from tests.workflow.harness import HISTORY, ROOT, command, environment, leftovers, planned, run
 
 
@@ -69,8 +70,9 @@ def is_worker(process: psutil.Process, folder: Path) -> bool:
     ],
 )
 def test_a_bad_start_is_refused_in_one_line(
-    tmp_path: Path, options: Sequence[str], message: str
+    tmp_path: Path, options: Sequence[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PATH", f"{FAKE}{os.pathsep}{os.environ['PATH']}")  # for profiles/pbs
     result = run(tmp_path, *options)
     assert result.returncode != 0
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("hpconv:")]

@@ -194,7 +194,7 @@ def test_idx_files_that_contradict_what_was_published_are_refused(
         written("mnist", small_idx.folder, tmp_path)
 
 
-@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs the Debian package dataset-fashion-mnist")
+@pytest.mark.needs_fashion_mnist
 def test_fashion_mnist_is_read_from_its_debian_package(tmp_path: Path) -> None:
     found = written("fashion-mnist", DEBIAN, tmp_path)
     assert found.images.shape == (70_000, 1, 28, 28)

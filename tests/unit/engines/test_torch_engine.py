@@ -19,7 +19,8 @@ from hpconv.model.pipeline import describe
 from tests.unit.features.test_extractor import CASES, IMAGE_SHAPE, MODEL, VECTORS
 from tests.unit.objective import test_objective
 
-torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.needs_torch
+torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
 torch_engine = import_module("hpconv.engines.torch")  # importable whenever torch is
 
 RECIPE = layers.BankRecipe("projections", seed=0)

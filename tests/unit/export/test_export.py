@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,7 +39,7 @@ SETTINGS = ClassifierSettings(l2_reg=1e-3, varthresh=1e-4, remove_std0=True, div
 FORMATS = [
     "npz",
     "onnx",
-    pytest.param("pytorch", marks=pytest.mark.skipif(not find_spec("torch"), reason="no torch")),
+    pytest.param("pytorch", marks=pytest.mark.needs_torch),
 ]
 
 

@@ -125,11 +125,11 @@ def test_without_a_compiler_a_trial_is_the_same_within_tolerance(
     assert {"numba", "pytensor"} <= set(there[0]["trace"]["versions"])
 
 
+@pytest.mark.needs_torch
 def test_with_torch_a_trial_is_the_same_within_tolerance(
     digits: Path, results: list[dict[str, Any]], verify: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    pytest.importorskip("torch")
     compile_with_torch = import_module("hpconv.engines.torch").compile_stage
     with monkeypatch.context() as patch:
         patch.setattr(extractor, "compile_stage", lambda *to, **_: compile_with_torch(*to[:2]))

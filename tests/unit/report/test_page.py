@@ -28,10 +28,7 @@ FIGURES = ("convergence", "importance", "parallel", "slices", "timeline")
 TABLES = ("best", "trials", "failures")
 N_TRIALS = 60
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or CHROMEDRIVER is None,
-    reason="no chromium and chromedriver on PATH: apt install chromium chromium-driver",
-)
+pytestmark = pytest.mark.needs_browser
 
 
 @pytest.fixture(scope="module")
