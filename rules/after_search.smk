@@ -72,7 +72,9 @@ def report_missing_winners():
 
     They get the date of the search, so that the next run writes them again.
     """
-    from hpconv.evaluation.summary import is_current  # with numpy and all: not for every start
+    from hpconv.evaluation.summary import (
+        is_current,
+    )  # with numpy and all: not for every start
 
     winners = of_winners("evaluation.json")
     needed = [ENDED, BASELINE, *of_winners("trial.json")]
