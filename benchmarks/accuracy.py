@@ -15,13 +15,13 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import h5py
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from benchmarks.network import train
 from hpconv import trials
+from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Selection, Task
 from hpconv.files import read_json
 
@@ -75,12 +75,12 @@ class RBF:
 
 def rbf_error(data: Path) -> float:
     """Test error of an RBF SVM whose C was chosen on validation."""
-    with h5py.File(data) as file:
-        pixels = file["images"][()].reshape(len(file["images"]), -1).astype("float32")
+    with DataFile(data) as file:
+        pixels = file.images[()].reshape(len(file.images), -1).astype("float32")
     selection = Selection(data)
     losses = {c: selection.loss(RBF(pixels, c)) for c in PENALTIES}
     best = min(losses, key=losses.__getitem__)
-    return Evaluation(data).outcomes(lambda: RBF(pixels, best))[0].error
+    return Evaluation(data).folds[0].fit_and_test(RBF(pixels, best)).error
 
 
 def spread(values: list[float]) -> str:

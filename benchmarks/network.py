@@ -3,11 +3,11 @@
 import time
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
 
+from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Selection, Task
 
 BATCH, RATE = 64, 1e-3
@@ -31,9 +31,9 @@ class Network:
 
     def __init__(self, data: Path, minutes: float, seed: int) -> None:
         torch.manual_seed(seed)
-        with h5py.File(data) as file:
-            self._images = torch.from_numpy(file["images"][()]).float() / 255
-            self._model = build(self._images.shape[1:], len(file["classes"]))
+        with DataFile(data) as file:
+            self._images = torch.from_numpy(file.images[()]).float() / 255
+            self._model = build(file.image_shape, len(file.classes))
         self._seconds = 60 * minutes
 
     def fit(self, task: Task, validation: Task | None = None) -> None:
@@ -83,5 +83,5 @@ def train(data: Path, minutes: float, seed: int) -> float:
     """Test error of a network that was trained for so many processor minutes."""
     network = Network(data, minutes, seed)
     Selection(data).loss(network)
-    (outcome,) = Evaluation(data).outcomes(lambda: Trained(network))
-    return outcome.error
+    (fold,) = Evaluation(data).folds
+    return fold.fit_and_test(Trained(network)).error

@@ -7,7 +7,8 @@ from pathlib import Path
 import h5py
 
 from hpconv.datasets import splits
-from hpconv.datasets.data_file import Content, ImageWriter, Splits, verify, write_content
+from hpconv.datasets.data_file import Splits, verify
+from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.datasets.settings import TEST, VALIDATION, DataSettings
 from hpconv.errors import UserError
 from hpconv.files import replacing

@@ -1,16 +1,23 @@
-"""The one HDF5 layout of all data sets, written and read a block at a time.
+"""Reader of the data file, the one HDF5 layout of all data sets.
 
-An example is an image, or a pair of images. The file holds ``images`` (N, C, H, W) uint8;
-``labels``, one for each example; for pairs also ``pairs`` (M, 2), the rows of their images; the
-row numbers of examples ``train`` and ``validation`` for choosing a model, and ``folds/K/train``
-and ``folds/K/test`` for judging it; ``classes``, their names; ``skipped``, the files that
-were no images; and the attributes ``name`` and ``checksum``.
+An example is an image or a pair of images. The file holds
+
+- ``images`` (N, C, H, W) uint8;
+- ``labels`` (M,), one integer from 0 for each example;
+- ``pairs`` (M, 2), the image rows of each example, only where examples are pairs;
+- ``train`` and ``validation``, the example numbers for model selection;
+- ``folds/K/train`` and ``folds/K/test``, the example numbers for the final evaluation;
+- ``classes``, the names of the labels, and ``skipped``, the files that were left out;
+- the attributes ``name`` and ``checksum``.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import h5py
 import numpy as np
@@ -18,95 +25,162 @@ import numpy as np
 from hpconv.errors import UserError
 
 BLOCK_BYTES = 2**24  # of images that are handled at a time
+REQUIRED = frozenset(
+    ("images", "labels", "train", "validation", "folds", "classes", "skipped", "name", "checksum")
+)
+ADVICE = "delete it, the workflow will write it again"
+
+
+class FoldSplit(NamedTuple):
+    """Example numbers of a fold: ``train`` to fit a model, ``test`` to measure it."""
+
+    train: np.ndarray
+    test: np.ndarray
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Row numbers of examples: for choosing a model, and for judging it, fold by fold."""
+    """Example numbers of every part.
+
+    Attributes:
+        train: for fitting a candidate during model selection.
+        validation: for the loss of a candidate.
+        folds: for the final evaluation.
+    """
 
     train: np.ndarray
     validation: np.ndarray
-    folds: tuple[tuple[np.ndarray, np.ndarray], ...]  # train and test rows of each
+    folds: tuple[FoldSplit, ...]
 
-    def datasets(self) -> dict[str, np.ndarray]:
-        """All of them by their names in a data file."""
-        named = {"train": self.train, "validation": self.validation}
+    def named(self) -> dict[str, np.ndarray]:
+        """The parts by their names in a data file."""
+        parts = {"train": self.train, "validation": self.validation}
         for number, (train, test) in enumerate(self.folds):
-            named |= {f"folds/{number}/train": train, f"folds/{number}/test": test}
-        return named
+            parts |= {f"folds/{number}/train": train, f"folds/{number}/test": test}
+        return parts
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a loader tells of the images that it has handed over.
+class DataFile:
+    """A data file that is open for reading; a context manager that closes it.
 
-    Args:
-        labels: of the examples, counting from 0; of pairs, 1 for the same and 0 for different.
-        splits: the official ones, or None where they are to be drawn.
-        pairs: rows ``(M, 2)`` of the images of each example, where examples are pairs.
-        skipped: files that were no images, and why.
+    Raises:
+        UserError: when the file is missing, damaged, or not a data file.
     """
 
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    splits: Splits | None = None
-    pairs: np.ndarray | None = None
-    skipped: tuple[str, ...] = ()
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _open(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def name(self) -> str:
+        """The data set, as in ``data.name`` of a configuration."""
+        return str(self._file.attrs["name"])
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of images, labels, pairs and splits when the file was written."""
+        return str(self._file.attrs["checksum"])
+
+    @property
+    def images(self) -> h5py.Dataset:
+        """Images ``(N, C, H, W)`` uint8, read when they are sliced."""
+        return self._file["images"]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """``(C, H, W)``."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Class numbers ``(M,)`` of the examples."""
+        return self._file["labels"][()]
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, by class number."""
+        return tuple(self._file["classes"].asstr()[()])
+
+    @cached_property
+    def pairs(self) -> np.ndarray | None:
+        """Image rows ``(M, 2)`` of the examples; None where examples are images."""
+        return self._file["pairs"][()] if "pairs" in self._file else None
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether examples are pairs of images."""
+        return "pairs" in self._file
+
+    @cached_property
+    def splits(self) -> Splits:
+        """Example numbers of every part."""
+        folds = (self._file[f"folds/{number}"] for number in range(len(self._file["folds"])))
+        return Splits(
+            self._file["train"][()],
+            self._file["validation"][()],
+            tuple(FoldSplit(fold["train"][()], fold["test"][()]) for fold in folds),
+        )
+
+    @cached_property
+    def skipped(self) -> tuple[str, ...]:
+        """Files that were left out, ``path: reason`` for each."""
+        return tuple(self._file["skipped"].asstr()[()])
+
+    def image_rows(self, examples: np.ndarray | int) -> np.ndarray:
+        """Rows of the images of examples, with a last axis of 2 where examples are pairs."""
+        return np.asarray(examples) if self.pairs is None else self.pairs[examples]
 
 
-class ImageWriter:
-    """Takes a data set's images in any number of blocks, so that memory never holds them all."""
-
-    def __init__(self, file: h5py.File) -> None:
-        self._file = file
-
-    def append(self, block: np.ndarray) -> None:
-        """Add images ``(n, C, H, W)`` uint8; all blocks have images of the same shape."""
-        if "images" not in self._file:
-            shape = block.shape[1:]
-            self._file.create_dataset(
-                "images", (0, *shape), "uint8", maxshape=(None, *shape),
-                chunks=(chunk_rows(shape), *shape), compression="gzip", compression_opts=1,
-            )  # fmt: skip
-        images = self._file["images"]
-        images.resize(len(images) + len(block), axis=0)
-        images[len(images) - len(block) :] = block
-
-
-def chunk_rows(shape: tuple[int, ...]) -> int:
-    """Images in a chunk of about 256 KiB: read in order, yet a few of them cost little."""
-    return max(1, 2**18 // int(np.prod(shape)))
-
-
-def block_rows(shape: tuple[int, ...]) -> int:
-    """Images ``(C, H, W)`` that make a block."""
-    return max(1, BLOCK_BYTES // int(np.prod(shape)))
-
-
-def write_content(file: h5py.File, name: str, content: Content, splits: Splits) -> None:
-    """Complete a file that has its images."""
-    file["labels"] = content.labels
-    if content.pairs is not None:
-        file["pairs"] = content.pairs
-    for key, rows in splits.datasets().items():
-        file[key] = rows
-    file["classes"] = np.array(content.classes, h5py.string_dtype())
-    file["skipped"] = np.array(content.skipped, h5py.string_dtype())
-    file.attrs["name"] = name
-    file.attrs["checksum"] = _checksum(file)
+def _open(path: Path) -> h5py.File:
+    try:
+        file = h5py.File(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: run the workflow, which writes it") from None
+    except BlockingIOError:  # HDF5 locks a file that is written
+        raise UserError(
+            f"{path} is open for writing in another process: close that, then try again"
+        ) from None
+    except OSError as error:
+        if error.errno is not None:
+            reason = os.strerror(error.errno)
+            raise UserError(f"{path} cannot be read: {reason}") from error
+        raise UserError(f"{path} is damaged or not an HDF5 file: {ADVICE}") from error
+    if missing := sorted(REQUIRED - set(file) - set(file.attrs)):
+        file.close()
+        raise UserError(f"{path} is not a data file of hpconv, it has no '{missing[0]}': {ADVICE}")
+    return file
 
 
 def verify(path: Path) -> str:
-    """The checksum of a data file, computed anew.
+    """The checksum of a data file, computed from its content.
 
     Raises:
         UserError: when it differs from the one that was written.
     """
-    with h5py.File(path) as file:
-        found = _checksum(file)
-        if found != file.attrs["checksum"]:
-            raise UserError(f"{path} was changed or damaged: delete it, it will be written again")
+    with DataFile(path) as data:
+        try:
+            found = content_checksum(data._file)
+        except (OSError, LookupError) as error:
+            raise UserError(f"{path} is damaged, {error}: {ADVICE}") from error
+        if found != data.checksum:
+            raise UserError(f"{path} was changed or damaged: {ADVICE}")
     return found
+
+
+def content_checksum(file: h5py.File) -> str:
+    """The checksum of all that decides results in a data file, which may be open for writing."""
+    folds = [file["folds"][str(number)] for number in range(len(file["folds"]))]
+    examples = [fold[part] for fold in folds for part in ("train", "test")]
+    pairs = [file["pairs"]] if "pairs" in file else []
+    named = [file[name] for name in ("images", "labels", "train", "validation")]
+    return checksum(*named, *pairs, *examples)
 
 
 def checksum(*arrays: np.ndarray | h5py.Dataset) -> str:
@@ -119,12 +193,9 @@ def checksum(*arrays: np.ndarray | h5py.Dataset) -> str:
     return digest.hexdigest()
 
 
-def _checksum(file: h5py.File) -> str:
-    folds = [file["folds"][str(k)] for k in range(len(file["folds"]))]
-    rows = [fold[name] for fold in folds for name in ("train", "test")]
-    pairs = [file["pairs"]] if "pairs" in file else []
-    named = [file[name] for name in ("images", "labels", "train", "validation")]
-    return checksum(*named, *pairs, *rows)
+def block_rows(shape: tuple[int, ...]) -> int:
+    """Number of images ``(C, H, W)`` in a block."""
+    return max(1, BLOCK_BYTES // int(np.prod(shape)))
 
 
 def _blocks(array: np.ndarray | h5py.Dataset) -> Iterator[np.ndarray]:

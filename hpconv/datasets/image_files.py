@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hpconv.datasets.cropping import GRAY, middle_square, pillow_mode, square_size
-from hpconv.datasets.data_file import ImageWriter, block_rows
+from hpconv.datasets.data_file import block_rows
+from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 

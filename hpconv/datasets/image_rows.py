@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from hpconv.datasets.data_file import block_rows
+from hpconv.datasets.data_file import DataFile, block_rows
 
 MEMORY_BYTES = 2**29  # of images; more than these are read anew when they are needed
 
@@ -21,9 +20,9 @@ class ImageRows:
 
     def __init__(self, path: Path, rows: np.ndarray) -> None:
         self._path, self._rows = path, rows
-        with h5py.File(path) as file:
-            self.shape = (len(rows), *file["images"].shape[1:])
-            self.dtype = file["images"].dtype
+        with DataFile(path) as data:
+            self.shape = (len(rows), *data.image_shape)
+            self.dtype = data.images.dtype
         self._kept = self._read(rows) if np.prod(self.shape) <= MEMORY_BYTES else None
 
     def __len__(self) -> int:
@@ -37,12 +36,12 @@ class ImageRows:
         """Whole blocks are read where most of them is wanted: picking rows one by one is slow."""
         images = np.empty((len(rows), *self.shape[1:]), self.dtype)
         step = block_rows(self.shape[1:])
-        with h5py.File(self._path) as file:
+        with DataFile(self._path) as data:
             for start in range(0, len(rows), step):
                 wanted = rows[start : start + step]
                 low, high = wanted[0], wanted[-1] + 1
                 if high - low <= 2 * len(wanted):
-                    images[start : start + step] = file["images"][low:high][wanted - low]
+                    images[start : start + step] = data.images[low:high][wanted - low]
                 else:
-                    images[start : start + step] = file["images"][wanted]
+                    images[start : start + step] = data.images[wanted]
         return images

@@ -1,26 +1,27 @@
-"""Protocols walk a learning algorithm through a data set, so that no one can peek at the test.
+"""Protocols lead a learning algorithm through a data set and keep test images out of its reach.
 
-The idea is skdata's (Bergstra, Pinto and Cox, 2013): an experiment never holds the images
-it is judged on; it hands an algorithm to the protocol and is told an error rate.
+The idea is skdata's (Bergstra, Pinto and Cox, 2013): an experiment passes a learning algorithm to
+a protocol and receives an error rate. ``Selection`` reads no test image.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import h5py
 import numpy as np
 
+from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.image_rows import ImageRows
 
 
 @dataclass(frozen=True)
 class Task:
-    """Examples with their labels.
+    """Labelled examples.
 
-    Args:
+    Attributes:
+        name: of the part in the data file.
         rows: of the images in the data file: ``(n,)``, or ``(n, 2)`` where examples are pairs.
+        labels: class numbers ``(n,)``.
     """
 
     name: str
@@ -29,44 +30,50 @@ class Task:
 
 
 class LearningAlgorithm(Protocol):
-    """What a protocol drives."""
+    """A classifier that a protocol fits and tests."""
 
-    def fit(self, task: Task, validation: Task | None = None) -> None: ...
+    def fit(self, task: Task, validation: Task | None = None) -> None:
+        """Learn from a task's examples; hyperparameters may be chosen on the validation task."""
 
-    def predict(self, task: Task) -> np.ndarray: ...
+    def predict(self, task: Task) -> np.ndarray:
+        """Class numbers ``(n,)`` for the examples of a task."""
 
 
 class Selection:
-    """Choosing a model: fit on train, judge on validation; no test image is ever read.
+    """Model selection: fit on the training examples, measure on the validation examples.
 
-    ``images`` are those of both tasks, of which rows ``rows`` of the data file, rising, are made.
+    Attributes:
+        train, validation: the tasks.
+        pairs: whether examples are pairs of images.
+        rows: of the data file that occur in either task, rising.
+        images: of these rows, in the same order.
     """
 
     def __init__(self, path: Path) -> None:
-        with h5py.File(path) as file:
-            self.train = _task(file, "train")
-            self.validation = _task(file, "validation")
-            self.pairs = "pairs" in file
+        with DataFile(path) as data:
+            self.train = _task(data, "train", data.splits.train)
+            self.validation = _task(data, "validation", data.splits.validation)
+            self.pairs = data.has_pairs
         self.rows = np.union1d(self.train.rows, self.validation.rows)
         self.images = ImageRows(path, self.rows)
 
     def unlabelled(self, count: int) -> np.ndarray:
-        """The first training images, for learning filters: at most count of them."""
+        """The first training images, at most count, for learning filters."""
         return self.images[np.searchsorted(self.rows, _first(self.train.rows, count))]
 
     def pair_counts(self) -> tuple[int, int]:
-        """Pairs to train and to validate on; none where examples are images."""
+        """Numbers of training and validation pairs; (0, 0) where examples are images."""
         return (len(self.train.rows), len(self.validation.rows)) if self.pairs else (0, 0)
 
     def loss(self, algorithm: LearningAlgorithm) -> float:
-        """The validation error rate of an algorithm fitted on the training examples."""
+        """Validation error rate of an algorithm, fitted on the training examples."""
         algorithm.fit(self.train, self.validation)
         return error_rate(algorithm.predict(self.validation), self.validation.labels)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a chosen model said of a fold's test examples, and the truth."""
+    """True and predicted class numbers ``(n,)`` of a fold's test examples."""
 
     labels: np.ndarray
     predictions: np.ndarray
@@ -74,30 +81,44 @@ class Outcome:
 
     @property
     def error(self) -> float:
-        """The share of examples labelled wrongly."""
+        """The test error rate."""
         return error_rate(self.predictions, self.labels)
 
 
+@dataclass(frozen=True)
+class Fold:
+    """One division of the examples into training and test examples.
+
+    Attributes:
+        number: from 0, as in the data file.
+        n_classes: of the data set; a task may lack some of them.
+    """
+
+    number: int
+    train: Task
+    test: Task
+    n_classes: int
+
+    def fit_and_test(self, algorithm: LearningAlgorithm) -> Outcome:
+        """Fit an algorithm on the training examples and test it once."""
+        algorithm.fit(self.train)
+        return Outcome(self.test.labels, algorithm.predict(self.test), self.n_classes)
+
+
 class Evaluation:
-    """Judging a chosen model: fit on each fold's training examples, measure once on its test."""
+    """The final evaluation of a selected model, fold by fold.
+
+    Attributes:
+        folds: each takes a new algorithm.
+        pairs: whether examples are pairs of images.
+        image_shape: ``(C, H, W)``.
+    """
 
     def __init__(self, path: Path) -> None:
-        with h5py.File(path) as file:
-            self.pairs = "pairs" in file
-            self.image_shape: tuple[int, int, int] = file["images"].shape[1:]
-            self._n_classes = len(file["classes"])
-            self._folds = [
-                (_task(file, f"folds/{number}/train"), _task(file, f"folds/{number}/test"))
-                for number in range(len(file["folds"]))
-            ]
-
-    def outcomes(self, new: Callable[[], LearningAlgorithm]) -> list[Outcome]:
-        """Let a new algorithm learn each fold, and label its test examples."""
-        return [self._judge(new(), train, test) for train, test in self._folds]
-
-    def _judge(self, algorithm: LearningAlgorithm, train: Task, test: Task) -> Outcome:
-        algorithm.fit(train)
-        return Outcome(test.labels, algorithm.predict(test), self._n_classes)
+        with DataFile(path) as data:
+            self.pairs = data.has_pairs
+            self.image_shape = data.image_shape
+            self.folds = [_fold(data, number) for number in range(len(data.splits.folds))]
 
 
 def error_rate(predictions: np.ndarray, labels: np.ndarray) -> float:
@@ -106,32 +127,35 @@ def error_rate(predictions: np.ndarray, labels: np.ndarray) -> float:
 
 
 def unlabelled(path: Path, count: int) -> np.ndarray:
-    """The first training images, for learning filters: at most count of them."""
-    with h5py.File(path) as file:
-        return ImageRows(path, _first(_task(file, "train").rows, count))[:]
+    """The first training images ``(n, C, H, W)``, at most count, for learning filters."""
+    with DataFile(path) as data:
+        train = data.image_rows(data.splits.train)
+    return ImageRows(path, _first(train, count))[:]
 
 
 def used_rows(path: Path) -> np.ndarray:
     """Rows of all images that occur in any task, rising."""
-    with h5py.File(path) as file:
-        names = ["train", "validation"]
-        names += [f"folds/{k}/{part}" for k in file["folds"] for part in ("train", "test")]
-        return np.unique(np.concatenate([_task(file, name).rows.ravel() for name in names]))
-
-
-def checksum(path: Path) -> str:
-    """What a data file says of its content."""
-    with h5py.File(path) as file:
-        return str(file.attrs["checksum"])
+    with DataFile(path) as data:
+        parts = data.splits.named().values()
+        return np.unique(np.concatenate([data.image_rows(part).ravel() for part in parts]))
 
 
 def _first(rows: np.ndarray, count: int) -> np.ndarray:
-    """At most count different rows, rising: those of the first examples."""
+    """At most count distinct rows, rising: those that occur first."""
     _, first = np.unique(rows, return_index=True)
     return np.sort(rows.ravel()[np.sort(first)[:count]])
 
 
-def _task(file: h5py.File, name: str) -> Task:
-    examples = file[name][()]
-    rows = file["pairs"][()][examples] if "pairs" in file else examples
-    return Task(name, rows, file["labels"][()][examples])
+def _fold(data: DataFile, number: int) -> Fold:
+    train, test = data.splits.folds[number]
+    name = f"folds/{number}"
+    return Fold(
+        number,
+        _task(data, f"{name}/train", train),
+        _task(data, f"{name}/test", test),
+        len(data.classes),
+    )
+
+
+def _task(data: DataFile, name: str, examples: np.ndarray) -> Task:
+    return Task(name, data.image_rows(examples), data.labels[examples])

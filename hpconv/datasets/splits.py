@@ -5,7 +5,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 
-from hpconv.datasets.data_file import Splits
+from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.errors import UserError
 
 VALIDATION = 10_000  # images, the last of the training set, where the splits are official
@@ -15,7 +15,7 @@ def drawn(labels: np.ndarray, validation: float, test: float, seed: int) -> Spli
     """Shares of all examples, stratified by label, the same for the same seed."""
     rest, tested = _stratified(np.arange(len(labels)), labels, test, seed)
     train, chosen_on = _stratified(rest, labels, validation / (1 - test), seed)
-    return Splits(train, chosen_on, ((np.concatenate([train, chosen_on]), tested),))
+    return Splits(train, chosen_on, (FoldSplit(np.concatenate([train, chosen_on]), tested),))
 
 
 def drawn_apart(
@@ -48,14 +48,14 @@ def drawn_apart(
             f"the {len(pairs)} pairs share so many images that they fall into {len(counts)} groups "
             "without an image in common, too few to draw parts: give the pairs a column 'fold'"
         )
-    return Splits(train, chosen_on, ((np.union1d(train, chosen_on), tested),))
+    return Splits(train, chosen_on, (FoldSplit(np.union1d(train, chosen_on), tested),))
 
 
 def official(n_train: int, n_test: int, validation: int = VALIDATION) -> Splits:
     """Training images, then test images; the last of the training images are for validation."""
     rows = np.arange(n_train)
     test = np.arange(n_train, n_train + n_test)
-    return Splits(rows[:-validation], rows[-validation:], ((rows, test),))
+    return Splits(rows[:-validation], rows[-validation:], (FoldSplit(rows, test),))
 
 
 def repeated(labels: np.ndarray, n_folds: int, test: float, seed: int) -> Splits:
@@ -70,7 +70,7 @@ def repeated(labels: np.ndarray, n_folds: int, test: float, seed: int) -> Splits
     folds = []
     for number in range(n_folds):
         _, tested = _stratified(pool, labels, 1 / 3, seed + number)
-        folds.append((np.setdiff1d(rows, tested), tested))
+        folds.append(FoldSplit(np.setdiff1d(rows, tested), tested))
     return Splits(train, validation, tuple(folds))
 
 
@@ -88,7 +88,7 @@ def reduced(splits: Splits, labels: np.ndarray, fraction: float, seed: int) -> S
     def fold_part(rows: np.ndarray) -> np.ndarray:  # what the choice has seen is used again
         return np.union1d(np.intersect1d(rows, kept), part(np.setdiff1d(rows, whole)))
 
-    folds = tuple((fold_part(fitted), part(tested)) for fitted, tested in splits.folds)
+    folds = tuple(FoldSplit(fold_part(fitted), part(tested)) for fitted, tested in splits.folds)
     return Splits(train, validation, folds)
 
 

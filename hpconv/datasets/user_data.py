@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpconv.datasets.data_file import Splits
+from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
@@ -83,4 +83,4 @@ def single_fold(path: Path, parts: dict[str, np.ndarray]) -> Splits:
                 path, f"has no usable examples for {name}: all of {', '.join(parts)} need some"
             )
     train, validation, test = (parts[name] for name in PARTS)
-    return Splits(train, validation, ((np.union1d(train, validation), test),))
+    return Splits(train, validation, (FoldSplit(np.union1d(train, validation), test),))

@@ -89,14 +89,12 @@ def refit_and_test(
             )
             for file, member in zip(files, members, strict=True)
         ]
-        fitted: list[StagewiseEnsemble] = []
-
-        def another() -> StagewiseEnsemble:
-            fitted.append(StagewiseEnsemble(new))
-            return fitted[-1]
-
+        fitted = [StagewiseEnsemble(new) for _ in evaluation.folds]
         with watch("retrain"):
-            outcomes = evaluation.outcomes(another)
+            outcomes = [
+                fold.fit_and_test(algorithm)
+                for fold, algorithm in zip(evaluation.folds, fitted, strict=True)
+            ]
         watch.seconds["extract"] = round(sum(float(file.attrs["seconds"]) for file in files), 4)
         shape = files[-1]["features"].shape[1:]
     return RefitResult(outcomes, fitted, shape, watch.seconds)

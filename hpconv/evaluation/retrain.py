@@ -3,15 +3,14 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import h5py
 import numpy as np
 
 from hpconv import features, trials
+from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Selection
 from hpconv.evaluation import select
 from hpconv.evaluation.refit import RefitResult, refit_and_test
@@ -30,8 +29,8 @@ log = logging.getLogger(__name__)
 def baseline(data: Path, path: Path) -> None:
     """Evaluate the winners' classifier on raw pixels, its l2_reg chosen on validation."""
     selection = Selection(data)
-    with h5py.File(data) as file:
-        images = file["images"]
+    with DataFile(data) as file:
+        images = file.images
 
         def pixels(l2_reg: float, chosen: dict[str, Any] | None = None) -> Classifier:
             settings = ClassifierSettings(l2_reg, varthresh=0.0, remove_std0=True, divrowl2=True)
@@ -43,7 +42,9 @@ def baseline(data: Path, path: Path) -> None:
             tried = pixels(l2_reg)
             losses[l2_reg], chosen[l2_reg] = selection.loss(tried), tried.chosen
         best = min(losses, key=losses.__getitem__)
-        outcomes = Evaluation(data).outcomes(partial(pixels, best, chosen[best]))
+        outcomes = [
+            fold.fit_and_test(pixels(best, chosen[best])) for fold in Evaluation(data).folds
+        ]
     record = {"method": f"the same classifier on pixels, l2_reg={best:g}"}
     told = summarise([outcomes])
     write_json(path, record | {"validation_error": losses[best]} | told)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
+from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Task
 from hpconv.evaluation.statistics import summarise
 from hpconv.files import read_json, write_json
@@ -30,8 +30,8 @@ def write_summary(
         logs: folder of their logs.
         grown: evaluation of the ensemble that the search has grown.
     """
-    with h5py.File(data) as file:
-        source = {key: file.attrs[key] for key in ("name", "checksum")}
+    with DataFile(data) as file:
+        source = {"name": file.name, "checksum": file.checksum}
     winners: list[dict[str, Any]] = []
     missing = []
     for rank, evaluation in enumerate(evaluations, start=1):
@@ -70,9 +70,10 @@ def average(data: Path, scores: Sequence[Path]) -> dict[str, Any]:
     for path in scores:
         with np.load(path) as arrays:
             by_winner.append(dict(arrays))
-    evaluation = Evaluation(data)
-    folds = iter(range(len(by_winner[0])))
-    outcomes = evaluation.outcomes(lambda: AveragedDecisions(by_winner, next(folds)))
+    outcomes = [
+        fold.fit_and_test(AveragedDecisions(by_winner, fold.number))
+        for fold in Evaluation(data).folds
+    ]
     return summarise([outcomes])
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from hpconv import __version__, features, trials
 from hpconv.datasets import protocols
+from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.features.extractor import Extractor
 from hpconv.features.user_images import from_assignment
@@ -75,16 +75,18 @@ def read(rank: int, experiment: Path) -> Winner:
     model = ModelSettings(**trial["misc"]["model"] | {"engine": "auto"})
     unlabelled = protocols.unlabelled(data, model.n_unsupervised)
     extractor = from_assignment(trials.hyperparameters(trial), unlabelled, model)
-    linear = _fit(folder / "features.h5", data, extractor.pipeline.classifier)
+    with DataFile(data) as file:
+        linear = _fit(folder / "features.h5", file, extractor.pipeline.classifier)
+        images, classes = file.checksum, list(file.classes)
     about = {
         "version": __version__,
         "tid": trial["tid"],
-        "data": protocols.checksum(data),
+        "data": images,
         "image_shape": list(extractor.pipeline.image_shape),
         "feature_shape": list(extractor.feature_shape),
     }
     if linear:
-        about |= {"labels": linear.labels.tolist(), "classes": _classes(data)}
+        about |= {"labels": linear.labels.tolist(), "classes": classes}
     return Winner(extractor, linear, about, protocols.unlabelled(data, N_CHECKED))
 
 
@@ -104,23 +106,16 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _classes(data: Path) -> list[str]:
-    with h5py.File(data) as file:
-        return file["classes"].asstr()[()].tolist()
-
-
-def _fit(extracted: Path, data: Path, settings: ClassifierSettings) -> Linear | None:
+def _fit(extracted: Path, data: DataFile, settings: ClassifierSettings) -> Linear | None:
     """What the final evaluation's first fold fits; None for pairs, whose SVM needs them all."""
-    with h5py.File(data) as file:
-        if "pairs" in file:
-            return None
-        examples = file["folds/0/train"][()]
-        labels = file["labels"][()][examples]
+    if data.has_pairs:
+        return None
+    examples = data.splits.folds[0].train
     with features.opened(_existing(extracted)) as file:
         numbers = np.searchsorted(file["rows"][()], examples)
         scaler = Scaler.fit(FeatureRows(file["features"], numbers), settings)
         scaled = FeatureRows(file["features"], numbers, scaler.in_place)
-        svm = LinearSVM(settings.l2_reg).fit(scaled, labels)
+        svm = LinearSVM(settings.l2_reg).fit(scaled, data.labels[examples])
     mean, scale, weights, bias = (
         array.astype("float32", order="C")
         for array in (scaler.mean, scaler.scale, svm.weights, svm.bias)

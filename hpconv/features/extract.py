@@ -8,6 +8,7 @@ import h5py
 
 from hpconv import __version__, kernels, trials
 from hpconv.datasets import protocols
+from hpconv.datasets.data_file import DataFile
 from hpconv.engines import choose
 from hpconv.features.cache import view
 from hpconv.features.cache.entry import Entry
@@ -30,9 +31,8 @@ def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, cache: P
             the one that the trial had in its search.
     """
     assignment = trials.plain(trials.hyperparameters(trial))  # whose repr is one and the same
-    images = protocols.checksum(data)
-    with h5py.File(data) as file:
-        image_shape = file["images"].shape[1:]
+    with DataFile(data) as file:
+        images, image_shape = file.checksum, file.image_shape
     model = replace(model, engine=choose(model.engine))
     pipeline = describe(assignment, image_shape, model)
     entry = Entry(cache / key(pipeline, images, model))

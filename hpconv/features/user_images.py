@@ -11,7 +11,8 @@ from PIL import Image
 
 from hpconv import __version__, experiments, trials
 from hpconv.datasets import DataSettings, arrays, image_files, protocols
-from hpconv.datasets.data_file import ImageWriter, checksum
+from hpconv.datasets.data_file import checksum
+from hpconv.datasets.data_writer import ImageWriter
 from hpconv.errors import UserError
 from hpconv.features import write_features
 from hpconv.features.extractor import Extractor, learn

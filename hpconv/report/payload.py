@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from hpconv import experiments, trials
+from hpconv.datasets.data_file import DataFile
 from hpconv.files import read_json
 from hpconv.report import hyperparameter_rows, random_search, trial_rows
 from hpconv.report.best import best
@@ -79,15 +78,15 @@ def _data(path: Path) -> Payload | None:
     """What the data set is, and how many examples each part has."""
     if not path.exists():
         return None
-    with h5py.File(path) as file:
+    with DataFile(path) as data:
         return {
-            "name": file.attrs["name"],
-            "checksum": file.attrs["checksum"],
-            "examples": "pairs of images" if "pairs" in file else "images",
-            "train": len(file["train"]),
-            "validation": len(file["validation"]),
-            "test": len(file["folds/0/test"]),
-            "folds": len(file["folds"]),
+            "name": data.name,
+            "checksum": data.checksum,
+            "examples": "pairs of images" if data.has_pairs else "images",
+            "train": len(data.splits.train),
+            "validation": len(data.splits.validation),
+            "test": len(data.splits.folds[0].test),
+            "folds": len(data.splits.folds),
         }
 
 

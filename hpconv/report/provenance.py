@@ -9,9 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from hpconv import __version__, experiments, trials
+from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.files import read_json
 from hpconv.processes import host_of
@@ -117,20 +116,21 @@ def _search(summary: Path, history: list[Trial]) -> Facts:
 def _data(path: Path) -> Facts:
     if not path.exists():
         return {}
-    with h5py.File(path) as file:
-        count, *shape = file["images"].shape
-        names = {"train": "to learn from", "validation": "to choose by"}
-        parts = [f"{len(file[name]):,} {purpose}" for name, purpose in names.items()]
-        tests = [len(file[f"folds/{number}/test"]) for number in range(len(file["folds"]))]
+    with DataFile(path) as data:
+        count, *shape = data.images.shape
+        splits = data.splits
+        purposes = {"to learn from": splits.train, "to choose by": splits.validation}
+        parts = [f"{len(examples):,} {purpose}" for purpose, examples in purposes.items()]
+        tests = [len(fold.test) for fold in splits.folds]
         parts.append(f"{tests[0]:,} to judge by" + (f" in {len(tests)} folds" * (len(tests) > 1)))
         facts = {
-            "name": str(file.attrs["name"]),
+            "name": data.name,
             "images": f"{count:,} of {'×'.join(map(str, shape))}",
-            "pairs of images" if "pairs" in file else "examples": ", ".join(parts),
-            "classes": str(len(file["classes"])),
-            "checksum": str(file.attrs["checksum"]),
+            "pairs of images" if data.has_pairs else "examples": ", ".join(parts),
+            "classes": str(len(data.classes)),
+            "checksum": data.checksum,
         }
-        skipped = len(file["skipped"])
+        skipped = len(data.skipped)
     return facts | ({"skipped": f"{skipped:,} files that were no images"} if skipped else {})
 
 

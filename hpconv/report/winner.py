@@ -4,9 +4,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from hpconv import trials
+from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.evaluation.summary import is_current
 from hpconv.files import read_json
@@ -31,9 +30,8 @@ def collect(folder: Path) -> list[dict[str, Any]]:
 
 def _winner(folder: Path, data: Path) -> dict[str, Any]:
     evaluation, trial = (read_json(folder / name) for name in ("evaluation.json", "trial.json"))
-    with h5py.File(data) as file:
-        classes, image_shape = file["classes"].asstr()[()].tolist(), file["images"].shape[1:]
-        pairs = "pairs" in file
+    with DataFile(data) as file:
+        classes, image_shape, pairs = list(file.classes), file.image_shape, file.has_pairs
     model = ModelSettings(**trial["misc"]["model"])
     pipeline = describe(trials.hyperparameters(trial), image_shape, model)
     chosen = trial["result"].get("chosen")

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 from hyperopt import STATUS_OK
 from hyperopt.base import JOB_STATE_ERROR
 
+from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.search.algorithms import Algorithm
 from hpconv.storage.attachments import MAX_BYTES
@@ -136,9 +136,9 @@ def check_room(data: Path) -> None:
     Raises:
         UserError: with what they would take.
     """
-    with h5py.File(data) as file:
-        examples = len(file["train"]) + len(file["validation"])
-        columns = 1 if "pairs" in file else len(file["classes"])
+    with DataFile(data) as file:
+        examples = len(file.splits.train) + len(file.splits.validation)
+        columns = 1 if file.has_pairs else len(file.classes)
     size = 4 * examples * columns
     if size > MAX_BYTES:
         raise UserError(

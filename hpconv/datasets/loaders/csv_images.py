@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from hpconv.datasets import csv_table, image_files, user_data
-from hpconv.datasets.data_file import Content, ImageWriter, Splits
+from hpconv.datasets.data_file import Splits
+from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.settings import DataSettings
 
 

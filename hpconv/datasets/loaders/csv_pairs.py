@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from hpconv.datasets import csv_table, image_files, user_data
-from hpconv.datasets.data_file import Content, ImageWriter, Splits
+from hpconv.datasets.data_file import FoldSplit, Splits
+from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.settings import DataSettings
 
 SAME = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
@@ -80,5 +81,5 @@ def _splits(path: Path, folds: np.ndarray, labels: np.ndarray) -> Splits | None:
             )
     tests = [parts[name] for name in names if name not in CHOICE]
     judged = np.concatenate(tests)
-    divisions = tuple((np.setdiff1d(judged, test), test) for test in tests)
+    divisions = tuple(FoldSplit(np.setdiff1d(judged, test), test) for test in tests)
     return Splits(parts["train"], parts["validation"], divisions)

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from hpconv.datasets import published
-from hpconv.datasets.data_file import Content, ImageWriter
+from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.settings import DataSettings
 
 

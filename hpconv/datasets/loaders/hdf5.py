@@ -10,7 +10,8 @@ from PIL import Image
 from hpconv.datasets import user_data
 from hpconv.datasets.arrays import unit_range
 from hpconv.datasets.cropping import middle_square, pillow_mode, square_size
-from hpconv.datasets.data_file import Content, ImageWriter, Splits, block_rows
+from hpconv.datasets.data_file import Splits, block_rows
+from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.settings import DataSettings
 
 log = logging.getLogger(__name__)

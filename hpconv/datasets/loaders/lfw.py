@@ -13,7 +13,8 @@ import numpy as np
 
 from hpconv.datasets import archives, image_files
 from hpconv.datasets.archives import Archive
-from hpconv.datasets.data_file import Content, ImageWriter, Splits
+from hpconv.datasets.data_file import FoldSplit, Splits
+from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.loaders import lfw_pairs
 from hpconv.datasets.loaders.lfw_pairs import FIGSHARE
 from hpconv.datasets.settings import DataSettings
@@ -120,7 +121,7 @@ def _splits(folds: np.ndarray) -> Splits:
         np.flatnonzero(folds == train),
         np.flatnonzero(folds == validation),
         tuple(
-            (np.flatnonzero(judged & (folds != fold)), np.flatnonzero(folds == fold))
+            FoldSplit(np.flatnonzero(judged & (folds != fold)), np.flatnonzero(folds == fold))
             for fold in view_2
         ),
     )

@@ -4,7 +4,7 @@ import numpy as np
 
 from hpconv.datasets import archives, image_files, splits
 from hpconv.datasets.archives import Archive
-from hpconv.datasets.data_file import Content, ImageWriter
+from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 

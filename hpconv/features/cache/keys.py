@@ -10,7 +10,7 @@ SOURCES = Path(__file__).parents[2]
 # a module, or a package of modules; those that decide which images filters learn from, too
 MODULES = (
     *("kernels", "model/filterbanks", "model/layers", "model/pipeline", "engines"),
-    *("datasets/protocols", "datasets/image_rows", "features/extractor"),
+    *("datasets/protocols", "datasets/data_file", "datasets/image_rows", "features/extractor"),
 )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hpconv import datasets
+from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Selection, Task, unlabelled
 from hpconv.errors import UserError
 
@@ -48,6 +49,68 @@ def test_a_damaged_file_is_refused(digits: Path, tmp_path: Path) -> None:
         datasets.verify(copy)
 
 
+def damaged(digits: Path, path: Path, kind: str) -> Path:
+    """A data file that was cut, has another layout, is something else, or is not there."""
+    content = digits.read_bytes()
+    if kind == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif kind == "text":
+        path.write_text("images")
+    elif kind == "foreign":
+        with h5py.File(path, "w") as file:
+            file["images"] = np.zeros((1, 1, 8, 8), "uint8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("cut", "is damaged or not an HDF5 file: delete it, the workflow will write it again"),
+        ("text", "is damaged or not an HDF5 file: delete it, the workflow will write it again"),
+        (
+            "foreign",
+            "is not a data file of hpconv, it has no 'checksum': "
+            "delete it, the workflow will write it again",
+        ),
+        ("missing", "does not exist: run the workflow, which writes it"),
+    ],
+)
+def test_unreadable_data_file_is_refused_in_one_line(
+    digits: Path, tmp_path: Path, kind: str, message: str
+) -> None:
+    path = damaged(digits, tmp_path / "data.h5", kind)
+    for read in (DataFile, Selection, Evaluation, datasets.verify):
+        with pytest.raises(UserError) as refusal:
+            read(path)
+        assert str(refusal.value) == f"{path} {message}"
+
+
+def test_damage_between_the_blocks_of_a_data_file_is_refused(digits: Path, tmp_path: Path) -> None:
+    path = tmp_path / "data.h5"
+    path.write_bytes(digits.read_bytes())
+    with h5py.File(path) as file:
+        chunk = file["images"].id.get_chunk_info(0)
+    with path.open("r+b") as raw:
+        raw.seek(chunk.byte_offset)
+        raw.write(bytes(chunk.size))
+    with pytest.raises(UserError, match="is damaged.*: delete it, the workflow will write it"):
+        datasets.verify(path)
+
+
+def test_data_file_reader_gives_what_the_file_holds(digits: Path) -> None:
+    with DataFile(digits) as data, h5py.File(digits) as file:
+        assert (data.name, data.checksum) == ("digits", file.attrs["checksum"])
+        assert (data.image_shape, len(data.images)) == ((1, 8, 8), 1797)
+        assert (data.pairs, data.has_pairs, data.skipped) == (None, False, ())
+        assert data.classes == tuple("0123456789")
+        np.testing.assert_array_equal(data.labels, file["labels"][()])
+        named = data.splits.named()
+        assert list(named) == ["train", "validation", "folds/0/train", "folds/0/test"]
+        for name, examples in named.items():
+            np.testing.assert_array_equal(examples, file[name][()])
+            np.testing.assert_array_equal(data.image_rows(examples), examples)
+
+
 class Memory:
     """A learning algorithm that remembers what it was shown."""
 
@@ -81,7 +144,8 @@ def test_no_test_image_is_reachable_while_choosing(digits: Path, tmp_path: Path)
 
 def test_evaluation_fits_on_all_others_and_tests_once(digits: Path) -> None:
     memory = Memory()
-    (outcome,) = Evaluation(digits).outcomes(lambda: memory)
+    (fold,) = Evaluation(digits).folds
+    outcome = fold.fit_and_test(memory)
     assert len(memory.fitted) + len(memory.predicted) == 1797
     assert not memory.fitted & memory.predicted
     assert outcome.error == np.mean(outcome.labels != 0)

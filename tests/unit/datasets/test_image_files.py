@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpconv.datasets.data_file import ImageWriter
+from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_files import LISTED, hand_over
 from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hpconv.datasets import splits
-from hpconv.datasets.data_file import Content, ImageWriter, Splits, verify, write_content
+from hpconv.datasets.data_file import Splits, verify
+from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.datasets.image_rows import ImageRows
 from hpconv.datasets.protocols import Evaluation, Selection, Task, used_rows
 from hpconv.errors import UserError
@@ -59,17 +60,14 @@ def test_the_choice_reads_the_images_of_its_pairs_only(pairs: Path) -> None:
     assert set(used_rows(pairs)) == set(range(40))
 
 
-def test_every_fold_gets_an_algorithm_of_its_own(pairs: Path) -> None:
-    started: list[Recorder] = []
-
-    def new() -> Recorder:
-        started.append(Recorder())
-        return started[-1]
-
-    errors = [outcome.error for outcome in Evaluation(pairs).outcomes(new)]
-    assert errors == [0.4, 0.4]
-    for recorder in started:
+def test_fold_fits_on_its_training_pairs_and_tests_on_the_others(pairs: Path) -> None:
+    folds = Evaluation(pairs).folds
+    assert [fold.number for fold in folds] == [0, 1]
+    for fold in folds:
+        recorder = Recorder()
+        assert fold.fit_and_test(recorder).error == 0.4
         fitted, tested = recorder.tasks
+        assert (fitted.name, tested.name) == (fold.train.name, fold.test.name)
         assert not set(fitted.rows.ravel()) & set(tested.rows.ravel())
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from hpconv import features
 from hpconv.datasets import splits
-from hpconv.datasets.data_file import Content, ImageWriter, Splits, write_content
+from hpconv.datasets.data_file import Splits
+from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.evaluation import retrain, statistics, summary
 from hpconv.files import read_json, write_json
 from tests.unit.objective.test_objective import CANDIDATE, MODEL

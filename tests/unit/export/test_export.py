@@ -224,7 +224,8 @@ def test_a_winner_is_exported_with_the_classifier_of_its_evaluation(
         images = file["images"][()][file["folds/0/test"][()]]
         settings = ClassifierSettings(1e-4, 1e-4, True, True)
         rows, maps = extracted["rows"][()], extracted["features"][()]
-    (outcome,) = Evaluation(data).outcomes(lambda: classifier(maps, rows, settings, pairs=False))
+    (fold,) = Evaluation(data).folds
+    outcome = fold.fit_and_test(classifier(maps, rows, settings, pairs=False))
     outputs = loaded(output, "onnx")(to_float(images))
     assert np.mean(outputs["label"] == outcome.predictions) > 0.99
     assert outputs["scores"].shape == (len(images), 10)

@@ -15,7 +15,8 @@ from PIL import Image
 
 from hpconv import features, report
 from hpconv.cli.report import report as report_verb
-from hpconv.datasets.data_file import Content, ImageWriter, Splits, write_content
+from hpconv.datasets.data_file import Splits
+from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.evaluation import retrain, summary
 from hpconv.files import read_json, write_json
 from hpconv.model.pipeline import describe

@@ -1,0 +1,73 @@
+"""Writer of the data file (see ``data_file`` for its layout), a block of images at a time."""
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from hpconv.datasets.data_file import Splits, content_checksum
+
+CHUNK_BYTES = 2**18  # read in order, yet a few images cost little
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a loader returns of the images that it has passed to the writer.
+
+    Attributes:
+        labels: class numbers from 0 of the examples; of pairs, 1 for same and 0 for different.
+        classes: class names, by class number.
+        splits: the official ones; None where they are to be drawn.
+        pairs: image rows ``(M, 2)`` of the examples, where examples are pairs.
+        skipped: files that were left out, ``path: reason`` for each.
+    """
+
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    splits: Splits | None = None
+    pairs: np.ndarray | None = None
+    skipped: tuple[str, ...] = ()
+
+
+class ImageWriter:
+    """Appends images to a data file in blocks of any length, so that memory never holds them all.
+
+    Args:
+        file: open for writing.
+    """
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+
+    def append(self, block: np.ndarray) -> None:
+        """Add images ``(n, C, H, W)`` uint8; all blocks have images of the same shape."""
+        if "images" not in self._file:
+            shape = block.shape[1:]
+            self._file.create_dataset(
+                "images", (0, *shape), "uint8", maxshape=(None, *shape),
+                chunks=(_chunk_rows(shape), *shape), compression="gzip", compression_opts=1,
+            )  # fmt: skip
+        images = self._file["images"]
+        images.resize(len(images) + len(block), axis=0)
+        images[len(images) - len(block) :] = block
+
+
+def write_content(file: h5py.File, name: str, content: Content, splits: Splits) -> None:
+    """Complete a data file that has its images.
+
+    Args:
+        name: of the data set, as in ``data.name``.
+    """
+    file["labels"] = content.labels
+    if content.pairs is not None:
+        file["pairs"] = content.pairs
+    for key, examples in splits.named().items():
+        file[key] = examples
+    file["classes"] = np.array(content.classes, h5py.string_dtype())
+    file["skipped"] = np.array(content.skipped, h5py.string_dtype())
+    file.attrs["name"] = name
+    file.attrs["checksum"] = content_checksum(file)
+
+
+def _chunk_rows(shape: tuple[int, ...]) -> int:
+    return max(1, CHUNK_BYTES // int(np.prod(shape)))
