@@ -99,9 +99,8 @@ def gather(
 ) -> None:
     """Export all trials of a finished search, also as a table."""
     from hpconv import trials
-    from hpconv.files import read_json, replacing, write_json
+    from hpconv.files import read_json, write_atomically, write_json
 
     trials.write_csv(trials.read(history), csv)
-    with replacing(output) as unfinished:
-        unfinished.write_bytes(history.read_bytes())
+    write_atomically(output, history.read_bytes())
     write_json(ended, read_json(summary) | {"workers": workers})

@@ -11,6 +11,7 @@ from pathlib import Path
 from pymongo.errors import OperationFailure
 
 from hpconv.errors import UserError
+from hpconv.files import private_name
 from hpconv.mongodb.admin import reach
 from hpconv.mongodb.connection_file import ANSWER_SECONDS, Client, address, client_of
 
@@ -87,7 +88,7 @@ def _locked(client: Client) -> Iterator[None]:
 def _copy(source: Path, target: Path) -> None:
     """Copy a database folder; what is interrupted never has the target's name."""
     target = target.absolute()
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    unfinished = private_name(target)
     try:
         unfinished.mkdir(parents=True, mode=0o700)
         for file in sorted(source.rglob("*")):

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from hpconv.errors import UserError
-from hpconv.files import read_json, replacing
+from hpconv.files import read_json, write_atomically
 from hpconv.mongodb.network import LOOPBACK_NETWORK
 
 ANSWER_SECONDS, AWAIT_SECONDS = 2, 600
@@ -62,9 +62,7 @@ def address(uri: str) -> str:
 def publish(connection: Path, **content: object) -> None:
     """Write what others need to know of a server, for the owner's eyes only."""
     origin = _origin() | {"started": datetime.now(UTC).isoformat(timespec="seconds")}
-    with replacing(connection) as unfinished:
-        unfinished.touch(mode=0o600)
-        unfinished.write_text(json.dumps(content | origin))
+    write_atomically(connection, json.dumps(content | origin), mode=0o600)
 
 
 def withdraw(connection: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
 
+from hpconv.files import write_atomically
 from hpconv.pbs.dialects import job_id
 
 SCRIPT = Path(__file__).with_name("jobscript.sh")
@@ -29,9 +30,8 @@ class JobFiles:
         self._logs.mkdir(parents=True, exist_ok=True)
         for leftover in self._path.glob("*.*"):
             leftover.unlink()
-        self._run.write_text(self.token)
-        self._environment.touch(mode=0o600)
-        self._environment.write_text("".join(_exports(os.environ)))
+        write_atomically(self._run, self.token)
+        write_atomically(self._environment, "".join(_exports(os.environ)), mode=0o600)
 
     def end(self) -> None:
         """End a run; jobs that should be gone find nothing to begin with."""
@@ -73,8 +73,7 @@ class JobFiles:
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         script = place.with_suffix(".sh")
-        script.write_text(text)
-        script.chmod(0o755)
+        write_atomically(script, text, mode=0o755)
         return script
 
     def answer(self, place: Path) -> Path:

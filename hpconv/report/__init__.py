@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hpconv.files import replacing
+from hpconv.files import write_atomically
 
 
 def write(folder: Path, path: Path, importance_csv: Path | None = None) -> None:
@@ -21,8 +21,7 @@ def write(folder: Path, path: Path, importance_csv: Path | None = None) -> None:
 
     found = payload.collect(folder)
     text = page.render(found, winner.collect(folder), provenance.collect(folder), live=None)
-    with replacing(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    write_atomically(path, text)
     if importance_csv is not None:
         rows = found["importance"]["rows"] if found["importance"] else []
         importance.write_csv(rows, importance_csv)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import bson
 
-from hpconv.files import replacing
+from hpconv.files import write_atomically
 from hpconv.trials import Trial, TrialId
 from hpconv.worker.evaluator import Outcome
 
@@ -34,8 +34,7 @@ class Spool:
         path = self._folder / f"undelivered-{self._exp_key}-{trial['tid']}.bson"
         identity = {key: trial[key] for key in ("_id", "tid", "book_time")}
         content = {"trial": identity, "owner": owner, "outcome": list(outcome)}
-        with replacing(path) as unfinished:
-            unfinished.write_bytes(bson.encode(content))
+        write_atomically(path, bson.encode(content), durable=True)
         log.warning("trial %d: the result waits in %s for the next worker", trial["tid"], path)
 
     def deliver(self, finish: Callable[[Undelivered], None]) -> None:

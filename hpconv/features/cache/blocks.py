@@ -1,10 +1,7 @@
 """Files of the cache: whole or not there, with a checksum, on any file system, without locks."""
 
 import errno
-import os
-import secrets
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,27 +13,11 @@ import numpy as np
 
 from hpconv.datasets.data_file import checksum
 from hpconv.errors import UserError
+from hpconv.files import write_atomically
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 STALE_SECONDS = 86400  # after these an unfinished file is one of a process that was killed
-
-
-def write(path: Path, content: bytes) -> None:
-    """Put a file in place at once, on the disk before its name is.
-
-    Until then it has a name that no other process of any host uses.
-    """
-    own = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
-    unfinished = path.with_name(f".{path.name}.{own}")
-    try:
-        with unfinished.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], **attributes: Any) -> None:
@@ -51,7 +32,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], **attributes: Any) -
         file.attrs.update(attributes | {"checksum": digest})
         file.flush()
         content = file.id.get_file_image()
-    write(path, content)
+    write_atomically(path, content, durable=True)
 
 
 def read(path: Path) -> h5py.File:

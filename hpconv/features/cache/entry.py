@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hpconv.features.cache import blocks
+from hpconv.files import write_atomically
 
 BEING_WRITTEN_SECONDS = 3600  # without a new block: then its writer was killed
 
@@ -53,7 +54,7 @@ class Entry:
 
     def record(self, facts: dict[str, Any]) -> None:
         """Write entry.json."""
-        blocks.write(self._record, (json.dumps(facts, indent=2) + "\n").encode())
+        write_atomically(self._record, json.dumps(facts, indent=2) + "\n", durable=True)
 
     def missing(self) -> list[str]:
         """Names of the files that are not there as they were when the entry was completed."""
