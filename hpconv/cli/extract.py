@@ -72,7 +72,7 @@ def extract(
             trial, experiments.find_experiment(experiment, experiments.HISTORIES)
         )
     elif assignment is not None and unsupervised is not None:
-        learn_from = arrays.read(unsupervised)
+        learn_from = arrays.read_npy(unsupervised)
         model = ModelSettings(
             output_sizes=sizes(output_sizes, "--output-sizes"),
             max_layer_sizes=sizes(max_layer_sizes, "--max-layer-sizes"),

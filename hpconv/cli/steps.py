@@ -29,9 +29,9 @@ def data(settings: Section, output: Output) -> None:
     chosen = sections.settings(
         datasets.DataSettings, settings | {"path": path and Path(path)}, "--settings"
     )
-    if chosen.name not in datasets.MODULES:
+    if chosen.name not in datasets.LOADERS:
         raise UserError(
-            f"--settings has name '{chosen.name}': write one of {', '.join(datasets.MODULES)}"
+            f"--settings has name '{chosen.name}': write one of {', '.join(datasets.LOADERS)}"
         )
     datasets.write(chosen, output)
 

@@ -18,7 +18,7 @@ __all__ = ["DataSettings", "verify", "write"]
 Loader = Callable[[DataSettings, ImageWriter], Content]
 
 # the module that loads it, by the name in a configuration
-MODULES = {
+LOADERS = {
     "digits": "digits",
     "mnist": "mnist",
     "fashion-mnist": "mnist",
@@ -39,10 +39,10 @@ def write(settings: DataSettings, path: Path) -> None:
     Raises:
         UserError: when its files are not where they should be, or not what they should be.
     """
-    loader: Loader = import_module(f"hpconv.datasets.loaders.{MODULES[settings.name]}").load
+    loader: Loader = import_module(f"hpconv.datasets.loaders.{LOADERS[settings.name]}").load
     with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
         content = loader(settings, ImageWriter(file))
-        chosen = splits.reduced(
+        chosen = splits.subsample(
             _splits(settings, content), content.labels, settings.fraction, settings.seed
         )
         write_content(file, settings.name, content, chosen)
@@ -54,10 +54,10 @@ def _splits(settings: DataSettings, content: Content) -> Splits:
         validation = VALIDATION if settings.validation is None else settings.validation
         test = TEST if settings.test is None else settings.test
         if content.pairs is not None:
-            return splits.drawn_apart(
+            return splits.disjoint_pairs(
                 content.pairs, content.labels, validation, test, settings.seed
             )
-        return splits.drawn(content.labels, validation, test, settings.seed)
+        return splits.stratified(content.labels, validation, test, settings.seed)
     for key, share in shares.items():
         if share is not None:
             raise UserError(

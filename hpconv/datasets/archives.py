@@ -38,7 +38,7 @@ class Archive:
     gzipped: bool = False
 
 
-def home(settings: DataSettings) -> Path:
+def archive_folder(settings: DataSettings) -> Path:
     """The folder of a data set's files, which need not be there.
 
     Raises:
@@ -50,36 +50,36 @@ def home(settings: DataSettings) -> Path:
     return folder
 
 
-def find(settings: DataSettings, archives: Sequence[Archive]) -> list[Path]:
+def find_or_download(settings: DataSettings, archives: Sequence[Archive]) -> list[Path]:
     """Verified files, in the order of archives; those that are missing are fetched.
 
     Raises:
         UserError: naming the files that are missing and cannot be fetched, or one that is not
             what was published.
     """
-    folder = home(settings)
+    folder = archive_folder(settings)
     missing = [archive for archive in archives if _present(folder, archive) is None]
     for number, archive in enumerate(missing):
         try:
             _fetch(archive, folder / archive.name)
         except (OSError, HTTPException) as error:
-            raise UserError(_wanted(settings, missing[number:], error)) from error
+            raise _missing_files_error(settings, missing[number:], error) from error
     paths = [_present(folder, archive) or folder / archive.name for archive in archives]
     for path, archive in zip(paths, archives, strict=True):
         verify(path, archive.checksum, archive.gzipped)
     return paths
 
 
-def tree(settings: DataSettings, archive: Archive, folder: str) -> Path:
+def unpacked_folder(settings: DataSettings, archive: Archive, folder: str) -> Path:
     """The folder that an archive holds: where it is already, or else unpacked beside the archive.
 
     Raises:
         UserError: when there is neither, or the archive cannot be unpacked.
     """
-    there = _unpacked(home(settings), archive, folder)
+    there = _unpacked(archive_folder(settings), archive, folder)
     if there is not None:
         return there
-    [path] = find(settings, [archive])
+    [path] = find_or_download(settings, [archive])
     log.info("unpacking %s", path)
     try:
         with TemporaryDirectory(dir=path.parent) as scratch, tarfile.open(path) as tar:
@@ -97,7 +97,7 @@ def verify(path: Path, checksum: str, gzipped: bool = False) -> None:
     """
     algorithm, _, expected = checksum.partition(":")
     try:
-        with opened(path) if gzipped else path.open("rb") as file:
+        with open_plain_or_gzip(path) if gzipped else path.open("rb") as file:
             new = partial(hashlib.new, algorithm, usedforsecurity=False)
             found = hashlib.file_digest(file, new).hexdigest()
     except (OSError, EOFError, zlib.error) as error:
@@ -109,7 +109,7 @@ def verify(path: Path, checksum: str, gzipped: bool = False) -> None:
         )
 
 
-def opened(path: Path) -> BufferedIOBase:
+def open_plain_or_gzip(path: Path) -> BufferedIOBase:
     """A file's content, whether it is gzipped or not, and whatever its name says."""
     with path.open("rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
@@ -130,12 +130,14 @@ def _unpacked(home: Path, archive: Archive, folder: str) -> Path | None:
     return home if names and not packed else None
 
 
-def _wanted(settings: DataSettings, missing: Sequence[Archive], error: Exception) -> str:
+def _missing_files_error(
+    settings: DataSettings, missing: Sequence[Archive], cause: Exception
+) -> UserError:
+    folder = archive_folder(settings).absolute()
     files = "".join(f"\n  {archive.name} from {archive.url}" for archive in missing)
-    return (
-        f"{settings.name} needs files that could not be fetched ({error}). Put them into the "
-        f"folder {home(settings).absolute()}, or let config key 'data.path' name the folder that "
-        f"has them:{files}"
+    return UserError(
+        f"{settings.name} needs files that could not be downloaded ({cause}). Put them into the "
+        f"folder {folder}, or set config key 'data.path' to the folder that has them:{files}"
     )
 
 

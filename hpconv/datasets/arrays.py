@@ -6,11 +6,11 @@ import numpy as np
 
 from hpconv.errors import UserError
 
-SMALLEST = 16  # pixels; smaller pictures leave most candidates nothing to pool
+MIN_SIZE = 16  # pixels; smaller pictures leave most candidates nothing to pool
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
 
 
-def read(path: Path) -> np.ndarray:
+def read_npy(path: Path) -> np.ndarray:
     """Images of a .npy file as ``(N, C, H, W)``, uint8 or float32 in [0, 1].
 
     The file may hold gray ``(N, H, W)``, or gray or colour with channels first or last.
@@ -27,7 +27,7 @@ def read(path: Path) -> np.ndarray:
     elif images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
         images = images.transpose(0, 3, 1, 2)
     _check_shape(path, images)
-    return np.ascontiguousarray(images if images.dtype == np.uint8 else unit_range(path, images))
+    return np.ascontiguousarray(images if images.dtype == np.uint8 else as_unit_float(path, images))
 
 
 def _check_shape(path: Path, images: np.ndarray) -> None:
@@ -37,14 +37,14 @@ def _check_shape(path: Path, images: np.ndarray) -> None:
             "(N, H, W, C) with one or three channels"
         )
     height, width = images.shape[2:]
-    if height != width or height < SMALLEST:
+    if height != width or height < MIN_SIZE:
         raise UserError(
             f"images of {path} are {height}x{width} pixels, they must be square and at least "
-            f"{SMALLEST}x{SMALLEST}"
+            f"{MIN_SIZE}x{MIN_SIZE}"
         )
 
 
-def unit_range(path: Path, images: np.ndarray) -> np.ndarray:
+def as_unit_float(path: Path, images: np.ndarray) -> np.ndarray:
     """Floats in [0, 1] as float32.
 
     Raises:

@@ -8,7 +8,7 @@ gray by its luminance (ITU-R BT.601), and 16 bits become 8.
 import numpy as np
 from PIL import Image
 
-from hpconv.datasets.arrays import SMALLEST
+from hpconv.datasets.arrays import MIN_SIZE
 from hpconv.errors import UserError
 
 SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's names of kinds of pixels
@@ -24,7 +24,7 @@ def pillow_mode(channels: str, gray: bool) -> str:
     return "L" if channels == "gray" or (channels == "auto" and gray) else "RGB"
 
 
-def middle_square(image: Image.Image, size: int, mode: str) -> np.ndarray:
+def centre_square(image: Image.Image, size: int, mode: str) -> np.ndarray:
     """The middle of an image as ``(C, size, size)`` uint8.
 
     Raises:
@@ -51,9 +51,9 @@ def square_size(wanted: int | None, smallest: tuple[int, int], name: str) -> int
         UserError: when most pipelines would have nothing to pool in so small squares.
     """
     size = wanted or min(smallest)
-    if size < SMALLEST:
+    if size < MIN_SIZE:
         cause = f"{wanted}" if wanted else f"null and {name} has {smallest[0]}x{smallest[1]} pixels"
-        raise UserError(f"config key 'data.size' is {cause}, it must be {SMALLEST} or more")
+        raise UserError(f"config key 'data.size' is {cause}, it must be {MIN_SIZE} or more")
     return size
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from hpconv.datasets.user_data import mistake
+from hpconv.datasets.user_data import path_error
 from hpconv.errors import UserError
 
 
@@ -18,11 +18,11 @@ class Row:
     line: int
     values: dict[str, str]
 
-    def mistake(self, text: str) -> UserError:
+    def error(self, text: str) -> UserError:
         """The error that tells of a mistake in this row."""
-        return mistake(self.path, text, self.line)
+        return path_error(self.path, text, self.line)
 
-    def one_of(self, column: str, known: Sequence[str]) -> str:
+    def value_among(self, column: str, known: Sequence[str]) -> str:
         """The value of a column that has few.
 
         Raises:
@@ -30,7 +30,7 @@ class Row:
         """
         value = self.values[column]
         if value not in known:
-            raise self.mistake(f"has {column} '{value}', it must be one of: {', '.join(known)}")
+            raise self.error(f"has {column} '{value}', it must be one of: {', '.join(known)}")
         return value
 
 
@@ -44,9 +44,9 @@ def read(path: Path, columns: Sequence[str], optional: str) -> list[Row]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(_rows(path, file, columns, optional))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise mistake(path, f"is not a CSV file in UTF-8: {error}") from error
+        raise path_error(path, f"is not a CSV file in UTF-8: {error}") from error
     if not rows:
-        raise mistake(path, "has no rows below its header")
+        raise path_error(path, "has no rows below its header")
     return rows
 
 
@@ -54,7 +54,7 @@ def _rows(path: Path, file: TextIO, columns: Sequence[str], optional: str) -> It
     reader = csv.reader(file, strict=True)
     header = [name.strip() for name in next(reader, [])]
     if sorted(header) not in (sorted(columns), sorted([*columns, optional])):
-        raise mistake(
+        raise path_error(
             path,
             f"is '{','.join(header)}', it must be a header with the columns "
             f"{', '.join(columns)} and maybe {optional}",
@@ -65,9 +65,9 @@ def _rows(path: Path, file: TextIO, columns: Sequence[str], optional: str) -> It
             continue
         row = Row(path, reader.line_num, {})
         if len(fields) != len(header):
-            raise row.mistake(f"has {len(fields)} values, the header has {len(header)}")
+            raise row.error(f"has {len(fields)} values, the header has {len(header)}")
         row.values.update(zip(header, map(str.strip, fields), strict=True))
         for name, value in row.values.items():
             if not value:
-                raise row.mistake(f"has no {name}")
+                raise row.error(f"has no {name}")
         yield row

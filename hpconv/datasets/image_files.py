@@ -13,22 +13,22 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from hpconv.datasets.cropping import GRAY, middle_square, pillow_mode, square_size
+from hpconv.datasets.cropping import GRAY, centre_square, pillow_mode, square_size
 from hpconv.datasets.data_file import block_rows
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 THREADS = 2
-HEADERS = 1000  # files looked at before they are decoded, at a time
-LISTED = 20  # unusable files that a message names
+HEADERS_PER_BLOCK = 1000  # files looked at before they are decoded, at a time
+MAX_LISTED = 20  # unusable files that a message names
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 
-def hand_over(
-    paths: Sequence[Path], settings: DataSettings, images: ImageWriter
+def decode_files(
+    paths: Sequence[Path], settings: DataSettings, writer: ImageWriter
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Decode files and pass them on, in their order and never more than a block at a time.
 
@@ -46,7 +46,7 @@ def hand_over(
     written: list[int] = []
     with _reader(paths) as reader:
         headers: dict[int, _Header] = {}
-        for some in reader.blocks(_header, range(len(paths)), HEADERS):
+        for some in reader.blocks(_header, range(len(paths)), HEADERS_PER_BLOCK):
             headers |= some
         if headers:
             mode = pillow_mode(settings.channels, all(one.gray for one in headers.values()))
@@ -54,7 +54,7 @@ def hand_over(
             decode = partial(_decoded, size=size, mode=mode)
             block = block_rows((len(mode), size, size))
             for squares in reader.blocks(decode, list(headers), block):
-                images.append(np.stack(list(squares.values())))
+                writer.append(np.stack(list(squares.values())))
                 written += squares
     skipped = tuple(f"{paths[number]}: {why}" for number, why in sorted(reader.reasons.items()))
     _report(skipped, len(paths), settings.corrupt == "skip")
@@ -110,7 +110,7 @@ def _decoded(path: Path, size: int, mode: str) -> np.ndarray:
     with Image.open(path) as image:
         image.draft(None, (2 * size, 2 * size))  # a large JPEG need not be decoded in full
         ImageOps.exif_transpose(image, in_place=True)
-        return middle_square(image, size, mode)
+        return centre_square(image, size, mode)
 
 
 def _reason(error: Exception) -> str:
@@ -133,8 +133,8 @@ def _size(paths: Sequence[Path], headers: dict[int, _Header], wanted: int | None
 
 
 def _report(skipped: tuple[str, ...], total: int, allowed: bool) -> None:
-    listed = "\n".join(f"  {entry}" for entry in skipped[:LISTED])
-    more = f"\n  and {len(skipped) - LISTED} more" if len(skipped) > LISTED else ""
+    listed = "\n".join(f"  {entry}" for entry in skipped[:MAX_LISTED])
+    more = f"\n  and {len(skipped) - MAX_LISTED} more" if len(skipped) > MAX_LISTED else ""
     found = f"{len(skipped)} of {total} image files cannot be used:\n{listed}{more}"
     if skipped and not allowed:
         raise UserError(f"{found}\nmend them, or write 'data.corrupt: skip' to leave them out")

@@ -11,14 +11,14 @@ from hpconv.errors import UserError
 VALIDATION = 10_000  # images, the last of the training set, where the splits are official
 
 
-def drawn(labels: np.ndarray, validation: float, test: float, seed: int) -> Splits:
+def stratified(labels: np.ndarray, validation: float, test: float, seed: int) -> Splits:
     """Shares of all examples, stratified by label, the same for the same seed."""
-    rest, tested = _stratified(np.arange(len(labels)), labels, test, seed)
-    train, chosen_on = _stratified(rest, labels, validation / (1 - test), seed)
+    rest, tested = _split_off(np.arange(len(labels)), labels, test, seed)
+    train, chosen_on = _split_off(rest, labels, validation / (1 - test), seed)
     return Splits(train, chosen_on, (FoldSplit(np.concatenate([train, chosen_on]), tested),))
 
 
-def drawn_apart(
+def disjoint_pairs(
     pairs: np.ndarray, labels: np.ndarray, validation: float, test: float, seed: int
 ) -> Splits:
     """Shares of pairs ``(M, 2)`` of images, none of which is in two parts.
@@ -58,29 +58,29 @@ def official(n_train: int, n_test: int, validation: int = VALIDATION) -> Splits:
     return Splits(rows[:-validation], rows[-validation:], (FoldSplit(rows, test),))
 
 
-def repeated(labels: np.ndarray, n_folds: int, test: float, seed: int) -> Splits:
+def repeated_random(labels: np.ndarray, n_folds: int, test: float, seed: int) -> Splits:
     """Random divisions into train and test, none of which tests an image of the choice.
 
     The images on which a model is chosen are set apart first, so that no test image of any
     fold is among them; each fold trains on all images that it does not test.
     """
     rows = np.arange(len(labels))
-    development, pool = _stratified(rows, labels, 3 * test, seed)
-    train, validation = _stratified(development, labels, test / (1 - 3 * test), seed)
+    development, pool = _split_off(rows, labels, 3 * test, seed)
+    train, validation = _split_off(development, labels, test / (1 - 3 * test), seed)
     folds = []
     for number in range(n_folds):
-        _, tested = _stratified(pool, labels, 1 / 3, seed + number)
+        _, tested = _split_off(pool, labels, 1 / 3, seed + number)
         folds.append(FoldSplit(np.setdiff1d(rows, tested), tested))
     return Splits(train, validation, tuple(folds))
 
 
-def reduced(splits: Splits, labels: np.ndarray, fraction: float, seed: int) -> Splits:
+def subsample(splits: Splits, labels: np.ndarray, fraction: float, seed: int) -> Splits:
     """A stratified fraction of each part, for quick runs; fold by fold."""
 
     def part(rows: np.ndarray) -> np.ndarray:
         if fraction == 1 or not len(rows):
             return rows
-        return _stratified(rows, labels, 1 - fraction, seed)[0]
+        return _split_off(rows, labels, 1 - fraction, seed)[0]
 
     train, validation = part(splits.train), part(splits.validation)
     whole, kept = np.union1d(splits.train, splits.validation), np.union1d(train, validation)
@@ -92,7 +92,7 @@ def reduced(splits: Splits, labels: np.ndarray, fraction: float, seed: int) -> S
     return Splits(train, validation, folds)
 
 
-def _stratified(
+def _split_off(
     rows: np.ndarray, labels: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows without, and with, a share of them; each rising."""

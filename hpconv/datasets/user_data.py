@@ -10,10 +10,10 @@ from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 PARTS = ("train", "validation", "test")
-FEWEST = 4  # examples of a class: two to train on, one to validate, one to test
+MIN_PER_CLASS = 4  # examples of a class: two to train on, one to validate, one to test
 
 
-def given(settings: DataSettings, what: str, is_current: Callable[[Path], bool]) -> Path:
+def required_path(settings: DataSettings, what: str, is_current: Callable[[Path], bool]) -> Path:
     """The path that a configuration must give.
 
     Args:
@@ -28,50 +28,50 @@ def given(settings: DataSettings, what: str, is_current: Callable[[Path], bool])
         )
     path = Path(settings.path)
     if not is_current(path):
-        raise mistake(path, f"is not there, or not {what}")
+        raise path_error(path, f"is not there, or not {what}")
     return path
 
 
-def mistake(path: Path, text: str, line: int | None = None) -> UserError:
+def path_error(path: Path, text: str, line: int | None = None) -> UserError:
     """The error that tells of a mistake at a path, or in a line of it."""
     place = "" if line is None else f" line {line}"
     return UserError(f"config key 'data.path': {path}{place} {text}")
 
 
-def numbered(names: Sequence[str] | np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def encode_labels(names: Sequence[str] | np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels from 0 in the order of the sorted names, and those names."""
     classes, labels = np.unique(names, return_inverse=True)
     return labels, tuple(map(str, classes))
 
 
-def check_several(path: Path, classes: Sequence[str]) -> None:
+def require_two_classes(path: Path, classes: Sequence[str]) -> None:
     """Refuse a single class.
 
     Raises:
         UserError: when there are not two or more.
     """
     if len(classes) < 2:
-        raise mistake(path, f"has a single class, '{classes[0]}': there must be two or more")
+        raise path_error(path, f"has a single class, '{classes[0]}': there must be two or more")
 
 
-def check_classes(path: Path, labels: np.ndarray, classes: Sequence[str]) -> None:
+def check_class_sizes(path: Path, labels: np.ndarray, classes: Sequence[str]) -> None:
     """Refuse labels that cannot be divided into train, validation and test.
 
     Raises:
         UserError: when there is a single class, or a class with too few examples.
     """
-    check_several(path, classes)
+    require_two_classes(path, classes)
     counts = np.bincount(labels, minlength=len(classes))
-    if counts.min() < FEWEST:
+    if counts.min() < MIN_PER_CLASS:
         rarest = int(counts.argmin())
-        raise mistake(
+        raise path_error(
             path,
             f"has {counts[rarest]} usable examples of class '{classes[rarest]}', it must have "
-            f"{FEWEST} or more of each class to be split into train, validation and test",
+            f"{MIN_PER_CLASS} or more of each class to be split into train, validation and test",
         )
 
 
-def single_fold(path: Path, parts: dict[str, np.ndarray]) -> Splits:
+def splits_of_parts(path: Path, parts: dict[str, np.ndarray]) -> Splits:
     """Splits of train, validation and test rows; train and validation together are judged on test.
 
     Raises:
@@ -79,7 +79,7 @@ def single_fold(path: Path, parts: dict[str, np.ndarray]) -> Splits:
     """
     for name, rows in parts.items():
         if not len(rows):
-            raise mistake(
+            raise path_error(
                 path, f"has no usable examples for {name}: all of {', '.join(parts)} need some"
             )
     train, validation, test = (parts[name] for name in PARTS)

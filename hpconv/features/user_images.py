@@ -80,18 +80,18 @@ def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
         UserError: when it is none of these, or no file can be used.
     """
     if path.suffix == ".npy":
-        return Pictures(arrays.read(path))
+        return Pictures(arrays.read_npy(path))
     paths = _image_files(path) if path.is_dir() else [path]
     # smaller squares than this are refused; the pipeline resizes them
     settings = DataSettings(
         "images",
-        size=max(image_shape[-1], arrays.SMALLEST),
+        size=max(image_shape[-1], arrays.MIN_SIZE),
         channels="gray" if image_shape[0] == 1 else "rgb",
         corrupt="skip",
     )
     with h5py.File("images", "w", driver="core", backing_store=False) as memory:
         try:
-            written, skipped = image_files.hand_over(paths, settings, ImageWriter(memory))
+            written, skipped = image_files.decode_files(paths, settings, ImageWriter(memory))
         except UserError as refusal:
             raise UserError(f"--images is '{path}': {refusal}\n{READABLE}") from None
         found = memory["images"][()]

@@ -70,4 +70,4 @@ def test_sections_fit_what_they_configure() -> None:
     config = resolve({"experiment": "x"}, SCHEMA)
     assert ModelSettings(**config["model"])
     assert datasets.DataSettings(**config["data"])
-    assert set(SCHEMA["properties"]["data"]["properties"]["name"]["enum"]) == set(datasets.MODULES)
+    assert set(SCHEMA["properties"]["data"]["properties"]["name"]["enum"]) == set(datasets.LOADERS)

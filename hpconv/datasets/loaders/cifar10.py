@@ -54,27 +54,27 @@ class BatchUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it calls {module}.{name}") from None
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over the images batch by batch, the test batch last.
 
     Raises:
         UserError: when a file is missing or not the original.
     """
     published.refuse_changes(settings)
-    folder = archives.tree(settings, ARCHIVE, FOLDER)
+    folder = archives.unpacked_folder(settings, ARCHIVE, FOLDER)
     *training, test_batch, meta = (folder / name for name in CHECKSUMS)
-    train = np.concatenate([_batch(path, images) for path in training])
-    test = _batch(test_batch, images)
+    train = np.concatenate([_batch(path, writer) for path in training])
+    test = _batch(test_batch, writer)
     published.check_counts(f"{folder}/data_batch_*", train, TRAIN)
     published.check_counts(f"{test_batch}", test, TEST)
     classes = tuple(name.decode() for name in _unpickled(meta)[b"label_names"])
     return Content(np.concatenate([train, test]), classes, splits.official(len(train), len(test)))
 
 
-def _batch(path: Path, images: ImageWriter) -> np.ndarray:
+def _batch(path: Path, writer: ImageWriter) -> np.ndarray:
     """Hand over a batch's images; its labels."""
     batch = _unpickled(path)
-    images.append(batch[b"data"].reshape(-1, 3, 32, 32))  # planes of red, green and blue
+    writer.append(batch[b"data"].reshape(-1, 3, 32, 32))  # planes of red, green and blue
     return np.array(batch[b"labels"])
 
 

@@ -11,22 +11,24 @@ from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.settings import DataSettings
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over the images in the order of the list; paths start from the file's folder.
 
     Raises:
         UserError: when the list is not as it should be, or has too few images of a class.
     """
-    path = user_data.given(settings, "a CSV file with the columns path and label", Path.is_file)
+    path = user_data.required_path(
+        settings, "a CSV file with the columns path and label", Path.is_file
+    )
     rows = csv_table.read(path, ["path", "label"], "split")
     _check_once(rows)
-    labels, classes = user_data.numbered([row.values["label"] for row in rows])
+    labels, classes = user_data.encode_labels([row.values["label"] for row in rows])
     parts = np.array(
-        [row.one_of("split", user_data.PARTS) for row in rows if "split" in row.values]
+        [row.value_among("split", user_data.PARTS) for row in rows if "split" in row.values]
     )
     _splits(path, parts, labels, classes)  # what is wrong is told before images are decoded
     files = [path.parent / row.values["path"] for row in rows]
-    written, skipped = image_files.hand_over(files, settings, images)
+    written, skipped = image_files.decode_files(files, settings, writer)
     labels, parts = labels[written], parts[written] if len(parts) else parts
     return Content(labels, classes, _splits(path, parts, labels, classes), skipped=skipped)
 
@@ -37,16 +39,16 @@ def _check_once(rows: Sequence[csv_table.Row]) -> None:
     for row in rows:
         first = lines.setdefault(Path(row.values["path"]), row.line)
         if first != row.line:
-            raise row.mistake(f"lists {row.values['path']} again, it is in line {first} already")
+            raise row.error(f"lists {row.values['path']} again, it is in line {first} already")
 
 
 def _splits(
     path: Path, parts: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
 ) -> Splits | None:
     if not len(parts):
-        user_data.check_classes(path, labels, classes)
+        user_data.check_class_sizes(path, labels, classes)
         return None
-    user_data.check_several(path, classes)
-    return user_data.single_fold(
+    user_data.require_two_classes(path, classes)
+    return user_data.splits_of_parts(
         path, {name: np.flatnonzero(parts == name) for name in user_data.PARTS}
     )

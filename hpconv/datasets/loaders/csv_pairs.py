@@ -19,7 +19,7 @@ CLASSES = ("different", "same")
 CHOICE = ("train", "validation")
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over each image once; paths start from the file's folder.
 
     A pair is left out with any of its images.
@@ -27,7 +27,7 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
     Raises:
         UserError: when the list is not as it should be, or has too few pairs.
     """
-    path = user_data.given(
+    path = user_data.required_path(
         settings, "a CSV file with the columns left, right and same", Path.is_file
     )
     rows = csv_table.read(path, ["left", "right", "same"], "fold")
@@ -37,7 +37,7 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
     sides = [str(path.parent / row.values[side]) for row in rows for side in ("left", "right")]
     files, pairs = np.unique(sides, return_inverse=True)
     pairs = pairs.reshape(-1, 2)
-    written, skipped = image_files.hand_over(list(map(Path, files)), settings, images)
+    written, skipped = image_files.decode_files(list(map(Path, files)), settings, writer)
     whole = np.isin(pairs, written).all(axis=1)
     splits = _splits(path, folds[whole] if len(folds) else folds, labels[whole])
     pairs = np.searchsorted(written, pairs[whole])
@@ -46,7 +46,7 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
 
 def _same(row: csv_table.Row) -> int:
     row.values["same"] = row.values["same"].lower()
-    return SAME[row.one_of("same", list(SAME))]
+    return SAME[row.value_among("same", list(SAME))]
 
 
 def _fold(row: csv_table.Row) -> str:
@@ -55,16 +55,16 @@ def _fold(row: csv_table.Row) -> str:
         return str(int(fold))
     if fold in CHOICE:
         return fold
-    raise row.mistake(f"has fold '{fold}', it must be train, validation, or a number from 1")
+    raise row.error(f"has fold '{fold}', it must be train, validation, or a number from 1")
 
 
 def _splits(path: Path, folds: np.ndarray, labels: np.ndarray) -> Splits | None:
     if not len(folds):
-        user_data.check_classes(path, labels, CLASSES)
+        user_data.check_class_sizes(path, labels, CLASSES)
         return None
     numbers = sorted({int(fold) for fold in folds if fold not in CHOICE})
     if len(numbers) < 2 or numbers != list(range(1, len(numbers) + 1)):
-        raise user_data.mistake(
+        raise user_data.path_error(
             path,
             f"has the numbered folds {numbers}: besides train and validation, on which a model is "
             "chosen, fold must have all numbers from 1 to 2 or more, on which it is judged; or "
@@ -74,7 +74,7 @@ def _splits(path: Path, folds: np.ndarray, labels: np.ndarray) -> Splits | None:
     parts = {name: np.flatnonzero(folds == name) for name in names}
     for name, rows in parts.items():
         if len(np.unique(labels[rows])) < 2:
-            raise user_data.mistake(
+            raise user_data.path_error(
                 path,
                 f"has not both pairs of the same and of different ones in fold '{name}': "
                 f"all of {', '.join(names)} must have them",

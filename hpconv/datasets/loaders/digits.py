@@ -8,10 +8,10 @@ from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.settings import DataSettings
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over all images; there are no official splits."""
     published.refuse_changes(settings)
     bunch = load_digits()
     # 0..16 gray levels in the source
-    images.append(np.rint(bunch.images * (255 / 16)).astype("uint8")[:, None])
+    writer.append(np.rint(bunch.images * (255 / 16)).astype("uint8")[:, None])
     return Content(bunch.target, tuple(map(str, bunch.target_names)))

@@ -12,19 +12,23 @@ from hpconv.datasets.settings import DataSettings
 log = logging.getLogger(__name__)
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over the images of all classes, which are named as their sub-folders.
 
     Raises:
         UserError: when there are no such sub-folders, or too few images in one.
     """
-    root = user_data.given(settings, "a folder with a sub-folder for each class", Path.is_dir)
+    root = user_data.required_path(
+        settings, "a folder with a sub-folder for each class", Path.is_dir
+    )
     by_class = _files(root)
     paths = [path for found in by_class.values() for path in found]
-    labels, classes = user_data.numbered([name for name, found in by_class.items() for _ in found])
-    user_data.check_classes(root, labels, classes)
-    written, skipped = image_files.hand_over(paths, settings, images)
-    user_data.check_classes(root, labels[written], classes)
+    labels, classes = user_data.encode_labels(
+        [name for name, found in by_class.items() for _ in found]
+    )
+    user_data.check_class_sizes(root, labels, classes)
+    written, skipped = image_files.decode_files(paths, settings, writer)
+    user_data.check_class_sizes(root, labels[written], classes)
     return Content(labels[written], classes, skipped=skipped)
 
 
@@ -43,9 +47,9 @@ def _files(root: Path) -> dict[str, list[Path]]:
         by_class[entry.name] = [path for path in files if path.suffix.lower() in extensions]
         others += len(files) - len(by_class[entry.name])
         if not by_class[entry.name]:
-            raise user_data.mistake(entry, "has no image files: fill it, or remove it")
+            raise user_data.path_error(entry, "has no image files: fill it, or remove it")
     if not by_class:
-        raise user_data.mistake(root, "has no sub-folders: it must have one for each class")
+        raise user_data.path_error(root, "has no sub-folders: it must have one for each class")
     if others:
         log.info(f"{others} files of {root} are ignored: in no sub-folder, or not named as images")
     return by_class

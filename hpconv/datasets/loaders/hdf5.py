@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from hpconv.datasets import user_data
-from hpconv.datasets.arrays import unit_range
-from hpconv.datasets.cropping import middle_square, pillow_mode, square_size
+from hpconv.datasets.arrays import as_unit_float
+from hpconv.datasets.cropping import centre_square, pillow_mode, square_size
 from hpconv.datasets.data_file import Splits, block_rows
 from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.settings import DataSettings
@@ -17,7 +17,7 @@ from hpconv.datasets.settings import DataSettings
 log = logging.getLogger(__name__)
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over ``images``, which are gray ``(N, H, W)``, or have their channels first or last.
 
     They are uint8, or floats in [0, 1]. ``labels`` are integers or strings. The row numbers
@@ -26,14 +26,14 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
     Raises:
         UserError: when the file holds anything else.
     """
-    path = user_data.given(settings, "an HDF5 file with images and labels", h5py.is_hdf5)
+    path = user_data.required_path(settings, "an HDF5 file with images and labels", h5py.is_hdf5)
     with h5py.File(path) as file:
         for name in ("images", "labels"):
             if not _has(file, name):
-                raise user_data.mistake(path, f"has no data set '{name}'")
-        labels, classes = user_data.numbered(_labels(path, file))
+                raise user_data.path_error(path, f"has no data set '{name}'")
+        labels, classes = user_data.encode_labels(_labels(path, file))
         splits = _splits(path, file, labels, classes)
-        _hand_over(path, file["images"], settings, images)
+        _hand_over(path, file["images"], settings, writer)
     return Content(labels, classes, splits)
 
 
@@ -44,13 +44,13 @@ def _has(file: h5py.File, name: str) -> bool:
 def _labels(path: Path, file: h5py.File) -> np.ndarray:
     labels = file["labels"]
     if labels.ndim != 1 or labels.shape != file["images"].shape[:1] or not len(labels):
-        raise user_data.mistake(
+        raise user_data.path_error(
             path, f"has labels {labels.shape} and images {file['images'].shape}: one label an image"
         )
     if h5py.check_string_dtype(labels.dtype):
         labels = labels.asstr()
     elif not np.issubdtype(labels.dtype, np.integer):
-        raise user_data.mistake(
+        raise user_data.path_error(
             path, f"has labels of {labels.dtype}, they must be integers or strings"
         )
     return labels[()]
@@ -61,30 +61,30 @@ def _splits(
 ) -> Splits | None:
     parts = {name: np.unique(file[name][()]) for name in user_data.PARTS if _has(file, name)}
     if not parts:
-        user_data.check_classes(path, labels, classes)
+        user_data.check_class_sizes(path, labels, classes)
         return None
-    user_data.check_several(path, classes)
+    user_data.require_two_classes(path, classes)
     if len(parts) < len(user_data.PARTS):
-        raise user_data.mistake(
+        raise user_data.path_error(
             path,
             f"has only the parts {', '.join(parts)}: "
             f"give all of {', '.join(user_data.PARTS)}, or none",
         )
     _check_rows(path, np.concatenate(list(parts.values())), len(labels))
-    return user_data.single_fold(path, parts)
+    return user_data.splits_of_parts(path, parts)
 
 
 def _check_rows(path: Path, rows: np.ndarray, total: int) -> None:
     if not np.issubdtype(rows.dtype, np.integer) or not ((rows >= 0) & (rows < total)).all():
-        raise user_data.mistake(
+        raise user_data.path_error(
             path, f"has train, validation or test that are not row numbers from 0 to {total - 1}"
         )
     if len(np.unique(rows)) < len(rows):
-        raise user_data.mistake(path, "has rows that are in two of train, validation and test")
+        raise user_data.path_error(path, "has rows that are in two of train, validation and test")
 
 
 def _hand_over(
-    path: Path, source: h5py.Dataset, settings: DataSettings, images: ImageWriter
+    path: Path, source: h5py.Dataset, settings: DataSettings, writer: ImageWriter
 ) -> None:
     height, width, channels = _shape(path, source)
     size = square_size(settings.size, (width, height), str(path))
@@ -94,13 +94,13 @@ def _hand_over(
     step = block_rows((channels, height, width))
     for start in range(0, len(source), step):
         block = _channels_last(_eight_bits(path, source[start : start + step]))
-        images.append(np.stack([middle_square(_image(array), size, mode) for array in block]))
+        writer.append(np.stack([centre_square(_image(array), size, mode) for array in block]))
 
 
 def _shape(path: Path, source: h5py.Dataset) -> tuple[int, int, int]:
     shape = _channels_last(source[:1]).shape[1:]
     if len(shape) != 3 or shape[2] not in (1, 3):
-        raise user_data.mistake(
+        raise user_data.path_error(
             path,
             f"has images {source.shape}, they must be (N, H, W), (N, C, H, W) or (N, H, W, C) "
             "with one or three channels",
@@ -119,7 +119,7 @@ def _channels_last(images: np.ndarray) -> np.ndarray:
 def _eight_bits(path: Path, block: np.ndarray) -> np.ndarray:
     if block.dtype == np.uint8:
         return block
-    return np.rint(unit_range(path, block) * 255).astype("uint8")
+    return np.rint(as_unit_float(path, block) * 255).astype("uint8")
 
 
 def _image(array: np.ndarray) -> Image.Image:

@@ -58,7 +58,7 @@ IMAGES = (
 )
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over each image that a pair names once; pairs of skipped images are left out.
 
     Raises:
@@ -79,7 +79,7 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
             f"{len(absent)} images are missing, the first is {absent[0]}: "
             f"delete the folder {folder}, so that its archive is unpacked again"
         )
-    numbers, skipped = image_files.hand_over(paths, settings, images)
+    numbers, skipped = image_files.decode_files(paths, settings, writer)
     row = {names[number]: row for row, number in enumerate(numbers)}
     pairs = [pair for pair in pairs if pair.left in row and pair.right in row]
     return Content(
@@ -93,7 +93,7 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
 
 def _home(settings: DataSettings) -> Path:
     """Without a path and a folder of its own, scikit-learn's cache is taken if there is one."""
-    own = archives.home(settings)
+    own = archives.archive_folder(settings)
     root = os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")
     cache = Path(root).expanduser() / "lfw_home"
     return cache if settings.path is None and not own.is_dir() and cache.is_dir() else own
@@ -101,7 +101,7 @@ def _home(settings: DataSettings) -> Path:
 
 def _files(settings: DataSettings) -> tuple[list[Path], Path]:
     """The lists of pairs, and the folder of the images."""
-    home = archives.home(settings)
+    home = archives.archive_folder(settings)
     there = [
         (archive, folder)
         for archive, folder in IMAGES
@@ -109,8 +109,8 @@ def _files(settings: DataSettings) -> tuple[list[Path], Path]:
     ]
     archive, folder = there[0] if there else FUNNELED
     lists = [of.archive for of in lfw_pairs.LISTS]
-    paths = archives.find(settings, lists if there else [*lists, archive])
-    return paths[: len(lists)], archives.tree(settings, archive, folder)
+    paths = archives.find_or_download(settings, lists if there else [*lists, archive])
+    return paths[: len(lists)], archives.unpacked_folder(settings, archive, folder)
 
 
 def _splits(folds: np.ndarray) -> Splits:

@@ -84,7 +84,7 @@ PUBLISHED = {
 }
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over the training images, then the test images.
 
     Raises:
@@ -92,8 +92,8 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
     """
     published.refuse_changes(settings)
     original = PUBLISHED[settings.name]
-    paths = archives.find(settings, original.files)
-    train, test = (_part(paths[at], paths[at + 1], images) for at in (0, 2))
+    paths = archives.find_or_download(settings, original.files)
+    train, test = (_part(paths[at], paths[at + 1], writer) for at in (0, 2))
     published.check_counts(f"{paths[1]}", train, original.train)
     published.check_counts(f"{paths[3]}", test, original.test)
     return Content(
@@ -101,12 +101,12 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
     )
 
 
-def _part(images_path: Path, labels_path: Path, images: ImageWriter) -> np.ndarray:
+def _part(images_path: Path, labels_path: Path, writer: ImageWriter) -> np.ndarray:
     """Hand over the images of one file; the labels of the other."""
-    with archives.opened(labels_path) as file:
+    with archives.open_plain_or_gzip(labels_path) as file:
         [n_labels] = _sizes(file, labels_path, MAGIC_OF_LABELS)
         labels = _bytes(file, labels_path, n_labels)
-    with archives.opened(images_path) as file:
+    with archives.open_plain_or_gzip(images_path) as file:
         n_images, *shape = _sizes(file, images_path, MAGIC_OF_IMAGES)
         if (n_images, shape) != (n_labels, [SIDE, SIDE]):
             raise UserError(f"{images_path} does not go with {labels_path}: get the originals")
@@ -114,7 +114,7 @@ def _part(images_path: Path, labels_path: Path, images: ImageWriter) -> np.ndarr
         for start in range(0, n_images, step):
             count = min(step, n_images - start)
             block = _bytes(file, images_path, count * SIDE * SIDE)
-            images.append(block.reshape(count, 1, SIDE, SIDE))
+            writer.append(block.reshape(count, 1, SIDE, SIDE))
     return labels.astype(int)
 
 

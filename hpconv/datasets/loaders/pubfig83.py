@@ -17,13 +17,13 @@ ARCHIVE = Archive(
 PERSONS = 83
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over all images, person by person; ten random divisions, 90 % for training.
 
     Raises:
         UserError: when the images are missing, or not of 83 persons.
     """
-    folder = archives.tree(settings, ARCHIVE, FOLDER)
+    folder = archives.unpacked_folder(settings, ARCHIVE, FOLDER)
     paths = sorted(folder.glob("*/*.jpg"))
     persons, labels = np.unique([path.parent.name for path in paths], return_inverse=True)
     if len(persons) != PERSONS:
@@ -31,7 +31,7 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
             f"{folder} has folders with images of {len(persons)} persons, not of {PERSONS}: "
             f"delete it and unpack {ARCHIVE.name} again"
         )
-    numbers, skipped = image_files.hand_over(paths, settings, images)
+    numbers, skipped = image_files.decode_files(paths, settings, writer)
     labels = labels[numbers]
-    chosen = splits.repeated(labels, n_folds=10, test=0.1, seed=settings.seed)
+    chosen = splits.repeated_random(labels, n_folds=10, test=0.1, seed=settings.seed)
     return Content(labels, tuple(map(str, persons)), chosen, skipped=skipped)

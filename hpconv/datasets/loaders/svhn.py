@@ -24,15 +24,15 @@ TRAIN = (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659)
 TEST = (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595)
 
 
-def load(settings: DataSettings, images: ImageWriter) -> Content:
+def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Hand over the training images, then the test images; the extra ones are not used.
 
     Raises:
         UserError: when a file is missing or not the original.
     """
     published.refuse_changes(settings)
-    paths = archives.find(settings, FILES)
-    train, test = (_part(path, images) for path in paths)
+    paths = archives.find_or_download(settings, FILES)
+    train, test = (_part(path, writer) for path in paths)
     published.check_counts(f"{paths[0]}", train, TRAIN)
     published.check_counts(f"{paths[1]}", test, TEST)
     return Content(
@@ -42,11 +42,11 @@ def load(settings: DataSettings, images: ImageWriter) -> Content:
     )
 
 
-def _part(path: Path, images: ImageWriter) -> np.ndarray:
+def _part(path: Path, writer: ImageWriter) -> np.ndarray:
     """Hand over the images of a file; their labels, where 10 stands for the digit 0."""
     content = loadmat(path)
     pixels = content["X"]  # (row, column, colour, image)
     step = block_rows(pixels.shape[:3])
     for start in range(0, pixels.shape[-1], step):
-        images.append(pixels[..., start : start + step].transpose(3, 2, 0, 1))
+        writer.append(pixels[..., start : start + step].transpose(3, 2, 0, 1))
     return content["y"].ravel().astype(int) % 10

@@ -74,7 +74,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
 
 
 def find(folder: Path, *wanted: Archive) -> list[Path]:
-    return archives.find(DataSettings("lfw", path=folder), wanted)
+    return archives.find_or_download(DataSettings("lfw", path=folder), wanted)
 
 
 def test_a_download_goes_on_where_the_connection_broke(files: Files, tmp_path: Path) -> None:
@@ -140,13 +140,13 @@ def test_one_message_names_all_that_is_missing_and_where_it_goes(
 
 
 def test_without_a_path_files_belong_into_a_folder_named_after_the_data_set() -> None:
-    assert archives.home(DataSettings("svhn")) == Path("data/svhn")
+    assert archives.archive_folder(DataSettings("svhn")) == Path("data/svhn")
 
 
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "faces.tgz").write_bytes(CONTENT)
     with pytest.raises(UserError, match=r"'data\.path' .* name the folder"):
-        archives.home(DataSettings("lfw", path=tmp_path / "faces.tgz"))
+        archives.archive_folder(DataSettings("lfw", path=tmp_path / "faces.tgz"))
 
 
 def test_a_file_that_is_not_the_original_is_refused(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_what_is_in_a_gzipped_file_counts_not_how_it_is_packed(
     (tmp_path / name).write_bytes(content)
     aliases = ("a-ubyte", "a.ubyte")
     [path] = find(tmp_path, Archive("a-ubyte.gz", CLOSED, sha256(CONTENT), aliases, gzipped=True))
-    assert archives.opened(path).read() == CONTENT
+    assert archives.open_plain_or_gzip(path).read() == CONTENT
 
 
 def test_a_gzipped_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
@@ -190,12 +190,12 @@ def packed(path: Path, members: dict[str, bytes]) -> Archive:
 def test_an_archive_is_unpacked_once_beside_itself(tmp_path: Path) -> None:
     archive = packed(tmp_path / "faces.tgz", {"faces/a/1.jpg": b"one"})
     settings = DataSettings("lfw", path=tmp_path)
-    folder = archives.tree(settings, archive, "faces")
+    folder = archives.unpacked_folder(settings, archive, "faces")
     assert (folder / "a" / "1.jpg").read_bytes() == b"one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces", "faces.tgz"]
     (tmp_path / "faces.tgz").unlink()
-    assert archives.tree(settings, archive, "faces") == folder
-    assert archives.tree(DataSettings("lfw", path=folder), archive, "faces") == folder
+    assert archives.unpacked_folder(settings, archive, "faces") == folder
+    assert archives.unpacked_folder(DataSettings("lfw", path=folder), archive, "faces") == folder
 
 
 def test_an_archive_is_unpacked_in_a_folder_of_the_same_name(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_an_archive_is_unpacked_in_a_folder_of_the_same_name(tmp_path: Path) -> 
     settings = DataSettings("lfw", path=home)
     home.mkdir()
     archive = packed(home / "faces.tgz", {"faces/a/1.jpg": b"one"})
-    assert archives.tree(settings, archive, "faces") == home / "faces"
+    assert archives.unpacked_folder(settings, archive, "faces") == home / "faces"
 
 
 def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
@@ -212,12 +212,12 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
     home.mkdir()
     archive = packed(home / "faces.tgz", members)
     with pytest.raises(UserError, match="cannot be unpacked"):
-        archives.tree(DataSettings("lfw", path=home), archive, "faces")
+        archives.unpacked_folder(DataSettings("lfw", path=home), archive, "faces")
     assert [path.name for path in tmp_path.rglob("*")] == ["home", "faces.tgz"]
 
 
 def test_an_archive_without_its_folder_is_refused(tmp_path: Path) -> None:
     archive = packed(tmp_path / "faces.tgz", {"other/1.jpg": b"one"})
     with pytest.raises(UserError, match="cannot be unpacked"):
-        archives.tree(DataSettings("lfw", path=tmp_path), archive, "faces")
+        archives.unpacked_folder(DataSettings("lfw", path=tmp_path), archive, "faces")
     assert [path.name for path in tmp_path.iterdir()] == ["faces.tgz"]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from hpconv.datasets.data_writer import ImageWriter
-from hpconv.datasets.image_files import LISTED, hand_over
+from hpconv.datasets.image_files import MAX_LISTED, decode_files
 from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
@@ -38,7 +38,7 @@ def decoded(paths: list[Path], **settings: Any) -> tuple[np.ndarray, np.ndarray,
     """The images, which of the paths they are, and what was skipped."""
     with h5py.File("pictures", "w", driver="core", backing_store=False) as file:
         chosen = DataSettings("folder", **settings)
-        numbers, skipped = hand_over(paths, chosen, ImageWriter(file))
+        numbers, skipped = decode_files(paths, chosen, ImageWriter(file))
         return file["images"][()], numbers, skipped
 
 
@@ -200,8 +200,8 @@ def test_a_set_without_any_image_is_refused_though_files_may_be_skipped(tmp_path
 
 def test_a_long_list_of_unusable_files_is_cut(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refusal:
-        decoded([tmp_path / f"{n}.png" for n in range(LISTED + 5)])
-    assert str(refusal.value).count(".png") == LISTED
+        decoded([tmp_path / f"{n}.png" for n in range(MAX_LISTED + 5)])
+    assert str(refusal.value).count(".png") == MAX_LISTED
     assert "and 5 more" in str(refusal.value)
 
 

@@ -101,7 +101,7 @@ def test_official_splits_validate_on_the_last_training_images() -> None:
 
 def test_repeated_divisions_never_test_what_was_chosen_on() -> None:
     labels = np.repeat(np.arange(5), 100)
-    repeated = splits.repeated(labels, n_folds=10, test=0.1, seed=0)
+    repeated = splits.repeated_random(labels, n_folds=10, test=0.1, seed=0)
     chosen_on = set(repeated.train) | set(repeated.validation)
     assert len(repeated.folds) == 10
     assert len({tuple(tested) for _, tested in repeated.folds}) == 10
@@ -113,8 +113,8 @@ def test_repeated_divisions_never_test_what_was_chosen_on() -> None:
 
 def test_a_fraction_keeps_the_share_of_each_class() -> None:
     labels = np.repeat(np.arange(2), [400, 200])
-    whole = splits.drawn(labels, validation=0.25, test=0.25, seed=0)
-    tenth = splits.reduced(whole, labels, 0.1, seed=0)
+    whole = splits.stratified(labels, validation=0.25, test=0.25, seed=0)
+    tenth = splits.subsample(whole, labels, 0.1, seed=0)
     assert [len(tenth.train), len(tenth.validation), len(tenth.folds[0][1])] == [30, 15, 15]
     assert list(np.bincount(labels[tenth.train])) == [20, 10]
     assert set(tenth.train) <= set(whole.train)

@@ -255,7 +255,7 @@ def test_mistakes_of_a_list_of_pairs_are_told(
 def test_no_image_is_in_two_drawn_parts_of_pairs() -> None:
     people = RNG.integers(0, 100, (400, 1))  # pairs are among the ten images of a person
     pairs, labels = 10 * people + RNG.integers(0, 10, (400, 2)), RNG.integers(0, 2, 400)
-    drawn = splits.drawn_apart(pairs, labels, validation=0.25, test=0.25, seed=0)
+    drawn = splits.disjoint_pairs(pairs, labels, validation=0.25, test=0.25, seed=0)
     ((rest, test),) = drawn.folds
     assert sorted([*rest, *test]) == list(range(400))
     np.testing.assert_array_equal(rest, np.union1d(drawn.train, drawn.validation))
@@ -264,14 +264,14 @@ def test_no_image_is_in_two_drawn_parts_of_pairs() -> None:
     np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.unique(pairs))
     for rows, share in zip(parts, (0.5, 0.25, 0.25), strict=True):
         np.testing.assert_allclose(np.bincount(labels[rows]), share * np.bincount(labels), atol=5)
-    other = splits.drawn_apart(pairs, labels, validation=0.25, test=0.25, seed=1)
+    other = splits.disjoint_pairs(pairs, labels, validation=0.25, test=0.25, seed=1)
     assert not np.array_equal(other.folds[0][1], test)
 
 
 def test_pairs_that_all_hang_together_are_not_drawn() -> None:
     chain = np.column_stack([np.arange(30), np.arange(1, 31)])
     with pytest.raises(UserError, match="into 1 groups.*'fold'"):
-        splits.drawn_apart(chain, np.arange(30) % 2, validation=0.25, test=0.25, seed=0)
+        splits.disjoint_pairs(chain, np.arange(30) % 2, validation=0.25, test=0.25, seed=0)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def finals(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_winner_is_judged_on_every_fold(digits: Path, labels: np.ndarray, tmp_path: Path) -> None:
-    repeated = splits.repeated(labels, n_folds=3, test=0.1, seed=0)
+    repeated = splits.repeated_random(labels, n_folds=3, test=0.1, seed=0)
     content = Content(labels, DIGITS)
     data = rewritten(digits, tmp_path / "folds.h5", content, repeated)
     record = evaluated(data, tmp_path, trial(0, CANDIDATE))
@@ -104,7 +104,7 @@ def test_the_interval_of_one_fold_is_wilsons() -> None:
 def test_no_choice_knows_the_labels_of_the_test(
     digits: Path, labels: np.ndarray, finals: Path, tmp_path: Path
 ) -> None:
-    parts = splits.drawn(labels, 0.25, 0.25, seed=0)
+    parts = splits.stratified(labels, 0.25, 0.25, seed=0)
     (_, tested), *_ = parts.folds
     wrong = labels.copy()
     wrong[tested] = (labels[tested] + 1) % 10
@@ -171,7 +171,7 @@ def test_an_ensemble_is_fitted_member_by_member(digits: Path, tmp_path: Path) ->
 def test_features_of_a_fraction_are_of_its_images_only(
     digits: Path, labels: np.ndarray, tmp_path: Path
 ) -> None:
-    few = splits.reduced(splits.drawn(labels, 0.25, 0.25, seed=0), labels, 0.2, seed=0)
+    few = splits.subsample(splits.stratified(labels, 0.25, 0.25, seed=0), labels, 0.2, seed=0)
     data = rewritten(digits, tmp_path / "few.h5", Content(labels, DIGITS), few)
     record = evaluated(data, tmp_path, trial(0, CANDIDATE))
     with h5py.File(tmp_path / "features.h5") as file:
@@ -188,7 +188,7 @@ def test_pairs_are_judged_too(digits: Path, labels: np.ndarray, tmp_path: Path) 
         right[ours] = same[np.arange(len(ours)) % len(same)]
     pairs = np.stack([left, right], axis=1)
     same = (labels[left] == labels[right]).astype(int)
-    parts = splits.drawn(same, 0.25, 0.25, seed=0)
+    parts = splits.stratified(same, 0.25, 0.25, seed=0)
     content = Content(same, ("different", "same"), pairs=pairs)
     data = rewritten(digits, tmp_path / "pairs.h5", content, parts)
     retrain.baseline(data, tmp_path / "baseline.json")

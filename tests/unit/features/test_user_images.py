@@ -107,7 +107,7 @@ def test_a_larger_copy_of_an_image_has_much_the_same_features(digits: Path) -> N
 def test_other_arrays_are_refused_clearly(tmp_path: Path, array: np.ndarray, message: str) -> None:
     np.save(tmp_path / "x.npy", array)
     with pytest.raises(UserError) as refusal:
-        arrays.read(tmp_path / "x.npy")
+        arrays.read_npy(tmp_path / "x.npy")
     assert message in str(refusal.value)
 
 
