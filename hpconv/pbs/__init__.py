@@ -1,1 +1,1 @@
-"""Jobs of a workflow on PBS: OpenPBS and PBS Pro, Torque, and Slurm's wrappers for them."""
+"""Workflow jobs on OpenPBS, PBS Pro, Torque and Slurm's Torque wrappers."""

@@ -1,7 +1,7 @@
-"""What differs between OpenPBS (and PBS Pro), Torque, and Slurm's Torque wrappers.
+"""The differences between OpenPBS (and PBS Pro), Torque, and Slurm's Torque wrappers.
 
-Answers are read with patterns, not parsers: OpenPBS prints JSON that is none when a job's
-environment has odd characters, and a few fields are all that matters.
+qstat's output is read with regular expressions: OpenPBS prints invalid JSON when a job's
+environment has special characters, and only a few fields are needed.
 """
 
 import re
@@ -21,7 +21,7 @@ STATES = {
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job asks for; memory in MiB, walltime in minutes."""
+    """Resources that a job requests; memory in MiB, walltime in minutes."""
 
     cpus: int
     memory: int
@@ -29,8 +29,8 @@ class Resources:
     gpus: int = 0
 
 
-class Row(NamedTuple):
-    """What the scheduler says of a job: waiting, running or over."""
+class JobStatus(NamedTuple):
+    """A job's state in the queue: ``waiting``, ``running`` or ``over``."""
 
     state: str
     exit_status: int | None = None
@@ -39,58 +39,58 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Dialect:
-    """One scheduler's way to be asked and to answer."""
+    """Request and output formats of one scheduler."""
 
     name: str
     request: Callable[[Resources], list[str]]
-    query: tuple[str, ...]  # qstat's options, before the ids
-    job: re.Pattern[str]  # one job of an answer: its id, and what is said of it
-    field: str  # pattern of a field, with the name to fill in
-    exit_status: str = ""  # the name of that field; Slurm's wrappers do not tell it
-    walltime_status: int | None = None  # the exit status of a job whose walltime was up
+    query: tuple[str, ...]  # options of qstat
+    job: re.Pattern[str]  # one job in qstat's output: id and fields
+    field: str  # pattern of a field's value; {} is the field's name
+    exit_status: str = ""  # name of that field; Slurm's wrappers do not print it
+    walltime_status: int | None = None  # exit status of a job that exceeded its walltime
 
-    def rows(self, answer: str) -> dict[str, Row]:
-        """What an answer of qstat says of each job, by the number of its id."""
-        return {number(job): self._row(text) for job, text in self.job.findall(answer)}
+    def parse(self, output: str) -> dict[str, JobStatus]:
+        """The status of each job in qstat's output, by job number."""
+        return {job_number(job): self._status(text) for job, text in self.job.findall(output)}
 
-    def _row(self, text: str) -> Row:
+    def _status(self, text: str) -> JobStatus:
         def field(name: str) -> str:
             found = re.search(self.field.format(name), text, re.MULTILINE)
             return found[1] if found else ""
 
         status = field(self.exit_status) if self.exit_status else ""
         state = STATES.get(field("job_state"), "running")
-        return Row(state, int(status) if status else None, field("comment"))
+        return JobStatus(state, int(status) if status else None, field("comment"))
 
 
-def number(job: str) -> str:
-    """The part of an id that names a job whatever the server appends."""
+def job_number(job: str) -> str:
+    """The number in a job id, without the server's name."""
     return job.strip().partition(".")[0]
 
 
 def job_id(output: str) -> str | None:
-    """The id that qsub has printed: in the last line that is one, as sites print banners."""
+    """The job id in qsub's output: the last line that is one, as sites print banners."""
     lines = [line.strip() for line in output.splitlines()]
     return next((line for line in reversed(lines) if JOB_ID.fullmatch(line)), None)
 
 
-def _openpbs(ask: Resources) -> list[str]:
-    gpus = f":ngpus={ask.gpus}" if ask.gpus else ""
-    select = f"select=1:ncpus={ask.cpus}:mem={ask.memory}mb{gpus}"
-    # output goes where it belongs while the job runs, and others may read it
+def _openpbs(resources: Resources) -> list[str]:
+    gpus = f":ngpus={resources.gpus}" if resources.gpus else ""
+    select = f"select=1:ncpus={resources.cpus}:mem={resources.memory}mb{gpus}"
+    # output goes to its final file while the job runs, readable by others
     direct = ["-k", "oed", "-W", "umask=022"]
-    return ["-l", select, "-l", f"walltime={_clock(ask.minutes)}", *direct]
+    return ["-l", select, "-l", f"walltime={_clock(resources.minutes)}", *direct]
 
 
-def _torque(ask: Resources) -> list[str]:
-    return [*_nodes(ask), "-W", "umask=022"]
+def _torque(resources: Resources) -> list[str]:
+    return [*_nodes(resources), "-W", "umask=022"]
 
 
-def _nodes(ask: Resources) -> list[str]:
-    # one option: of several the wrappers obey only the last
-    gpus = f":gpus={ask.gpus}" if ask.gpus else ""
-    nodes = f"nodes=1:ppn={ask.cpus}{gpus}"
-    return ["-l", f"{nodes},mem={ask.memory}mb,walltime={_clock(ask.minutes)}"]
+def _nodes(resources: Resources) -> list[str]:
+    # a single -l option: Slurm's wrappers use only the last of several
+    gpus = f":gpus={resources.gpus}" if resources.gpus else ""
+    nodes = f"nodes=1:ppn={resources.cpus}{gpus}"
+    return ["-l", f"{nodes},mem={resources.memory}mb,walltime={_clock(resources.minutes)}"]
 
 
 def _clock(minutes: int) -> str:
@@ -126,13 +126,14 @@ DIALECTS = {dialect.name: dialect for dialect in (OPENPBS, TORQUE, SLURM)}
 
 
 def named(name: str) -> Dialect:
-    """The dialect of a name.
+    """The dialect with this name.
 
     Raises:
-        UserError: when there is none of that name.
+        UserError: if the name is unknown.
     """
     if name not in DIALECTS:
         raise UserError(
-            f"hpconv-pbs-dialect is '{name}', write one of: {', '.join(DIALECTS)}; or leave it out"
+            f"hpconv-pbs-dialect is '{name}': write one of {', '.join(DIALECTS)}, "
+            "or remove the key to detect it"
         )
     return DIALECTS[name]

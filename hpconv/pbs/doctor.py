@@ -1,4 +1,4 @@
-"""Before a night is lost: whether jobs come back, see the files, and reach a server."""
+"""Checks a cluster with a short job: does it run, share files, and reach this machine?"""
 
 import json
 import shlex
@@ -17,7 +17,7 @@ import yaml
 from hpconv.doctor import MISSING, Finding
 from hpconv.errors import UserError
 from hpconv.mongodb.network import bind_address
-from hpconv.pbs.dialects import Resources, number
+from hpconv.pbs.dialects import Resources, job_number
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import ACTIVE, FAILED, JobTracker, read_record
 from hpconv.pbs.scheduler import Scheduler, SubmitError, find
@@ -30,7 +30,7 @@ Settings = dict[str, Any]
 
 
 def examine(profile: Path) -> Iterator[Finding]:
-    """Look at a cluster through a profile, with a job of one minute."""
+    """Check the cluster of a profile with a job of one minute."""
     settings = _read(profile)
     try:
         ours = {key.removeprefix(PREFIX): value for key, value in settings.items()}
@@ -65,7 +65,7 @@ def _walltime(settings: Settings) -> Finding:
 
 def _conda() -> Finding:
     found = shutil.which("mamba") or shutil.which("conda")
-    return Finding("conda", found or "none; needed only with --sdm conda")
+    return Finding("conda", found or "none (needed only with --sdm conda)")
 
 
 def _test_job(scheduler: Scheduler, settings: Settings) -> Iterator[Finding]:
@@ -73,69 +73,73 @@ def _test_job(scheduler: Scheduler, settings: Settings) -> Iterator[Finding]:
         folder, token = JobFiles(Path(here)), Path(here, "token")
         folder.begin()
         token.write_text("seen")
-        place = folder.place("hp-doctor")
+        stem = folder.stem("hp-doctor")
         with closing(socket.create_server((_own_address(), 0))) as listener:
             address = "{}:{}".format(*listener.getsockname())
             probe = [sys.executable, "-m", "hpconv.pbs.probe", address, str(token)]
-            work = f"{shlex.join(probe)} > {shlex.quote(str(place))}.found"
+            work = f"{shlex.join(probe)} > {shlex.quote(str(stem))}.found"
             prologue = settings.get(f"{PREFIX}prologue") or ""
-            script = folder.write_script(place, work, 1, prologue)
-            yield from _follow(scheduler, folder, place, script)
+            script = folder.write_script(stem, work, 1, prologue)
+            yield from _follow(scheduler, folder, stem, script)
 
 
 def _own_address() -> str:
-    # as the server of a job would: by name, unless that is loopback's
+    # as a server in a job does: the address of the host's name, unless that is loopback
     return bind_address(socket.gethostbyname(socket.gethostname()))
 
 
-def _follow(scheduler: Scheduler, folder: JobFiles, place: Path, script: Path) -> Iterator[Finding]:
+def _follow(scheduler: Scheduler, folder: JobFiles, stem: Path, script: Path) -> Iterator[Finding]:
     start = time.monotonic()
     try:
-        ask, answer = Resources(cpus=1, memory=500, minutes=1), folder.answer(place)
-        job = scheduler.submit(script, "hp-doctor", folder.log(place), answer, ask)
+        resources, id_file = Resources(cpus=1, memory=500, minutes=1), folder.id_file(stem)
+        job = scheduler.submit(
+            script, "hp-doctor", output=folder.log(stem), id_file=id_file, resources=resources
+        )
     except SubmitError as refusal:
         yield Finding("test job", MISSING, str(refusal))
         return
-    verdict = _await(scheduler, place, job)
-    if verdict is not None:
+    state = _await(scheduler, stem, job)
+    if state is not None:
         scheduler.delete([job])
-        log = folder.log(place)
+        log = folder.log(stem)
         said = log.read_text()[-500:] if log.exists() else ""
-        yield Finding("test job", MISSING, f"{job}: {verdict} {said}".strip())
+        yield Finding("test job", MISSING, f"{job}: {state} {said}".strip())
         return
-    yield Finding("test job", f"{job} came back after {time.monotonic() - start:.0f} s")
-    yield from _found(json.loads(place.with_suffix(".found").read_text()))
+    yield Finding("test job", f"{job} finished after {time.monotonic() - start:.0f} s")
+    yield from _found(json.loads(stem.with_suffix(".found").read_text()))
 
 
-def _await(scheduler: Scheduler, place: Path, job: str) -> str | None:
-    """Why the job has not come back, if it has not."""
-    judge, answer = JobTracker(scheduler.dialect, minutes=1, patience=60), None
+def _await(scheduler: Scheduler, stem: Path, job: str) -> str | None:
+    """The reason why the job did not finish; None if it did."""
+    tracker, status = JobTracker(scheduler.dialect, minutes=1, patience=60), None
     for second in range(int(WAIT_SECONDS)):
         if second % ASK_EVERY == ASK_EVERY - 1:
-            answer = scheduler.ask([job]) or answer
-        row = answer.rows.get(number(job)) if answer else None
-        unknown = answer is not None and number(job) in answer.unknown
-        kind, reason = judge.verdict(read_record(place.with_suffix(".record")), row, unknown)
+            status = scheduler.query([job]) or status
+        row = status.jobs.get(job_number(job)) if status else None
+        unknown = status is not None and job_number(job) in status.unknown
+        kind, reason = tracker.state(read_record(stem.with_suffix(".record")), row, unknown)
         if kind != ACTIVE:
             return reason if kind == FAILED else None
         time.sleep(PAUSE)
-    return f"it still waits after {WAIT_SECONDS / 60:.0f} minutes: is the queue full, or closed?"
+    return (
+        f"it is still waiting after {WAIT_SECONDS / 60:.0f} minutes: is the queue full or stopped?"
+    )
 
 
 def _found(found: dict[str, Any]) -> Iterator[Finding]:
     host = found["host"]
     if found["file"] == "seen":
-        yield Finding("files", f"of this folder are shared with {host}, both ways")
+        yield Finding("files", f"this folder is shared with {host}, in both directions")
     else:
         advice = "start in a folder on a file system that all nodes share"
-        yield Finding("files", MISSING, f"{host} does not see what is written here: {advice}")
+        yield Finding("files", MISSING, f"{host} does not see files written here: {advice}")
     if found["reached"] is None:
-        yield Finding("network", f"{host} reaches ports of this machine")
+        yield Finding("network", f"{host} reaches this machine")
     else:
         advice = "set config key 'database.bind' to the interface that the nodes share, such as ib0"
-        yield Finding("network", f"{host} does not reach {found['reached']}", advice)
+        yield Finding("network", f"{host} cannot reach this machine: {found['reached']}", advice)
     yield Finding("mongod", found["mongod"])
     yield Finding("kernels", f"{found['kernels']} on {host}")
     few = found["free_gb"] < GIGABYTES
-    advice = f"a search and its features may want more than {GIGABYTES} GiB" if few else ""
+    advice = f"a search and its features may need more than {GIGABYTES} GiB" if few else ""
     yield Finding("disk", f"{found['free_gb']:.0f} GiB free", advice)

@@ -1,4 +1,4 @@
-"""What this working directory has in the queue, as files: it outlives a workflow that is killed."""
+"""Files of submitted jobs: scripts, ids, records, logs. They outlive a killed workflow."""
 
 import os
 import secrets
@@ -12,13 +12,13 @@ from hpconv.files import write_atomically
 from hpconv.pbs.dialects import job_id
 
 SCRIPT = Path(__file__).with_name("jobscript.sh")
-# what jobs need of the environment in which the workflow was started
+# environment variables that jobs need from the workflow's environment
 PASSED_ON = ("PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
-OURS = "HPCONV_"  # addresses and passwords: on no command line, where everybody sees them
+OURS = "HPCONV_"  # may hold passwords: passed in a private file, never on a command line
 
 
 class JobFiles:
-    """Scripts, ids, records and logs of jobs; a place is a path without its suffix."""
+    """Files of the jobs of one run; a job's stem is the path of its files without suffix."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
@@ -26,7 +26,7 @@ class JobFiles:
         self._numbers = count(1)
 
     def begin(self) -> None:
-        """Begin a run: scripts of an earlier one that still wait do nothing when they start."""
+        """Begin a run; scripts of earlier runs that start later exit at once."""
         self._logs.mkdir(parents=True, exist_ok=True)
         for leftover in self._path.glob("*.*"):
             leftover.unlink()
@@ -34,7 +34,7 @@ class JobFiles:
         write_atomically(self._environment, "".join(_exports(os.environ)), mode=0o600)
 
     def end(self) -> None:
-        """End a run; jobs that should be gone find nothing to begin with."""
+        """End a run; jobs that start later exit at once."""
         self._environment.unlink(missing_ok=True)
         self._run.unlink(missing_ok=True)
 
@@ -50,18 +50,18 @@ class JobFiles:
     def _environment(self) -> Path:
         return self._path / "environment.sh"
 
-    def place(self, name: str) -> Path:
-        """A new place for a job of this run."""
+    def stem(self, name: str) -> Path:
+        """A new stem for a job of this run."""
         return self._path / f"{name}-{self.token}-{next(self._numbers)}"
 
-    def log(self, place: Path) -> Path:
-        """Where a job's output goes."""
-        return self._logs / f"{place.name}.log"
+    def log(self, stem: Path) -> Path:
+        """The file for a job's output."""
+        return self._logs / f"{stem.name}.log"
 
-    def write_script(self, place: Path, work: str, minutes: int, prologue: str) -> Path:
-        """Write the script of a job that does some work (a shell command)."""
+    def write_script(self, stem: Path, work: str, minutes: int, prologue: str) -> Path:
+        """Write the job script that runs the shell command ``work``."""
         values = {
-            "PLACE": shlex.quote(str(place)),
+            "PLACE": shlex.quote(str(stem)),
             "RUN": shlex.quote(str(self._run)),
             "TOKEN": self.token,
             "ENVIRONMENT": shlex.quote(str(self._environment)),
@@ -72,36 +72,36 @@ class JobFiles:
         text = SCRIPT.read_text()
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
-        script = place.with_suffix(".sh")
+        script = stem.with_suffix(".sh")
         write_atomically(script, text, mode=0o755)
         return script
 
-    def answer(self, place: Path) -> Path:
-        """Where qsub writes the id of a job, even if the workflow ends meanwhile."""
-        return place.with_suffix(".id")
+    def id_file(self, stem: Path) -> Path:
+        """The file to which qsub writes a job's id, even if the workflow is killed meanwhile."""
+        return stem.with_suffix(".id")
 
     def submitted(self) -> bool:
-        """Whether this run has jobs that have not been forgotten, or is about to."""
+        """Whether this run has submitted jobs, or is submitting one."""
         return any(self._path.glob(f"*-{self.token}-*.id"))
 
-    def registered(self, token: str = "*") -> dict[Path, str]:
-        """The ids of jobs, of one run or all, that have not been forgotten, by place."""
+    def submitted_ids(self, token: str = "*") -> dict[Path, str]:
+        """Ids of submitted jobs of one run, or of all runs, by stem."""
         found = {path: job_id(path.read_text()) for path in self._path.glob(f"*-{token}-*.id")}
         return {path.with_suffix(""): job for path, job in found.items() if job}
 
     def mark_failed(self, name: str) -> None:
-        """Tell those who wait for a job that there will be no more of it."""
+        """Mark a job as failed, for processes that wait for it."""
         (self._path / f"{name}.failed").touch()
 
-    def forget(self, places: Iterable[Path]) -> None:
-        """Remove what is left of jobs that are over, but their logs."""
-        for place in places:
+    def remove(self, stems: Iterable[Path]) -> None:
+        """Remove the files of ended jobs, except their logs."""
+        for stem in stems:
             for suffix in (".sh", ".id", ".record", ".again"):
-                place.with_suffix(suffix).unlink(missing_ok=True)
+                stem.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _exports(environment: Mapping[str, str]) -> Iterable[str]:
-    python = Path(sys.executable).parent  # where `hpconv` is, environment activated or not
+    python = Path(sys.executable).parent  # has `hpconv`, environment activated or not
     for name, value in {**environment, "PATH": f"{python}:{environment['PATH']}"}.items():
         if name in PASSED_ON or name.startswith(OURS):
             yield f"export {name}={shlex.quote(value)}\n"

@@ -1,4 +1,4 @@
-"""``python -m hpconv.pbs.probe HOST:PORT FILE``: what a node has, seen from a job, as JSON."""
+"""``python -m hpconv.pbs.probe HOST:PORT FILE``: facts about a compute node, as JSON."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ SECONDS = 10
 
 
 def look(address: str, file: Path) -> dict[str, Any]:
-    """Look around."""
+    """Collect the facts."""
     return {
         "host": socket.gethostname(),
         "reached": _reached(address),
@@ -27,7 +27,7 @@ def look(address: str, file: Path) -> dict[str, Any]:
 
 
 def _reached(address: str) -> str | None:
-    """What went wrong, if anything did."""
+    """The error of a connection attempt; None if it succeeds."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), SECONDS).close()

@@ -1,4 +1,4 @@
-"""qsub, qstat and qdel: run so that no Ctrl-C, no slow server and no banner does harm."""
+"""Runs qsub, qstat and qdel; Ctrl-C, slow servers and login banners do not disturb them."""
 
 import logging
 import re
@@ -16,18 +16,18 @@ from hpconv.pbs.dialects import (
     SLURM,
     TORQUE,
     Dialect,
+    JobStatus,
     Resources,
-    Row,
     job_id,
+    job_number,
     named,
-    number,
 )
 
-SECONDS = 30  # for a command to answer
-SUBMIT_SECONDS = 180  # given up earlier, a job might be in the queue without our knowing
-LOOK_UPS = 5  # calls for single jobs that an answer may have besides
-SUBMIT_PAUSES = (2, 5, 15, 30)  # before each new attempt
-UNKNOWN_STATUSES = (153, 35)  # 35: of OpenPBS, for a job that has ended
+SECONDS = 30  # time limit of a command
+SUBMIT_SECONDS = 180  # after a shorter limit a job could be queued without our knowledge
+LOOK_UPS = 5  # single jobs looked up after each qstat
+SUBMIT_PAUSES = (2, 5, 15, 30)  # seconds before each retry
+UNKNOWN_STATUSES = (153, 35)  # unknown job id; 35 is OpenPBS's for a job that has ended
 UNKNOWN = re.compile(r"Unknown Job Id(?: Error)? (\d+)")
 TRANSIENT = re.compile(
     r"cannot connect|connection (refused|timed out|reset)|could not connect|unable to contact"
@@ -40,21 +40,21 @@ log = logging.getLogger(__name__)
 
 
 class SubmitError(Exception):
-    """The scheduler does not take a job; with its words and the request."""
+    """The scheduler refused a job; the message has its output and the request."""
 
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """What qstat says: a row for each job that it knows, and the jobs that it does not."""
+    """qstat's output: the status of known jobs by number, and the numbers of unknown jobs."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
+    jobs: dict[str, JobStatus] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
 
 
 def run(
     command: Sequence[str], stdout: int | IO[str] = subprocess.PIPE, seconds: float = SECONDS
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of PBS; one that hangs fails like one that finds no server."""
+    """Run a PBS command; a timeout gives the same exit status as an unreachable server."""
     try:
         return subprocess.run(
             command,
@@ -64,7 +64,7 @@ def run(
             errors="replace",
             timeout=seconds,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is not for it
+            start_new_session=True,  # Ctrl-C must not reach it
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -72,18 +72,18 @@ def run(
 
 
 def detect() -> Dialect:
-    """The dialect of the commands on PATH.
+    """Detect the dialect of the commands on PATH.
 
     Raises:
-        UserError: when there are none.
+        UserError: if qstat is not on PATH.
     """
     try:
-        told = run(["qstat", "--version"])
+        result = run(["qstat", "--version"])
     except FileNotFoundError:
         raise UserError(
-            "there is no qstat on PATH: run this where jobs are submitted, or load its module"
+            "qstat is not on PATH: run this on a submit host, or load the scheduler's module"
         ) from None
-    words = told.stdout + told.stderr
+    words = result.stdout + result.stderr
     if "pbs_version" in words:
         return OPENPBS
     return TORQUE if re.search(r"^Version: ", words, re.MULTILINE) else SLURM
@@ -93,7 +93,7 @@ class Scheduler:
     """The scheduler of this machine.
 
     Args:
-        options: what every submission has besides: queue, account and the like.
+        options: additional qsub options of every submission, such as queue and account.
     """
 
     def __init__(self, dialect: Dialect, options: Sequence[str] = ()) -> None:
@@ -101,49 +101,54 @@ class Scheduler:
         self._options = list(options)
         self._query = list(dialect.query)
 
-    def submit(self, script: Path, name: str, output: Path, answer: Path, ask: Resources) -> str:
-        """Submit a script; a server that is busy or away is asked again for a minute.
+    def submit(
+        self, script: Path, name: str, *, output: Path, id_file: Path, resources: Resources
+    ) -> str:
+        """Submit a script; retry for a minute while the server is busy or unreachable.
 
         Args:
-            answer: file for what qsub prints; it is there even if we do not live to read it.
+            output: file for the job's output.
+            id_file: file for qsub's output; it survives if this process is killed.
 
         Returns:
             the job's id.
 
         Raises:
-            SubmitError: when it is refused.
+            SubmitError: if the scheduler refuses the job.
         """
         named = ["-N", name[:15], "-j", "oe", "-o", str(output), "-r", "n", "-S", "/bin/bash"]
-        command = ["qsub", *named, *self.dialect.request(ask), *self._options, str(script)]
+        command = ["qsub", *named, *self.dialect.request(resources), *self._options, str(script)]
         for pause in (*SUBMIT_PAUSES, None):
-            with answer.open("w") as file:
-                told = run(command, file, SUBMIT_SECONDS)
-            printed = answer.read_text()
-            if told.returncode == 0 and (job := job_id(printed)):
+            with id_file.open("w") as file:
+                result = run(command, file, SUBMIT_SECONDS)
+            printed = id_file.read_text()
+            if result.returncode == 0 and (job := job_id(printed)):
                 return job
-            words = " ".join((printed + told.stderr).split())
-            if pause is None or not (told.returncode == 162 or TRANSIENT.search(words)):
+            words = " ".join((printed + result.stderr).split())
+            if pause is None or not (result.returncode == 162 or TRANSIENT.search(words)):
                 break
-            log.warning("qsub: %s; trying again in %d s", words, pause)
+            log.warning("qsub: %s; retrying in %d s", words, pause)
             time.sleep(pause)
-        answer.unlink()
+        id_file.unlink()
         request = shlex.join(command)
-        raise SubmitError(f"qsub ended with {told.returncode}: {words}. The request was: {request}")
+        raise SubmitError(
+            f"qsub ended with {result.returncode}: {words}. The request was: {request}"
+        )
 
-    def ask(self, jobs: Sequence[str]) -> QueueStatus | None:
-        """What the scheduler says of jobs, in one call; None when it cannot be asked now."""
-        told = run(["qstat", *self._query, *jobs])
-        if "job history" in told.stderr and "-x" in self._query:
-            self._query.remove("-x")  # this server keeps none, and then says nothing at all
-            return self.ask(jobs)
-        if told.returncode not in (0, *UNKNOWN_STATUSES):
+    def query(self, jobs: Sequence[str]) -> QueueStatus | None:
+        """Ask the scheduler about jobs in one call; None if it does not answer."""
+        result = run(["qstat", *self._query, *jobs])
+        if "job history" in result.stderr and "-x" in self._query:
+            self._query.remove("-x")  # this server keeps no history and then prints nothing
+            return self.query(jobs)
+        if result.returncode not in (0, *UNKNOWN_STATUSES):
             return None
-        rows = self.dialect.rows(told.stdout)
-        unknown = set(UNKNOWN.findall(told.stderr))
-        # absence may be that of a cut answer: who is missing without a word is asked for alone
-        missing = {number(job) for job in jobs} - set(rows) - unknown
+        rows = self.dialect.parse(result.stdout)
+        unknown = set(UNKNOWN.findall(result.stderr))
+        # output may be cut off: jobs that it does not mention are looked up one by one
+        missing = {job_number(job) for job in jobs} - set(rows) - unknown
         for job in sorted(missing)[:LOOK_UPS]:
-            if told.returncode in UNKNOWN_STATUSES if len(jobs) == 1 else self._is_unknown(job):
+            if result.returncode in UNKNOWN_STATUSES if len(jobs) == 1 else self._is_unknown(job):
                 unknown.add(job)
         return QueueStatus(rows, frozenset(unknown))
 
@@ -151,10 +156,10 @@ class Scheduler:
         return run(["qstat", *self._query, job]).returncode in UNKNOWN_STATUSES
 
     def delete(self, jobs: Sequence[str]) -> None:
-        """Ask the scheduler to end jobs; that may take it a while."""
-        told = run(["qdel", *jobs])
-        if told.returncode not in (0, *UNKNOWN_STATUSES):
-            log.warning("qdel: %s", " ".join((told.stdout + told.stderr).split()))
+        """Request the deletion of jobs; it may take a while."""
+        result = run(["qdel", *jobs])
+        if result.returncode not in (0, *UNKNOWN_STATUSES):
+            log.warning("qdel: %s", " ".join((result.stdout + result.stderr).split()))
 
 
 def find(
@@ -166,7 +171,7 @@ def find(
     """The scheduler of this machine, with the settings of a profile.
 
     Raises:
-        UserError: when there is none, or the dialect has no such name.
+        UserError: if there is none, or the dialect is unknown.
     """
     chosen = ["-q", queue] if queue else []
     chosen += ["-A", account] if account else []

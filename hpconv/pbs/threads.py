@@ -1,4 +1,4 @@
-"""The two threads that talk to the server: one submits, one asks."""
+"""The two threads that call the scheduler: one submits jobs, one queries them."""
 
 import threading
 import time
@@ -18,34 +18,34 @@ Logger = Any  # Snakemake's
 
 @dataclass
 class Submission:
-    """A job on its way through the queue."""
+    """A job from its submission to its end."""
 
     name: str
-    place: Path
-    ask: Resources
-    judge: JobTracker
+    stem: Path
+    resources: Resources
+    tracker: JobTracker
     attempt: int = 1
     begun: float = field(default_factory=time.monotonic)
-    job: str | None = None  # its id, once it has one
-    refusal: str = ""  # why it got none
+    job: str | None = None  # id, once submitted
+    refusal: str = ""  # reason why the scheduler refused it
     started: bool = False
 
 
 class Submitter:
-    """Submits one job after the other."""
+    """Submits one job after another."""
 
     def __init__(self, scheduler: Scheduler, folder: JobFiles, logger: Logger) -> None:
-        self._scheduler, self._folder, self._logger = scheduler, folder, logger
+        self._scheduler, self._files, self._logger = scheduler, folder, logger
         self._queue: SimpleQueue[Submission] = SimpleQueue()
         self._stopped = False
         threading.Thread(target=self._work, daemon=True).start()
 
     def put(self, submission: Submission) -> None:
-        """Submit a job soon."""
+        """Queue a job for submission."""
         self._queue.put(submission)
 
     def stop(self) -> None:
-        """Submit no more."""
+        """Stop submitting."""
         self._stopped = True
 
     def _work(self) -> None:
@@ -55,41 +55,43 @@ class Submitter:
                 self._submit(submission)
 
     def _submit(self, submission: Submission) -> None:
-        place, name = submission.place, submission.name
-        log, answer = self._folder.log(place), self._folder.answer(place)
-        script = place.with_suffix(".sh")
+        stem, name = submission.stem, submission.name
+        log, id_file = self._files.log(stem), self._files.id_file(stem)
+        script = stem.with_suffix(".sh")
         try:
-            job = self._scheduler.submit(script, f"hp-{name}", log, answer, submission.ask)
+            job = self._scheduler.submit(
+                script, f"hp-{name}", output=log, id_file=id_file, resources=submission.resources
+            )
         except (SubmitError, OSError) as refusal:
             submission.refusal = str(refusal)
         else:
             submission.job = job
-            self._logger.info(f"Submitted {name} as {job}, its output goes to {log}")
+            self._logger.info(f"Submitted {name} as {job}, output in {log}")
 
 
 class Watcher:
-    """Asks for all jobs at once, now and then."""
+    """Queries all jobs at once, at intervals."""
 
     def __init__(self, scheduler: Scheduler, seconds: float, logger: Logger) -> None:
         self._scheduler, self._seconds, self._logger = scheduler, seconds, logger
         self._asked = time.monotonic()
         self._asking = self._down = False
-        self.answer = QueueStatus()
+        self.status = QueueStatus()
 
-    def look(self, jobs: Sequence[str]) -> None:
-        """Ask anew if it is time to; the answer comes while others go on."""
+    def poll(self, jobs: Sequence[str]) -> None:
+        """Start a query in the background when the interval has passed."""
         due = time.monotonic() - self._asked >= self._seconds
         if jobs and due and not self._asking:
             self._asking = True
             threading.Thread(target=self._ask, args=(jobs,), daemon=True).start()
 
     def _ask(self, jobs: Sequence[str]) -> None:
-        answer = self._scheduler.ask(jobs)
-        if (answer is None) != self._down:
-            self._down = answer is None
+        status = self._scheduler.query(jobs)
+        if (status is None) != self._down:
+            self._down = status is None
             self._logger.info(
-                f"qstat {'does not answer, waiting' if self._down else 'answers again'}"
+                f"qstat {'does not status, retrying' if self._down else 'answers again'}"
             )
-        self.answer = answer or QueueStatus()
+        self.status = status or QueueStatus()
         self._asked = time.monotonic()
         self._asking = False

@@ -25,7 +25,13 @@ def test_a_cluster_that_works_is_looked_at_by_a_job(tmp_path: Path) -> None:
     finally:
         fake.stop()
     assert found.returncode == 0, found.stdout + found.stderr
-    for words in ("scheduler torque", "came back after", "both ways", "reaches ports", "GiB free"):
+    for words in (
+        "scheduler torque",
+        "finished after",
+        "both directions",
+        "reaches this machine",
+        "GiB free",
+    ):
         assert words in found.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["pbs"], "nothing is left"
 
@@ -45,7 +51,7 @@ def test_a_job_that_is_refused_is_reported(tmp_path: Path) -> None:
 def test_a_machine_without_pbs_is_told_so(tmp_path: Path) -> None:
     found = doctor(tmp_path, PROFILE, "/nowhere", tmp_path)
     assert found.returncode == 1
-    assert "there is no qstat on PATH" in found.stdout
+    assert "qstat is not on PATH" in found.stdout
 
 
 def test_a_profile_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpconv.errors import UserError
-from hpconv.pbs.dialects import DIALECTS, Dialect, Resources, Row, named, number
+from hpconv.pbs.dialects import DIALECTS, Dialect, JobStatus, Resources, job_number, named
 
 RECORDED = Path(__file__).parents[1] / "fixtures/pbs"
 FOLDERS = {"openpbs": "openpbs", "torque": "torque", "slurm": "slurm-wrappers"}
@@ -34,47 +34,52 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 def test_a_recorded_job_is_read(
     dialect: Dialect, case: str, state: str, statuses: tuple[int | None, ...]
 ) -> None:
-    (row,) = dialect.rows(recorded(dialect, case)).values()
+    (row,) = dialect.parse(recorded(dialect, case)).values()
     expected = dict(zip(FOLDERS, statuses, strict=True))[dialect.name]
     assert (row.state, row.exit_status) == (state, expected)
 
 
 def test_a_job_whose_walltime_was_up_has_the_status_for_it(dialect: Dialect) -> None:
-    (row,) = dialect.rows(recorded(dialect, "walltime")).values()
+    (row,) = dialect.parse(recorded(dialect, "walltime")).values()
     assert row.exit_status == dialect.walltime_status
 
 
 def test_the_comment_of_openpbs_is_read() -> None:
-    row = named("openpbs").rows(recorded(named("openpbs"), "walltime"))["108"]
+    row = named("openpbs").parse(recorded(named("openpbs"), "walltime"))["108"]
     assert row.comment.endswith("and exceeded resource walltime")
 
 
 def test_several_jobs_and_one_unknown(dialect: Dialect) -> None:
-    rows = dialect.rows(recorded(dialect, "several_one_unknown"))
+    rows = dialect.parse(recorded(dialect, "several_one_unknown"))
     assert len(rows) == (1 if dialect.name == "openpbs" else 2)
     assert all(row.state == "over" for row in rows.values())
 
 
 def test_an_unknown_job_has_no_row(dialect: Dialect) -> None:
-    assert dialect.rows(recorded(dialect, "unknown")) == {}
+    assert dialect.parse(recorded(dialect, "unknown")) == {}
 
 
 def test_json_that_is_none_is_read_all_the_same() -> None:
     text = recorded(named("openpbs"), "bad")
     broken = text.replace('"PBS_O_HOME":', '"X":\t"a"quote\\",\n\t\t\t\t"PBS_O_HOME":')
-    assert named("openpbs").rows(broken) == named("openpbs").rows(text)
+    assert named("openpbs").parse(broken) == named("openpbs").parse(text)
 
 
 def test_half_an_answer_says_nothing_wrong(dialect: Dialect) -> None:
     whole = recorded(dialect, "several_one_unknown")
-    truth = dialect.rows(whole)
+    truth = dialect.parse(whole)
     for cut in range(0, len(whole), 7):
-        for job, row in dialect.rows(whole[:cut]).items():
-            assert row in (truth[job], truth[job]._replace(exit_status=None), Row("running"))
+        for job, row in dialect.parse(whole[:cut]).items():
+            assert row in (truth[job], truth[job]._replace(exit_status=None), JobStatus("running"))
 
 
 def test_an_id_is_known_by_its_number() -> None:
-    assert number("109.pbs-head") == number("109.pbs-head.example.org\n") == number("109") == "109"
+    assert (
+        job_number("109.pbs-head")
+        == job_number("109.pbs-head.example.org\n")
+        == job_number("109")
+        == "109"
+    )
 
 
 def test_requests_are_in_the_schedulers_own_words() -> None:
@@ -88,5 +93,5 @@ def test_requests_are_in_the_schedulers_own_words() -> None:
 
 
 def test_an_unknown_dialect_is_refused() -> None:
-    with pytest.raises(UserError, match="'sge', write one of: openpbs, torque, slurm"):
+    with pytest.raises(UserError, match="'sge': write one of openpbs, torque, slurm"):
         named("sge")

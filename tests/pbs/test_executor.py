@@ -117,7 +117,7 @@ def test_a_failure_says_why_and_where(start: Start) -> None:
     site = start()
     status, output = site.run(body="echo the disk is on fire >&2; exit 3")
     assert status == 1
-    assert "work-0 has failed: it ended with exit status 1 on" in output
+    assert "work-0 failed: it exited with status 1 on" in output
     assert (site.folder / ".snakemake/hpconv-pbs/work-0.failed").exists(), "others may wait for it"
     (log,) = [line for line in output.split() if line.endswith(".log") and "hpconv-pbs" in line][
         -1:
@@ -189,7 +189,7 @@ def test_a_job_may_ask_for_another_one(start: Start) -> None:
     status, output = site.run(body="test $(grep -c began ran.txt) -gt 2 || touch $HPCONV_AGAIN")
     assert status == 0, output
     assert len(site.calls("qsub")) == 3
-    assert output.count("it has used its walltime") == 2
+    assert output.count("its walltime is used up and work remains") == 2
 
 
 @pytest.mark.parametrize("fault", [None, "slow"])
@@ -215,7 +215,7 @@ def test_a_restart_after_kill_9_runs_no_job_twice(start: Start) -> None:
     assert site.run("--unlock", jobs=3)[0] == 0
     status, output = site.run(jobs=3, body="sleep 1")
     assert status == 0, output
-    assert "Ending jobs that an earlier run has left in the queue" in output
+    assert "Deleting jobs of an earlier run that are still in the queue" in output
     began = [line.split()[0] for line in site.ran() if "began" in line]
     ended = [line.split()[0] for line in site.ran() if "ended" in line]
     assert len(began) == 5
