@@ -1,11 +1,11 @@
-"""The history of a search as files: everything after it reads these, never the database."""
+"""Trials: their documents, the files that hold them, and what follows from a document."""
 
 import csv
 import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, NotRequired, Required, TypedDict
 
 import numpy as np
 
@@ -23,7 +23,10 @@ class Failure(TypedDict):
 
 
 class Result(TypedDict, total=False):
-    """The result of a trial, in hyperopt's fields and ours."""
+    """The result of a trial, in hyperopt's fields and ours.
+
+    ``chosen`` and ``trace`` have the forms that ``learners`` and ``features.signature`` give them.
+    """
 
     status: Required[str]  # hyperopt's: new, ok or fail
     loss: float
@@ -48,20 +51,20 @@ class EnsembleMembership(TypedDict):
 
 
 class Misc(TypedDict, total=False):
-    """A trial's hyperparameters (by label: no value, or one), and how they were drawn."""
+    """Hyperparameters of a trial, by label a list of one value or none, and how they were drawn."""
 
     tid: Required[int]
     cmd: list[str]
     workdir: None
     idxs: Required[dict[str, list[int]]]
-    vals: Required[dict[str, list[Any]]]
+    vals: Required[dict[str, list[Any]]]  # numbers, of numpy where hyperopt just drew them
     source: str
     model: dict[str, Any]
     boosting: EnsembleMembership
 
 
 class TrialId(TypedDict):
-    """What the owner of a trial needs to end it."""
+    """The fields by which the owner of a trial finds it to record its end."""
 
     _id: Any
     tid: int
@@ -91,66 +94,94 @@ class Trial(TypedDict, total=False):
     _attachments: list[tuple[str, Any]]
 
 
-COLUMNS = (
-    "tid", "status", "loss", "own_error", "ensemble_error", "continues",
-    "kind", "reason", "seconds", "features", "worker", "finished",
-)  # fmt: skip
+class TableRow(TypedDict):
+    """A trial without its hyperparameters, as in ``trials.csv``."""
+
+    tid: int
+    status: str
+    loss: float | None
+    own_error: float | None
+    ensemble_error: float | None
+    continues: int | None  # tid of the trial whose ensemble this one extends
+    kind: str | None  # of the failure
+    reason: str | None
+    seconds: float  # of evaluation
+    features: str  # feature shape, such as 16x4x4
+    worker: str | None
+    finished: datetime | str | None
+
+
+class SearchSummary(TypedDict):
+    """``search.json``, written when a search has ended."""
+
+    search: dict[str, Any]  # the section of the configuration
+    stopped: str  # why
+    workers: NotRequired[int]
+
+
+COLUMNS = tuple(TableRow.__annotations__)
 
 
 def read(path: Path) -> list[Trial]:
-    """Trials of an export, by tid; a line that the driver is still writing does not count."""
+    """Trials of a JSON Lines file, by tid; an incomplete last line is ignored."""
     with Path(path).open() as file:
         found = [json.loads(line) for line in file if line.endswith("\n")]
     return sorted(found, key=lambda trial: trial["tid"])
 
 
-def complete(summary: Path, search: dict[str, Any]) -> bool:
-    """Whether this very search has ended, as its summary says: then there is no server left."""
+def search_has_ended(summary: Path, search: dict[str, Any]) -> bool:
+    """Whether ``search.json`` exists and records a search with these settings."""
     return summary.exists() and read_json(summary)["search"] == search
 
 
-def plain(value: Any) -> Any:
-    """The same value in Python's own types, as MongoDB and JSON want them."""
+def to_builtin_types(value: Any) -> Any:
+    """The same value without numpy types and tuples, for MongoDB and JSON."""
     if isinstance(value, dict):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): to_builtin_types(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
+        return [to_builtin_types(part) for part in value]
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def hyperparameters(trial: Trial) -> dict[str, Any]:
-    """The active hyperparameters of a trial: label to value, choices by index."""
+    """The active hyperparameters of a trial by label; of a choice, the index."""
     return {label: values[0] for label, values in trial["misc"]["vals"].items() if values}
 
 
 def continues(trial: Trial) -> int | None:
-    """The tid of the trial that it goes on from, in a search that grows ensembles."""
+    """The tid of the last member of the ensemble that a trial extends."""
     return trial["misc"].get("boosting", {}).get("continues")
 
 
 def members(trial: Trial) -> list[int]:
-    """The tids of the ensemble that it continues, oldest first."""
+    """The tids of the ensemble that a trial extends, oldest first."""
     return trial["misc"].get("boosting", {}).get("members", [])
 
 
 def validation_error(trial: Trial) -> float:
-    """The validation error of a trial that succeeded, on its own."""
+    """Validation error of a trial that succeeded, without the ensemble that it extends."""
     return trial["result"].get("own_error", trial["result"]["loss"])
 
 
 def ensemble_error(trial: Trial) -> float:
-    """The validation error of a trial that succeeded, together with those that it continues."""
+    """Validation error of a trial that succeeded, with the ensemble that it extends."""
     return trial["result"].get("ensemble_error", trial["result"]["loss"])
 
 
+def ensemble_error_or_none(trial: Trial) -> float | None:
+    """``ensemble_error``; None for a trial that failed and an error that is not finite."""
+    error = ensemble_error(trial) if "loss" in trial["result"] else math.nan
+    return error if math.isfinite(error) else None
+
+
 def succeeded(trials: list[Trial]) -> list[Trial]:
-    """Trials with a loss, the one with the lowest error of its own first; of equals, the older."""
+    """Trials with a loss, by ascending ``validation_error``, then by tid."""
     with_loss = [trial for trial in trials if "loss" in trial["result"]]
     return sorted(with_loss, key=lambda trial: (validation_error(trial), trial["tid"]))
 
 
 def failure(trial: Trial) -> Failure | None:
-    """Kind and reason of a trial that failed, else None."""
+    """Kind and reason of a failed trial; None for any other."""
     if "error" in trial:
         return {"kind": "error", "reason": error_line(trial["error"])}
     if trial["result"]["status"] == STATUS_FAIL:
@@ -159,19 +190,19 @@ def failure(trial: Trial) -> Failure | None:
 
 
 def failed_result(refusal: CandidateError, seconds: dict[str, float]) -> Result:
-    """The result of a trial whose candidate is refused; seconds by step."""
+    """The result of a trial whose candidate was refused; seconds by step."""
     cause: Failure = {"kind": refusal.kind, "reason": refusal.reason}
     return {"status": STATUS_FAIL, "failure": cause, "seconds": seconds}
 
 
 def error_line(error: str | list[str]) -> str:
-    """What a traceback, or hyperopt's pair of type and message, says in the end."""
+    """The last line of a traceback, or hyperopt's pair of type and message as one line."""
     text = error if isinstance(error, str) else ": ".join(error)
     return text.strip().splitlines()[-1]
 
 
-def summary(trial: Trial) -> dict[str, Any]:
-    """A trial as one row of a table."""
+def table_row(trial: Trial) -> TableRow:
+    """The columns of a trial in ``trials.csv`` that are not hyperparameters."""
     result, failed = trial["result"], failure(trial)
     return {
         "tid": trial["tid"],
@@ -190,35 +221,29 @@ def summary(trial: Trial) -> dict[str, Any]:
 
 
 def write_csv(trials: list[Trial], path: Path, dialect: str = "excel") -> None:
-    """All trials, one a line: summary columns, then a column for each hyperparameter."""
+    """Write a row for each trial: the columns of ``TableRow``, then all hyperparameters."""
     labels = sorted({label for trial in trials for label in hyperparameters(trial)})
     with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*COLUMNS, *labels], dialect=dialect)
         writer.writeheader()
-        writer.writerows(summary(trial) | hyperparameters(trial) for trial in trials)
+        writer.writerows({**table_row(trial), **hyperparameters(trial)} for trial in trials)
 
 
-def moment(time: datetime | str | None) -> datetime | None:
-    """A time of a trial, UTC in the database and in files alike, as one that says so."""
+def as_utc(time: datetime | str | None) -> datetime | None:
+    """A time of a trial, which has no time zone, as a datetime in UTC."""
     if time is None:
         return None
     return (datetime.fromisoformat(time) if isinstance(time, str) else time).replace(tzinfo=UTC)
 
 
 def evaluation_seconds(trial: Trial) -> float:
-    """How long the evaluation of a trial took that has ended.
+    """Duration of the evaluation of a trial that has ended.
 
-    As it says itself, else from its beginning to its end by the server's clock; of a lost trial
-    that is its last attempt, with the silence that followed.
+    The sum of its steps if they were measured, else the time from ``book_time`` to
+    ``refresh_time``. For a lost trial, that is its last attempt and the lease that followed.
     """
     measured = sum(trial["result"].get("seconds", {}).values())
-    began, ended = moment(trial.get("book_time")), moment(trial.get("refresh_time"))
+    began, ended = as_utc(trial.get("book_time")), as_utc(trial.get("refresh_time"))
     if measured or began is None or ended is None:
         return float(measured)
     return (ended - began).total_seconds()
-
-
-def finite_error(trial: Trial) -> float | None:
-    """The validation error of a trial, with those that it continues; None where it has none."""
-    found = ensemble_error(trial) if "loss" in trial["result"] else math.nan
-    return found if math.isfinite(found) else None

@@ -51,7 +51,7 @@ def _row(trial: "Trial", test_error: float | None) -> dict[str, Any]:
         "validation_error": trials.validation_error(trial),
         "test_error": test_error,
         "features": trial["result"].get("feature_shape"),
-        "seconds": trials.summary(trial)["seconds"],
+        "seconds": trials.table_row(trial)["seconds"],
         "pipeline": ", ".join(stages),
         "hyperparameters": trials.hyperparameters(trial),
     }

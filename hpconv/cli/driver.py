@@ -29,7 +29,7 @@ def wait(
     from hpconv import trials
     from hpconv.mongodb import connection_file
 
-    if not trials.complete(summary, search):
+    if not trials.search_has_ended(summary, search):
         connection_file.await_address(connection, search["patience_minutes"], failure)
 
 

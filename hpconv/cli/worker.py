@@ -76,7 +76,7 @@ def worker(
         walltime,
     )
     finished = 0
-    if summary is None or search is None or not trials.complete(summary, search):
+    if summary is None or search is None or not trials.search_has_ended(summary, search):
         address, database = _address(connection, mongo)
         store = Store(address, exp_key, database)
         at_work = Worker(store, settings)

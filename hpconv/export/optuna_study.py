@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from hpconv import __version__, trials
 from hpconv.model.space_table import space_of, table
-from hpconv.trials import Trial, moment
+from hpconv.trials import Trial, as_utc
 
 MARK = "hpconv"  # the attribute by which a study is known to be an export, with our version
 WIDE = 10  # standard deviations of a normal, as bounds: Optuna has no normal
@@ -96,7 +96,7 @@ def _frozen(
     trial: Trial, known: dict[str, BaseDistribution], tested: dict[int, float]
 ) -> FrozenTrial:
     """A trial with its values, times, and what else is told of it."""
-    values, value = trials.hyperparameters(trial), trials.finite_error(trial)
+    values, value = trials.hyperparameters(trial), trials.ensemble_error_or_none(trial)
     frozen = create_trial(
         state=TrialState.FAIL if value is None else TrialState.COMPLETE,
         value=value,
@@ -110,14 +110,14 @@ def _frozen(
 
 def _times(trial: Trial) -> list[datetime]:
     """Beginning and end; Optuna's are local times, and never absent."""
-    ended = moment(trial["refresh_time"]) or datetime.now().astimezone()
-    begun = moment(trial.get("book_time")) or ended
+    ended = as_utc(trial["refresh_time"]) or datetime.now().astimezone()
+    begun = as_utc(trial.get("book_time")) or ended
     return [time.astimezone().replace(tzinfo=None) for time in (begun, ended)]
 
 
 def _attributes(trial: Trial, tested: dict[int, float]) -> dict[str, Any]:
     """What else is known: columns of trials.csv, how values were drawn, the test error."""
-    found = trials.summary(trial) | {
+    found = trials.table_row(trial) | {
         "source": trial["misc"].get("source"),
         "test_error": tested.get(trial["tid"]),
     }

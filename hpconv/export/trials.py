@@ -8,7 +8,7 @@ from typing import Any
 from hpconv import experiments, trials
 from hpconv.errors import UserError
 from hpconv.files import replacing
-from hpconv.trials import COLUMNS, Trial, hyperparameters, moment, summary
+from hpconv.trials import COLUMNS, Trial, as_utc, hyperparameters, table_row
 
 PACKAGES = {".db": "optuna", ".csv": None, ".parquet": "pyarrow"}  # what each needs
 
@@ -66,9 +66,11 @@ def _write_parquet(history: list[Trial], path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    rows = [summary(trial) | hyperparameters(trial) for trial in history]
+    rows: list[dict[str, Any]] = [
+        {**table_row(trial), **hyperparameters(trial)} for trial in history
+    ]
     for row in rows:
-        row["finished"] = moment(row["finished"])
+        row["finished"] = as_utc(row["finished"])
     labels = sorted({label for row in rows for label in row} - set(COLUMNS))
     columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in COLUMNS}
     columns = {name: pa.array(values, _kind(name, pa)) for name, values in columns.items()}

@@ -30,7 +30,9 @@ def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, cache: P
         UserError: when the cache's disk is full, it cannot be written to, or the pipeline is not
             the one that the trial had in its search.
     """
-    assignment = trials.plain(trials.hyperparameters(trial))  # whose repr is one and the same
+    assignment = trials.to_builtin_types(
+        trials.hyperparameters(trial)
+    )  # whose repr is one and the same
     with DataFile(data) as file:
         images, image_shape = file.checksum, file.image_shape
     model = replace(model, engine=choose(model.engine))

@@ -30,7 +30,7 @@ def best(history: list[Trial], folder: Path, final: dict[str, Any] | None) -> li
             "rank": ranks.get(trial["tid"]),
             "validation_error": trials.validation_error(trial),
             **{key: entries.get(trial["tid"], {}).get(key) for key in TESTED},
-            "features": trials.summary(trial)["features"],
+            "features": trials.table_row(trial)["features"],
             "seconds": seconds(trial),
             "hyperparameters": trials.hyperparameters(trial),
             "commands": commands(trial["tid"], ranks.get(trial["tid"]), place, folder),

@@ -25,7 +25,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
 from hpconv.files import replacing
-from hpconv.trials import Trial, finite_error, hyperparameters
+from hpconv.trials import Trial, ensemble_error, ensemble_error_or_none, hyperparameters
 
 MIN_TRIALS, MAX_TRIALS = 20, 1000  # that succeeded; of more, an even sample is looked at
 MIN_ACTIVE = 10  # trials in which a hyperparameter must be active to be judged
@@ -48,8 +48,8 @@ def importance(history: list[Trial], labels: Rows) -> dict[str, Any] | None:
         ``n``, the trials in which it is active. None when too few trials succeeded, or
         all with the same error.
     """
-    worked = _sample([trial for trial in history if finite_error(trial) is not None])
-    target = rankdata([finite_error(trial) for trial in worked])
+    worked = _sample([trial for trial in history if ensemble_error_or_none(trial) is not None])
+    target = rankdata([ensemble_error(trial) for trial in worked])
     values = _values(worked, labels)
     counts = np.isfinite(values).sum(axis=0)
     judged = [place for place, count in enumerate(counts) if count >= MIN_ACTIVE]

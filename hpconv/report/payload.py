@@ -57,7 +57,7 @@ def convergence(all_trials: list[Trial], folder: Path) -> Payload:
     tids: list[int] = []
     lowest: list[float] = []
     for trial in all_trials:
-        found = trials.finite_error(trial)
+        found = trials.ensemble_error_or_none(trial)
         if found is not None and (not lowest or found < lowest[-1]):
             tids.append(trial["tid"])
             lowest.append(found)

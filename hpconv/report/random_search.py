@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hpconv.trials import Trial, finite_error
+from hpconv.trials import Trial, ensemble_error_or_none
 
 QUANTILES = {"low": 0.1, "median": 0.5, "high": 0.9}
 MAX_POINTS = 200  # numbers of trials for which the band is told
@@ -27,7 +27,7 @@ def band(drawn: list[Trial], count: int) -> dict[str, Any] | None:
         ``n``, for each ``low``, ``median`` and ``high`` (None as long as failures are so likely
         that there is no best), and ``drawn``, m; None when no draw has an error.
     """
-    found = [finite_error(trial) for trial in drawn]
+    found = [ensemble_error_or_none(trial) for trial in drawn]
     errors = sorted(math.inf if error is None else error for error in found)
     if not errors or errors[0] == math.inf:
         return None

@@ -8,7 +8,7 @@ import numpy as np
 
 from hpconv import trials
 from hpconv.processes import host_of
-from hpconv.trials import Trial, evaluation_seconds, moment
+from hpconv.trials import Trial, as_utc, evaluation_seconds
 
 MAX_ROWS, MAX_VALUES = 3000, 1000  # trials on a page at most, and those of them with values
 DIGITS = 6  # significant ones of a value that is drawn, not computed with
@@ -21,7 +21,7 @@ def chosen(history: list[Trial], count: int) -> set[int]:
     """The tids of at most count trials: half of them the best, half spread evenly over all."""
     if len(history) <= count:
         return {trial["tid"] for trial in history}
-    errors = [(trials.finite_error(trial), trial["tid"]) for trial in history]
+    errors = [(trials.ensemble_error_or_none(trial), trial["tid"]) for trial in history]
     ranked = sorted((error, tid) for error, tid in errors if error is not None)
     kept = {tid for _, tid in ranked[: count // 2]}
     others = [trial["tid"] for trial in history if trial["tid"] not in kept]
@@ -42,11 +42,11 @@ def rows(history: list[Trial]) -> list[Row]:
 
 def row(trial: Trial) -> Row:
     """A trial without its hyperparameters; times in UTC (ISO 8601), seconds of evaluation."""
-    told, worker = trials.summary(trial), trial.get("owner")
+    told, worker = trials.table_row(trial), trial.get("owner")
     return {
         "tid": trial["tid"],
         "status": "error" if "error" in trial else told["status"],
-        "error": trials.finite_error(trial),
+        "error": trials.ensemble_error_or_none(trial),
         "kind": told["kind"],
         "reason": told["reason"] and told["reason"][:REASON_LENGTH],
         "seconds": seconds(trial),
@@ -94,7 +94,7 @@ def failures(history: list[Trial]) -> list[dict[str, Any]]:
 
 def _iso(time: datetime | str | None) -> str | None:
     """A time of an export, which is in UTC, with its zone."""
-    found = moment(time)
+    found = as_utc(time)
     return None if found is None else found.isoformat(timespec="milliseconds")
 
 

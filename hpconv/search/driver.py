@@ -24,7 +24,7 @@ from hpconv.status.progress import Progress, SearchSettings
 from hpconv.status.snapshot import Show
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
-from hpconv.trials import Trial, plain
+from hpconv.trials import Trial, to_builtin_types
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between looks for trials that have ended
 WATCH_SECONDS = 1.0  # between looks at workers and leases; the driver's own heartbeat
@@ -62,7 +62,7 @@ class Driver:
         self._domain = domain
         self._settings = settings
         self._fingerprint = fingerprint
-        self._notes = plain(notes or {})
+        self._notes = to_builtin_types(notes or {})
         self._name = owner_name()
         self._rounds = Rounds(ensemble, lambda: algorithm(settings, domain))
         self._progress = Progress()
@@ -176,7 +176,7 @@ class Driver:
         """A trial that depends on its tid, the seed and the history, not on the driver's."""
         tid = self._next_tid
         seed = int(np.random.SeedSequence([self._settings.seed, tid]).generate_state(1)[0])
-        chosen = plain(self._rounds.suggest(tid, seed))
+        chosen = to_builtin_types(self._rounds.suggest(tid, seed))
         labels = self._domain.params
         misc: Any = {
             "tid": tid,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hpconv.errors import UserError
-from hpconv.trials import Trial, ensemble_error, error_line, evaluation_seconds, failure, moment
+from hpconv.trials import Trial, as_utc, ensemble_error, error_line, evaluation_seconds, failure
 
 MAX_CONSECUTIVE_FAILURES = 100  # failures in a row, after which nothing else is expected
 WINDOW_SECONDS = 900.0  # of searching, over which the pace is taken
@@ -43,7 +43,7 @@ class Progress:
         """Count a finished trial."""
         self.finished += 1
         self.since_improvement += 1
-        if began := moment(trial.get("book_time")):
+        if began := as_utc(trial.get("book_time")):
             self.started = min(began, self.started or began)
         failed = failure(trial)
         self.last_error = error_line(trial["error"]) if "error" in trial else None
@@ -57,7 +57,7 @@ class Progress:
         if self.best is None or error < self.best:
             if self.best is None or error[0] < self.best[0]:
                 self.since_improvement = 0
-            self.best, self.best_since = error, moment(trial.get("refresh_time"))
+            self.best, self.best_since = error, as_utc(trial.get("refresh_time"))
 
     def reason_to_stop(self, settings: SearchSettings, seconds: float) -> str | None:
         """Why a search is over that has taken so many seconds, or None.

@@ -109,5 +109,5 @@ def _tell(progress: Progress, history: list[trials.Trial]) -> datetime:
     ended = sorted(history, key=lambda trial: str(trial["refresh_time"]))
     for trial in ended:
         progress.tell(trial)
-    last = trials.moment(ended[-1]["refresh_time"]) if ended else None
+    last = trials.as_utc(ended[-1]["refresh_time"]) if ended else None
     return last or datetime.now(UTC)

@@ -20,7 +20,7 @@ from hpconv.learners.ensemble_member import SCORES
 from hpconv.objective.budget import Budget
 from hpconv.processes import STOP_SIGNALS, die_with_parent
 from hpconv.storage.attachments import MAX_BYTES
-from hpconv.trials import Result, Trial, failed_result, plain
+from hpconv.trials import Result, Trial, failed_result, to_builtin_types
 
 GIB = 2**30
 KEPT_SHARE = 0.5  # of a trial's memory; a process that holds more between trials has a leak
@@ -168,7 +168,7 @@ def _evaluate(
     given = set(trials.attachments)
     ctrl = Ctrl(trials, current_trial=trial)
     result = domain.evaluate(spec_from_misc(trial["misc"]), ctrl)
-    result = plain(result | conditions)
+    result = to_builtin_types(result | conditions)
     prefix = ctrl.trials.aname(trial, "")
     attachments = {
         name.removeprefix(prefix): blob.encode() if isinstance(blob, str) else blob

@@ -23,7 +23,7 @@ from hpconv.search.rounds import EnsembleSettings, Rounds, check_room
 from hpconv.status.progress import Progress, SearchSettings
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
-from hpconv.trials import Trial, succeeded, summary
+from hpconv.trials import Trial, succeeded, table_row
 from hpconv.worker.ensemble_history import Histories
 from tests.unit.objective.test_objective import BUDGET, CANDIDATE, MODEL
 from tests.unit.worker.test_hyperopt_worker import hyperopt_worker  # noqa: F401
@@ -141,7 +141,7 @@ def test_a_search_has_reached_its_target_when_its_best_ensemble_has() -> None:
 
 
 def test_a_table_tells_what_a_trial_continues() -> None:
-    row = summary(trial(3, 0.25, (1,), own_error=0.4, ensemble_error=0.1))
+    row = table_row(trial(3, 0.25, (1,), own_error=0.4, ensemble_error=0.1))
     assert (row["continues"], row["own_error"], row["ensemble_error"]) == (1, 0.4, 0.1)
 
 
