@@ -1,4 +1,4 @@
-"""What this machine has for hpconv, and what to do about what it lacks."""
+"""Checks this machine: Python, kernels, engine and mongod, with advice for what is missing."""
 
 import platform
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ MISSING = "missing"
 
 
 class Finding(NamedTuple):
-    """One line of the table; advice is empty where nothing needs doing."""
+    """One line of the table; ``advice`` is empty if nothing needs to be done."""
 
     subject: str
     found: str
@@ -20,7 +20,7 @@ class Finding(NamedTuple):
 
 
 def examine(mongod: str | None) -> Iterator[Finding]:
-    """Look at Python, kernels, engine and server."""
+    """Check Python, kernels, engine and server."""
     yield Finding("hpconv", f"{__version__}, Python {platform.python_version()}")
     yield _kernels()
     yield _attempt("engine", lambda: engines.choose("auto"))
@@ -31,7 +31,11 @@ def _kernels() -> Finding:
     found = f"{kernels.backend()}, {kernels.threads()} threads"
     if kernels.backend() == "c":
         return Finding("kernels", found)
-    return Finding("kernels", found, "install a C compiler (gcc or clang): several times faster")
+    return Finding(
+        "kernels",
+        found,
+        "install a C compiler (gcc or clang): features are computed several times faster",
+    )
 
 
 def _attempt(subject: str, look: Callable[[], str]) -> Finding:

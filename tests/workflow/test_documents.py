@@ -1,4 +1,4 @@
-"""Every command of the documents runs where the demo has run; or it is said here why it cannot.
+"""Every command in the documentation runs after the demo; exceptions are listed with reasons.
 
 A command is a line of a ``bash`` block. A block with a title is a file that the reader writes.
 """
@@ -23,11 +23,11 @@ BLOCK = re.compile(
     r"^```(?P<language>\S*)(?: title=.(?P<title>\S*).)?\n(?P<text>.*?)^```$", re.M | re.S
 )
 PROGRAMS = "hpconv|snakemake|make|python|pip|mkdocs|optuna-dashboard"
-CHECKOUT = ["Snakefile", "rules", "profiles", "report", "envs", ".ci", "Makefile"]
+CHECKOUT = ["Snakefile", "rules", "profiles", "envs", ".ci", "Makefile"]
 CHECKOUT += ["pyproject.toml", "requirements.lock"]
 CONNECTION = "results/demo/mongodb/connection.json"
 
-# What begins so cannot run here, for a reason; what runs instead, if anything.
+# commands that cannot run in a test: pattern, reason, and the command that runs instead
 INSTEAD = {
     r"make (.*)": ("takes minutes, or removes what tests need", r"make -n \1"),
     r"\.ci/run": ("it calls these tests", "bash -n .ci/run"),
@@ -56,7 +56,7 @@ def commands() -> Iterator[str]:
 
 
 def runnable(command: str) -> str:
-    """What runs for a command; of the workflow, which takes as long as a search, a dry run."""
+    """The command that the test runs; for the workflow a dry run, as a search takes long."""
     for pattern, (_, instead) in INSTEAD.items():
         if match := re.fullmatch(pattern, command):
             command = match.expand(instead)
@@ -65,7 +65,7 @@ def runnable(command: str) -> str:
 
 @pytest.fixture(scope="module")
 def workspace(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone as its user has it after the demo, which is shorter here, with files of their own."""
+    """A clone after a short demo, with the files that the documentation asks the reader to write."""
     folder = tmp_path_factory.mktemp("documents")
     shutil.copytree(ran, folder, dirs_exist_ok=True)
     for name in CHECKOUT:
@@ -99,7 +99,7 @@ def run(folder: Path, command: str) -> None:
 
 @pytest.fixture(scope="module")
 def server(workspace: Path) -> Iterator[None]:
-    """The server of the demo, which is there while a search runs."""
+    """The demo's server, as it runs during a search."""
     results, connection = workspace / "results/demo", workspace / CONNECTION
     folder, log = results / "mongodb/db", results / "logs/mongod-server.log"
     start = ("start", "--dbpath", folder, "--connection", connection, "--log", log)
@@ -115,7 +115,7 @@ def server(workspace: Path) -> Iterator[None]:
     [line for line in dict.fromkeys(map(runnable, commands())) if line],
     ids=lambda line: line[:90],
 )
-def test_a_command_of_the_documents_runs(
+def test_documented_command_runs(
     line: str, workspace: Path, request: pytest.FixtureRequest
 ) -> None:
     if CONNECTION in line:
@@ -127,7 +127,7 @@ def test_a_command_of_the_documents_runs(
 
 
 def serve(folder: Path, command: str) -> None:
-    """A command that serves a page until Ctrl-C."""
+    """Run a command that serves a page until Ctrl-C."""
     process = subprocess.Popen(
         ["bash", "-c", f"exec {command}"],
         cwd=folder,
@@ -145,7 +145,7 @@ def serve(folder: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_stand_in_blocks_that_are_tested(page: Path) -> None:
+def test_commands_are_only_in_tested_blocks(page: Path) -> None:
     rest = BLOCK.sub("", page.read_text())
     assert not re.findall(rf"^(?: {{4,}}|```\w*\n)(?:\$ )?(?:{PROGRAMS}) .*$", rest, re.M)
     for block in blocks(page):
@@ -153,7 +153,7 @@ def test_commands_stand_in_blocks_that_are_tested(page: Path) -> None:
             assert not re.findall(rf"^(?:\$ )?(?:{PROGRAMS}) .*$", block["text"], re.M)
 
 
-def test_a_file_of_the_results_is_described(workspace: Path) -> None:
+def test_every_result_file_is_documented(workspace: Path) -> None:
     described = (ROOT / "docs/reference/files.md").read_text()
     results = workspace / "results/demo"
     for path in results.rglob("*"):
