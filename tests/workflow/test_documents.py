@@ -65,7 +65,7 @@ def runnable(command: str) -> str:
 
 @pytest.fixture(scope="module")
 def workspace(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone after a short demo, with the files that the documentation asks the reader to write."""
+    """A clone after a short demo, with the files that the documentation has its reader write."""
     folder = tmp_path_factory.mktemp("documents")
     shutil.copytree(ran, folder, dirs_exist_ok=True)
     for name in CHECKOUT:
