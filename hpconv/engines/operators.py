@@ -1,9 +1,10 @@
 """The pipeline's operators as PyTensor graphs: symbolic ``(N, C, H, W)`` tensors in and out.
 
-Every operator is 'valid' (no padding) and keeps the dtype of its input. On float32 images it
-is a step of a fused ``Kernel``; on float64 it is the formula itself, for checks. ``B_k`` in
-the docstrings is the sum over a k x k window. Source of all formulas: Bergstra, Yamins and
-Cox, ICML 2013, and its public code.
+Every operator is 'valid' (no padding) and keeps the dtype of its input. What a layer of a
+pipeline requests on float32 images is a step of a fused ``Kernel``. All else, and everything on
+float64, is the formula itself: float64 is what the kernels are checked against. ``B_k`` in the
+docstrings is the sum over a k x k window. Source of all formulas: Bergstra, Yamins and Cox,
+ICML 2013, and its public code.
 """
 
 from typing import Any
@@ -35,6 +36,10 @@ def _is_whole(order: float) -> bool:
     return float(order) == int(order)
 
 
+def _is_odd(order: float) -> bool:
+    return order % 2 == 1
+
+
 def _positive_root(x: TensorVariable, order: float) -> TensorVariable:
     x = pt.maximum(x, _like(x, 0))
     return pt.sqrt(x) if order == 2 else x ** _like(x, 1.0 / order)
@@ -58,7 +63,7 @@ def lpool(x: TensorVariable, ker_size: int, order: float, stride: int) -> Tensor
 
     A whole order keeps signs as powers do, a real order takes ``|x|`` first.
     """
-    if _is_float32(x):
+    if _is_float32(x) and (order == 1 or not _is_odd(order)):
         return _step(x, kernels.Lpool(ker_size, order, stride))
     if order == 1:
         pooled = WindowSum(ker_size)(x)
@@ -95,8 +100,8 @@ def quantize_gridpool(
     ``max(-x-alpha, 0)`` and, with use_mid, ``max(alpha-|x|, 0)``. Cells are ``H // g`` rows and
     columns; the last takes the rest.
     """
-    if _is_float32(x):
-        return _step(x, kernels.Gridpool(grid_res, order, alpha, use_mid))
+    if _is_float32(x) and not use_mid:
+        return _step(x, kernels.Gridpool(grid_res, order, alpha))
     zero, threshold = _like(x, 0), _like(x, alpha)
     parts = [pt.maximum(x - threshold, zero), pt.maximum(-x - threshold, zero)]
     if use_mid:
@@ -142,8 +147,8 @@ def lnorm(
     window's mean with remove_mean, else 0. ``x - m`` and d are first multiplied by stretch; a d
     below ``threshold + 1e-4`` becomes 1.
     """
-    if _is_float32(x):
-        return _step(x, kernels.Lnorm(ker_size, remove_mean, threshold, stretch))
+    if _is_float32(x) and stretch == 1:
+        return _step(x, kernels.Lnorm(ker_size, remove_mean, threshold))
     before, after = ker_size // 2 - (ker_size + 1) % 2, ker_size // 2
     inner = slice(before, -after) if after else slice(None)
     centre = x[:, :, inner, inner]
@@ -183,8 +188,6 @@ def gnorm(
 
 def clip(x: TensorVariable, min_out: float, max_out: float) -> TensorVariable:
     """Limit every value: ``min(max(x, min_out), max_out)``."""
-    if _is_float32(x):
-        return _step(x, kernels.Clip(min_out, max_out))
     return pt.clip(x, _like(x, min_out), _like(x, max_out))
 
 

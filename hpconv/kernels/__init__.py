@@ -3,10 +3,9 @@
 from hpconv.kernels.build import backend, threads
 from hpconv.kernels.packed_filters import Fbcorr, Fbncc
 from hpconv.kernels.passes import run_steps
-from hpconv.kernels.steps import Clip, Gridpool, Lnorm, Lpool, LpoolAlpha, Step
+from hpconv.kernels.steps import Gridpool, Lnorm, Lpool, LpoolAlpha, Step
 
 __all__ = [
-    "Clip",
     "Fbcorr",
     "Fbncc",
     "Gridpool",

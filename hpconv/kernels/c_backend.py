@@ -15,12 +15,10 @@ _MEMBERS = (
     (_INT * 4, "x_stride"),
     (_INT * 5, "out_stride"),
     (_INT, "norm_size norm_remove_mean"),
-    (_REAL, "threshold stretch"),
+    (_REAL, "threshold"),
     (_POINTER, "filters filter_sum filter_mean"),
     (_INT, "k size ncc ncc_remove_mean hard_beta"),
     (_REAL, "beta"),
-    (_INT, "clip"),
-    (_REAL, "clip_lo clip_hi"),
     (_INT, "parts"),
     (_REAL, "alpha order"),
     (_INT, "out_h out_w"),
@@ -61,11 +59,11 @@ def run(each: Pass, x: np.ndarray, out: np.ndarray, windows: list[np.ndarray]) -
 
 
 def _describe(each: Pass, fields: _Layer) -> None:
-    norm, bank, clip, pool = each.norm, each.bank, each.clip, each.pool
+    norm, bank, pool = each.norm, each.bank, each.pool
     fields.order, fields.alpha, fields.parts = pool.order, pool.alpha, pool.parts
     if norm:
         fields.norm_size, fields.norm_remove_mean = norm.ker_size, norm.remove_mean
-        fields.threshold, fields.stretch = norm.threshold, norm.stretch
+        fields.threshold = norm.threshold
     if bank:
         fields.k, _, fields.size, _ = bank.weights.shape
         fields.filters = bank.packed.ctypes.data
@@ -73,8 +71,6 @@ def _describe(each: Pass, fields: _Layer) -> None:
     if isinstance(bank, Fbncc):
         fields.ncc, fields.ncc_remove_mean = 1, bank.remove_mean
         fields.beta, fields.hard_beta = bank.beta, bank.hard_beta
-    if clip:
-        fields.clip, fields.clip_lo, fields.clip_hi = 1, clip.min_out, clip.max_out
 
 
 def _strides(a: np.ndarray) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-/* One fused pass over a batch: [lnorm] -> [fbcorr | fbncc] -> [clip] -> pool,
+/* One fused pass over a batch: [lnorm] -> [fbcorr | fbncc] -> pool,
  * every step of it optional.
  *
  * Inside, maps are channels-last, so that a filter row meets size * channels
@@ -41,13 +41,11 @@ typedef struct {
     float *out;
     int64_t n, c, h, w, x_stride[4], out_stride[5]; /* out: n, part, c, row, col */
     int64_t norm_size, norm_remove_mean;            /* norm_size 0: no lnorm */
-    double threshold, stretch;
+    double threshold;
     const float *filters, *filter_sum, *filter_mean; /* packed; NULL: no correlation */
     int64_t k, size, ncc, ncc_remove_mean, hard_beta;
     double beta;
-    int64_t clip;
-    double clip_lo, clip_hi;
-    int64_t parts; /* 1: x itself; 2, 3: above, below, within alpha */
+    int64_t parts; /* 1: x itself; 2: its excess above alpha, then below -alpha */
     double alpha, order;
     int64_t out_h, out_w;
     const int64_t *row_lo, *row_hi, *col_lo, *col_hi;
@@ -132,17 +130,6 @@ INLINE vec power_real(vec x, float p)
     return choose(x < INFINITY, r, x);
 }
 
-INLINE vec power_whole(vec x, int n)
-{
-    vec r = set(1);
-    if (n & 1) r = x;
-    while (n >>= 1) {
-        x *= x;
-        if (n & 1) r *= x;
-    }
-    return r;
-}
-
 /* ---- window statistics and lnorm ---- */
 
 INLINE void sum_channels(const float *x, int64_t n, const int64_t c, double *sum, double *ssq)
@@ -193,11 +180,11 @@ static void window_stats(const float *x, int64_t h, int64_t w, int64_t c, int64_
 static void lnorm_factors(const Layer *L, int64_t n, double *restrict sum, double *restrict ssq)
 {
     double remove = L->norm_remove_mean ? 1. / (double)(L->c * L->norm_size * L->norm_size) : 0;
-    double stretch = L->stretch, least = L->threshold + 1e-4;
+    double least = L->threshold + 1e-4;
     for (int64_t i = 0; i < n; i++) {
         double v = ssq[i] - sum[i] * (sum[i] * remove);
-        double d = stretch * (1e-4 + sqrt(v < 0 ? 0 : v));
-        ssq[i] = stretch / (d < least ? 1 : d);
+        double d = 1e-4 + sqrt(v < 0 ? 0 : v);
+        ssq[i] = 1 / (d < least ? 1 : d);
         sum[i] *= remove;
     }
 }
@@ -224,15 +211,6 @@ static void lnorm(const Layer *L, float *x, int64_t h, const Stats *s)
         if (c == 1) scale_pixels(row, out, out_w, 1, mean, factor);
         else if (c == 3) scale_pixels(row, out, out_w, 3, mean, factor);
         else scale_pixels(row, out, out_w, c, mean, factor);
-    }
-}
-
-static void clip(const Layer *L, float *x, int64_t n)
-{
-    float lo = (float)L->clip_lo, hi = (float)L->clip_hi;
-    for (int64_t i = 0; i < n; i++) {
-        float v = x[i] < lo ? lo : x[i];
-        x[i] = v > hi ? hi : v;
     }
 }
 
@@ -295,13 +273,6 @@ INLINE void tile(const Layer *L, const Piece *q, const int nb, const int np, con
             EACH_VECTOR
                 acc[p][j] = acc[p][j] * a[p] - am[p] * *(vec *)(q->filter_sum + j * LANES) -
                             *(vec *)(q->filter_mean + j * LANES);
-    if (q->last && L->clip)
-        EACH_PIXEL
-            EACH_VECTOR {
-                vec v = acc[p][j], lo = set((float)L->clip_lo), hi = set((float)L->clip_hi);
-                v = choose(v < lo, lo, v);
-                acc[p][j] = choose(v > hi, hi, v);
-            }
     if (q->last && L->raised && L->order == 2)
         EACH_PIXEL
             EACH_VECTOR acc[p][j] *= acc[p][j];
@@ -350,27 +321,23 @@ static void correlate(const Layer *L, const float *x, const int64_t *off, int64_
 
 /* ---- pooling ---- */
 
-INLINE vec part_of(vec v, int64_t part, float alpha) /* 0: x; 1: above; 2: below; 3: within */
+INLINE vec part_of(vec v, int64_t part, float alpha) /* 0: x; 1: above; 2: below */
 {
     if (part == 0) return v;
-    if (part == 1) return positive(v - alpha);
-    if (part == 2) return positive(-v - alpha);
-    return positive(alpha - absolute(v));
+    return positive((part == 1 ? v : -v) - alpha);
 }
 
-/* t = part(x)^order over n floats, in whole vectors */
+/* t = |part(x)|^order over n floats, in whole vectors; order 1 keeps signs */
 static void raise(const Layer *L, const float *x, int64_t n, int64_t part, float *t)
 {
     float alpha = (float)L->alpha, order = (float)L->order;
-    int whole = order == floorf(order) && order < 64 ? (int)order : 0;
 #define EACH(power)                                            \
     for (int64_t i = 0; i < n; i += LANES) {                   \
         vec v = part_of(*(const uvec *)(x + i), part, alpha);  \
         *(vec *)(t + i) = power;                               \
     }
-    if (whole == 1) EACH(v)
-    else if (whole == 2) EACH(v * v)
-    else if (whole) EACH(power_whole(v, whole))
+    if (order == 1) EACH(v)
+    else if (order == 2) EACH(v * v)
     else EACH(power_real(absolute(v), order))
 #undef EACH
 }
@@ -516,7 +483,6 @@ static int run_item(const Layer *L, long item, Scratch *scratch)
         float *x = I.x + i * I.x_size, *a = I.a + i * I.a_size, *am = I.am + i * I.a_size;
         load(L, n0 + i, y0, I.x_h, x);
         if (L->norm_size) lnorm(L, x, I.x_h, &I.stats);
-        if (L->clip && !L->filters) clip(L, x, h * w * L->c);
         if (L->ncc) ncc_factors(L, x, h, w, &I.stats, a, am);
     }
     int64_t rows = images * I.rows, stride = w * L->c;

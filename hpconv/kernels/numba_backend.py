@@ -9,29 +9,21 @@ from numba import njit, prange
 
 from hpconv.kernels.build import threads
 from hpconv.kernels.packed_filters import FILTERS, Bank, Fbncc
-from hpconv.kernels.steps import Lnorm, Pass
+from hpconv.kernels.steps import Pass
 
 PIXELS, STEPS = 96, 128  # a block of pixels, and a panel of filters for L1
 
 
 def run(each: Pass, x: np.ndarray, out: np.ndarray, windows: list[np.ndarray]) -> None:
-    """Run a pass; arguments as ``compiled.run`` takes them."""
+    """Run a pass; arguments as for ``c_backend.run``."""
     numba.set_num_threads(min(threads(), numba.config.NUMBA_NUM_THREADS))
     x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
     if each.norm:
-        x = _normalise(each.norm, x)
+        norm = each.norm
+        x = _lnorm(x, norm.ker_size, bool(norm.remove_mean), float(norm.threshold))
     if each.bank:
         x = _correlate(each.bank, x)
-    if each.clip:
-        x = np.clip(x, np.float32(each.clip.min_out), np.float32(each.clip.max_out))
-    order = float(each.pool.order)
-    whole = int(order) if order == int(order) and order < 64 else 0
-    _pool(x, out, *windows, float(each.pool.alpha), order, whole)
-
-
-def _normalise(norm: Lnorm, x: np.ndarray) -> np.ndarray:
-    threshold, stretch = float(norm.threshold), float(norm.stretch)
-    return _lnorm(x, norm.ker_size, bool(norm.remove_mean), threshold, stretch)
+    _pool(x, out, *windows, float(each.pool.alpha), float(each.pool.order))
 
 
 def _correlate(bank: Bank, x: np.ndarray) -> np.ndarray:
@@ -115,9 +107,7 @@ def _window_stats(x: np.ndarray, k: int) -> np.ndarray:
 
 
 @njit(cache=True, parallel=True)
-def _lnorm(
-    x: np.ndarray, k: int, remove_mean: bool, threshold: float, stretch: float
-) -> np.ndarray:
+def _lnorm(x: np.ndarray, k: int, remove_mean: bool, threshold: float) -> np.ndarray:
     n, h, w, c = x.shape
     crop = k // 2 - (k + 1) % 2 if k > 1 else 0
     out = np.empty((n, h - k + 1, w - k + 1, c), np.float32)
@@ -127,8 +117,8 @@ def _lnorm(
             for j in range(out.shape[2]):
                 mean = stats[0, y, j] / (c * k * k) if remove_mean else 0.0
                 v = stats[1, y, j] - stats[0, y, j] * mean
-                d = stretch * (1e-4 + np.sqrt(0.0 if v < 0 else v))
-                factor = stretch / (1.0 if d < threshold + 1e-4 else d)
+                d = 1e-4 + np.sqrt(0.0 if v < 0 else v)
+                factor = 1.0 / (1.0 if d < threshold + 1e-4 else d)
                 for i in range(c):
                     out[image, y, j, i] = (x[image, y + crop, j + crop, i] - mean) * factor
     return out
@@ -164,18 +154,15 @@ def _contrast(
 def _part(v: np.float32, parts: int, part: int, alpha: np.float32) -> np.float32:
     if parts == 1:
         return v
-    v = v - alpha if part == 0 else -v - alpha if part == 1 else alpha - abs(v)
+    v = v - alpha if part == 0 else -v - alpha
     return np.float32(0) if v < 0 else v
 
 
 @njit(cache=True)
-def _raise(v: np.float32, order: np.float32, whole: int) -> np.float32:
-    if whole == 0:
-        return abs(v) ** order
-    r = v
-    for _ in range(whole - 1):
-        r *= v
-    return r
+def _raise(v: np.float32, order: np.float32) -> np.float32:
+    if order == 1:
+        return v
+    return v * v if order == 2 else abs(v) ** order
 
 
 @njit(cache=True, parallel=True)
@@ -188,7 +175,6 @@ def _pool(
     col_hi: np.ndarray,
     alpha: float,
     order: float,
-    whole: int,
 ) -> None:
     n, parts, channels, out_h, out_w = out.shape
     power, inverse, threshold = np.float32(order), np.float32(1 / order), np.float32(alpha)
@@ -200,7 +186,7 @@ def _pool(
                 for j in range(x.shape[2]):
                     for c in range(channels):
                         v = _part(x[image, y, j, c], parts, part, threshold)
-                        rows[j, c] += _raise(v, power, whole)
+                        rows[j, c] += _raise(v, power)
             total = np.empty(channels, np.float32)
             for j in range(out_w):
                 total[:] = 0
@@ -208,7 +194,7 @@ def _pool(
                     total += rows[m]
                 for c in range(channels):
                     v = total[c]
-                    if whole != 1:
+                    if order != 1:
                         v = np.float32(0) if v < 0 else v
-                        v = np.sqrt(v) if whole == 2 else v**inverse
+                        v = np.sqrt(v) if order == 2 else v**inverse
                     out[image, part, c, i, j] = v

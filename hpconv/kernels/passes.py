@@ -1,8 +1,8 @@
 """Chains of steps, grouped into passes that keep an image in cache.
 
 Maps are float32 ``(N, C, H, W)``, in memory channels-last: the order that the next pass
-reads fastest. A pass is lnorm, a filterbank, clip and a pooling, in this order, each of
-them optional; kernels.c runs it, or ``numba_fallback`` where there is no C compiler.
+reads fastest. A pass is lnorm, a filterbank and a pooling, in this order, each of them
+optional; kernels.c runs it, or ``numba_backend`` where there is no C compiler.
 """
 
 from collections.abc import Sequence

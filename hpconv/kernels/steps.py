@@ -1,6 +1,6 @@
 """The steps that kernels run, and their grouping into fused passes.
 
-Parameters mean what they mean in ``hpconv.engines.operators``.
+These are the operators that a layer uses; parameters are those of ``hpconv.engines.operators``.
 """
 
 from collections.abc import Sequence
@@ -20,15 +20,6 @@ class Lnorm:
     ker_size: int
     remove_mean: bool
     threshold: float
-    stretch: float = 1.0
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Limits on every value."""
-
-    min_out: float
-    max_out: float
 
 
 class _Strided:
@@ -47,7 +38,7 @@ class _Strided:
 
 @dataclass(frozen=True)
 class Lpool(_Strided):
-    """Lp pooling."""
+    """Lp pooling: the plain sum for order 1, else of absolute values."""
 
     ker_size: int
     order: float
@@ -71,16 +62,13 @@ class LpoolAlpha(_Strided):
 
 @dataclass(frozen=True)
 class Gridpool:
-    """Lp pooling of the parts above, below (and within) alpha over a coarse grid."""
+    """Lp pooling of the parts above alpha and below -alpha over a coarse grid."""
 
     grid_res: int
     order: float
     alpha: float
-    use_mid: bool = False
 
-    @property
-    def parts(self) -> int:
-        return 3 if self.use_mid else 2
+    parts = 2
 
     def windows(self, length: int) -> Windows:
         """The cells over an axis of that many pixels; the last takes the rest."""
@@ -91,18 +79,17 @@ class Gridpool:
 
 
 Pool = Lpool | LpoolAlpha | Gridpool
-Step = Lnorm | Bank | Clip | Pool
+Step = Lnorm | Bank | Pool
 
 SLOTS: dict[type, str] = {
     Lnorm: "norm",
     Fbcorr: "bank",
     Fbncc: "bank",
-    Clip: "clip",
     Lpool: "pool",
     LpoolAlpha: "pool",
     Gridpool: "pool",
 }
-ORDER = ("norm", "bank", "clip", "pool")
+ORDER = ("norm", "bank", "pool")
 NO_POOL = Lpool(ker_size=1, order=1, stride=1)
 
 
@@ -112,7 +99,6 @@ class Pass:
 
     norm: Lnorm | None = None
     bank: Bank | None = None
-    clip: Clip | None = None
     pool: Pool = NO_POOL
 
 

@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 import pytest
 
 from hpconv.engines import operators
+from hpconv.engines.ops import Kernel
 from hpconv.model import filterbanks
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -51,3 +52,34 @@ def test_whitening_equals_its_reference(case: dict[str, Any]) -> None:
     whitening = filterbanks.whiten(VECTORS[f"patches{index}"], **options)
     for ours, name in zip(whitening, ("wM", "wP", "wX"), strict=True):
         np.testing.assert_allclose(ours, VECTORS[f"{name}{index}"], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("operator", "published", "layers"),
+    [
+        ("lpool", {"ker_size": 2, "order": 3, "stride": 1}, {"order": 4}),
+        (
+            "quantize_gridpool",
+            {"grid_res": 2, "order": 2.0, "alpha": 0.1, "use_mid": True},
+            {"use_mid": False},
+        ),
+        (
+            "lnorm",
+            {"ker_size": 3, "remove_mean": True, "threshold": 0.5, "stretch": 2.0},
+            {"stretch": 1.0},
+        ),
+    ],
+)
+def test_only_requests_of_layers_reach_the_kernels(
+    operator: str, published: dict[str, Any], layers: dict[str, Any]
+) -> None:
+    x = pt.tensor4("x", dtype="float32")
+    function = getattr(operators, operator)
+    assert not isinstance(function(x, **published).owner.op, Kernel)
+    assert isinstance(function(x, **published | layers).owner.op, Kernel)
+
+
+def test_clip_limits_values() -> None:
+    x = pt.tensor4("x", dtype="float32")
+    clipped = operators.clip(x, -0.3, 0.6).eval({x: np.float32([[[[-1, 0, 1]]]])})
+    np.testing.assert_array_equal(clipped, np.float32([[[[-0.3, 0, 0.6]]]]))
