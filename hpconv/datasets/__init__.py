@@ -1,4 +1,4 @@
-"""Data sets: a module for each kind of source, one layout for all of them."""
+"""Data sets: one loader for each source, one layout of the data file for all."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -17,7 +17,7 @@ __all__ = ["DataSettings", "verify", "write"]
 
 Loader = Callable[[DataSettings, ImageWriter], Content]
 
-# the module that loads it, by the name in a configuration
+# name in a configuration: module in hpconv.datasets.loaders
 LOADERS = {
     "digits": "digits",
     "mnist": "mnist",
@@ -34,22 +34,21 @@ LOADERS = {
 
 
 def write(settings: DataSettings, path: Path) -> None:
-    """Load a data set and write it to path, whole or not at all.
+    """Load a data set and write it as a data file; a failure leaves no file.
 
     Raises:
-        UserError: when its files are not where they should be, or not what they should be.
+        UserError: when source files are missing or invalid, or the settings do not fit them.
     """
     loader: Loader = import_module(f"hpconv.datasets.loaders.{LOADERS[settings.name]}").load
     with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
         content = loader(settings, ImageWriter(file))
-        chosen = splits.subsample(
+        parts = splits.subsample(
             _splits(settings, content), content.labels, settings.fraction, settings.seed
         )
-        write_content(file, settings.name, content, chosen)
+        write_content(file, settings.name, content, parts)
 
 
 def _splits(settings: DataSettings, content: Content) -> Splits:
-    shares = {"validation": settings.validation, "test": settings.test}
     if content.splits is None:
         validation = VALIDATION if settings.validation is None else settings.validation
         test = TEST if settings.test is None else settings.test
@@ -58,10 +57,10 @@ def _splits(settings: DataSettings, content: Content) -> Splits:
                 content.pairs, content.labels, validation, test, settings.seed
             )
         return splits.stratified(content.labels, validation, test, settings.seed)
-    for key, share in shares.items():
+    for key, share in {"validation": settings.validation, "test": settings.test}.items():
         if share is not None:
             raise UserError(
-                f"config key 'data.{key}' is {share:g}, but {settings.name} has splits of its own: "
-                "leave it out (data.fraction makes all parts smaller)"
+                f"config key 'data.{key}' is {share:g}, but {settings.name} has its own splits: "
+                "remove the key (data.fraction makes all parts smaller)"
             )
     return content.splits

@@ -1,4 +1,4 @@
-"""The original files of a data set: found, fetched where a network allows it, and verified."""
+"""Original files of a published data set: found or downloaded, verified and unpacked."""
 
 import gzip
 import hashlib
@@ -22,13 +22,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """A file as it was published.
+    """A published file.
 
-    Args:
+    Attributes:
+        name: of the file.
+        url: of the download.
         checksum: ``algorithm:hexadecimal`` of the file.
-        aliases: other names under which it circulates.
-        gzipped: whether it circulates uncompressed, too, and compressed in several ways, so that
-            the checksum is of what is in it.
+        aliases: other names that the file may have.
+        gzipped: whether the checksum is that of the uncompressed content, because the file is
+            distributed uncompressed and with different compression levels.
     """
 
     name: str
@@ -39,29 +41,30 @@ class Archive:
 
 
 def archive_folder(settings: DataSettings) -> Path:
-    """The folder of a data set's files, which need not be there.
+    """The folder of a data set's files, which may not exist yet.
 
     Raises:
-        UserError: when it is a file.
+        UserError: when the path is a file.
     """
     folder = settings.path or Path("data", settings.name)
     if folder.is_file():
-        raise UserError(f"config key 'data.path' is {folder}, a file: name the folder it is in")
+        raise UserError(
+            f"config key 'data.path' is {folder}, a file: write the folder that holds it"
+        )
     return folder
 
 
 def find_or_download(settings: DataSettings, archives: Sequence[Archive]) -> list[Path]:
-    """Verified files, in the order of archives; those that are missing are fetched.
+    """Paths of the verified files, in the order of archives; missing files are downloaded.
 
     Raises:
-        UserError: naming the files that are missing and cannot be fetched, or one that is not
-            what was published.
+        UserError: when files are missing and cannot be downloaded, or one has another checksum.
     """
     folder = archive_folder(settings)
     missing = [archive for archive in archives if _present(folder, archive) is None]
     for number, archive in enumerate(missing):
         try:
-            _fetch(archive, folder / archive.name)
+            _download(archive, folder / archive.name)
         except (OSError, HTTPException) as error:
             raise _missing_files_error(settings, missing[number:], error) from error
     paths = [_present(folder, archive) or folder / archive.name for archive in archives]
@@ -71,14 +74,14 @@ def find_or_download(settings: DataSettings, archives: Sequence[Archive]) -> lis
 
 
 def unpacked_folder(settings: DataSettings, archive: Archive, folder: str) -> Path:
-    """The folder that an archive holds: where it is already, or else unpacked beside the archive.
+    """The folder that an archive holds; the archive is unpacked beside itself if necessary.
 
     Raises:
-        UserError: when there is neither, or the archive cannot be unpacked.
+        UserError: when there is neither the folder nor an archive that can be unpacked.
     """
-    there = _unpacked(archive_folder(settings), archive, folder)
-    if there is not None:
-        return there
+    existing = _unpacked(archive_folder(settings), archive, folder)
+    if existing is not None:
+        return existing
     [path] = find_or_download(settings, [archive])
     log.info("unpacking %s", path)
     try:
@@ -86,14 +89,14 @@ def unpacked_folder(settings: DataSettings, archive: Archive, folder: str) -> Pa
             tar.extractall(scratch, filter="data")
             return (Path(scratch) / folder).rename(path.parent / folder)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise UserError(f"{path} cannot be unpacked beside itself: {error}") from error
+        raise UserError(f"{path} cannot be unpacked into {path.parent}: {error}") from error
 
 
 def verify(path: Path, checksum: str, gzipped: bool = False) -> None:
-    """Refuse a file, or what is in a gzipped one, that has another checksum.
+    """Check a file's checksum, or that of its uncompressed content.
 
     Raises:
-        UserError: also when there is no such file.
+        UserError: when it differs, or the file cannot be read.
     """
     algorithm, _, expected = checksum.partition(":")
     try:
@@ -101,16 +104,18 @@ def verify(path: Path, checksum: str, gzipped: bool = False) -> None:
             new = partial(hashlib.new, algorithm, usedforsecurity=False)
             found = hashlib.file_digest(file, new).hexdigest()
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({error}): delete it, get the original") from error
+        raise UserError(
+            f"{path} cannot be read ({error}): replace it by the original file"
+        ) from error
     if found != expected:
         raise UserError(
-            f"{path} is damaged or not the original, its {algorithm} is {found} instead of "
-            f"{expected}: delete it, get the original"
+            f"{path} is damaged or not the original file, its {algorithm} is {found} instead of "
+            f"{expected}: delete it, or replace it by the original file"
         )
 
 
 def open_plain_or_gzip(path: Path) -> BufferedIOBase:
-    """A file's content, whether it is gzipped or not, and whatever its name says."""
+    """Open a file for reading, uncompressed if it is gzipped; its name does not matter."""
     with path.open("rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
     return gzip.open(path) if gzipped else path.open("rb")
@@ -122,7 +127,7 @@ def _present(folder: Path, archive: Archive) -> Path | None:
 
 
 def _unpacked(home: Path, archive: Archive, folder: str) -> Path | None:
-    """The folder in home; or home, if it has that name and no archive that is to be unpacked."""
+    """The folder in home; or home itself, if it has that name and does not hold the archive."""
     if (home / folder).is_dir():
         return home / folder
     names = [path.name for path in home.iterdir()] if home.name == folder and home.is_dir() else []
@@ -141,12 +146,12 @@ def _missing_files_error(
     )
 
 
-def _fetch(archive: Archive, path: Path) -> None:
+def _download(archive: Archive, path: Path) -> None:
     with downloaded(archive.url, path) as unverified:
         try:
             verify(unverified, archive.checksum, archive.gzipped)
         except UserError:
             raise UserError(
-                f"what {archive.url} gave is not the original {archive.name}: try again later, or "
-                f"put the original into the folder {path.parent.absolute()}"
+                f"the download of {archive.url} is not the original {archive.name}: try again "
+                f"later, or put the original file into the folder {path.parent.absolute()}"
             ) from None

@@ -1,4 +1,4 @@
-"""Anybody's images in the one form that pipelines take."""
+"""The user's images as arrays of the form that pipelines take."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from hpconv.errors import UserError
 
-MIN_SIZE = 16  # pixels; smaller pictures leave most candidates nothing to pool
-LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
+MIN_SIZE = 16  # pixels; in smaller images most candidates have nothing to pool
+LUMINANCE = np.array([0.299, 0.587, 0.114])  # weights of R, G and B, ITU-R BT.601
 
 
 def read_npy(path: Path) -> np.ndarray:
     """Images of a .npy file as ``(N, C, H, W)``, uint8 or float32 in [0, 1].
 
-    The file may hold gray ``(N, H, W)``, or gray or colour with channels first or last.
+    The file may hold ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)`` with 1 or 3 channels.
 
     Raises:
         UserError: when it holds anything else, or images that are not square or too small.
@@ -21,7 +21,7 @@ def read_npy(path: Path) -> np.ndarray:
     try:
         images = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a .npy file of images: {error}") from error
+        raise UserError(f"{path} is not a readable .npy file: {error}") from error
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
@@ -33,25 +33,25 @@ def read_npy(path: Path) -> np.ndarray:
 def _check_shape(path: Path, images: np.ndarray) -> None:
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise UserError(
-            f"{path} has shape {images.shape}, it must be (N, H, W), (N, C, H, W) or "
+            f"{path} has shape {images.shape}, which must be (N, H, W), (N, C, H, W) or "
             "(N, H, W, C) with one or three channels"
         )
     height, width = images.shape[2:]
     if height != width or height < MIN_SIZE:
         raise UserError(
-            f"images of {path} are {height}x{width} pixels, they must be square and at least "
+            f"images of {path} have {height}x{width} pixels, they must be square and at least "
             f"{MIN_SIZE}x{MIN_SIZE}"
         )
 
 
 def as_unit_float(path: Path, images: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] as float32.
+    """Check that images are floats in [0, 1], and convert them to float32.
 
     Raises:
-        UserError: when they are of another type, or outside.
+        UserError: when they are of another type, or a value is outside.
     """
     if not np.issubdtype(images.dtype, np.floating):
-        raise UserError(f"{path} holds {images.dtype}, it must hold uint8 or float")
+        raise UserError(f"{path} holds {images.dtype} images, which must be uint8 or float")
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):
         raise UserError(f"{path} holds values from {low:g} to {high:g}, floats must be in [0, 1]")
@@ -59,7 +59,7 @@ def as_unit_float(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Gray images in colour, or colour images in gray; what fits already stays as it is."""
+    """Convert images ``(N, C, H, W)`` to 1 or 3 channels; images that have them are unchanged."""
     if images.shape[1] == channels:
         return images
     if channels == 3:

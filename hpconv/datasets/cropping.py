@@ -1,22 +1,23 @@
-"""Images of any kind and size become squares of one size, with one channel or three.
+"""Converts images of any mode and size to squares of one size with one or three channels.
 
-The one rule: an image is scaled, antialiased, so that its shorter side has the wanted number of
-pixels, and the middle square of it is kept. What is transparent becomes white, colour becomes
-gray by its luminance (ITU-R BT.601), and 16 bits become 8.
+An image is resized, antialiased, so that its shorter side has the requested number of pixels, and
+the centre square is kept. Transparent pixels become white, colour becomes gray by luminance
+(ITU-R BT.601), and 16-bit gray becomes 8-bit.
 """
 
 import numpy as np
 from PIL import Image
 
 from hpconv.datasets.arrays import MIN_SIZE
+from hpconv.datasets.settings import Channels
 from hpconv.errors import UserError
 
-SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # Pillow's names of kinds of pixels
+SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow
 GRAY = ("1", "L", "LA", "F", *SIXTEEN_BITS)
 
 
-def pillow_mode(channels: str, gray: bool) -> str:
-    """L or RGB, which have as many letters as channels, for auto, gray or rgb.
+def pillow_mode(channels: Channels, gray: bool) -> str:
+    """Pillow's mode of the squares, L or RGB; its length is the number of channels.
 
     Args:
         gray: whether all images are gray.
@@ -25,30 +26,31 @@ def pillow_mode(channels: str, gray: bool) -> str:
 
 
 def centre_square(image: Image.Image, size: int, mode: str) -> np.ndarray:
-    """The middle of an image as ``(C, size, size)`` uint8.
+    """The centre of an image as ``(C, size, size)`` uint8.
 
     Raises:
-        ValueError: when its pixels are of a kind whose white is not known.
+        ValueError: when its pixels are floats or have more than 16 bits.
     """
     side = min(image.size)
     left, top = ((length - side) // 2 for length in image.size)
     box = (left, top, left + side, top + side)
     plain = _opaque(_eight_bits(image))
-    if plain.mode != mode:  # or else it would be copied
+    if plain.mode != mode:  # convert() would copy it
         plain = plain.convert(mode)
     square = plain.resize((size, size), Image.Resampling.BICUBIC, box)
     return np.atleast_3d(np.asarray(square)).transpose(2, 0, 1)
 
 
 def square_size(wanted: int | None, smallest: tuple[int, int], name: str) -> int:
-    """The side of the squares: the wanted one, or else the shorter side of the smallest image.
+    """Side of the squares in pixels: ``data.size``, or the shorter side of the smallest image.
 
     Args:
-        smallest: its width and height.
+        wanted: ``data.size``.
+        smallest: width and height of the smallest image.
         name: of the smallest image.
 
     Raises:
-        UserError: when most pipelines would have nothing to pool in so small squares.
+        UserError: when the squares would be smaller than MIN_SIZE.
     """
     size = wanted or min(smallest)
     if size < MIN_SIZE:
@@ -59,7 +61,7 @@ def square_size(wanted: int | None, smallest: tuple[int, int], name: str) -> int
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "F":
-        raise ValueError("pixels are floats, whose white is not known")
+        raise ValueError("pixels are floats of unknown range")
     if image.mode not in SIXTEEN_BITS:
         return image
     levels = np.asarray(image)

@@ -1,4 +1,4 @@
-"""CSV files with a header, whose mistakes are told with their line."""
+"""Reads CSV files with a header; error messages name the line."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -12,33 +12,43 @@ from hpconv.errors import UserError
 
 @dataclass(frozen=True)
 class Row:
-    """A row's values, and the line of the file that it ends in."""
+    """A row of a CSV file.
+
+    Attributes:
+        path: of the file.
+        line: the last line of the row, from 1.
+        values: by column name, without surrounding spaces.
+    """
 
     path: Path
     line: int
     values: dict[str, str]
 
     def error(self, text: str) -> UserError:
-        """The error that tells of a mistake in this row."""
+        """A UserError about this row; text follows the file and line."""
         return path_error(self.path, text, self.line)
 
-    def value_among(self, column: str, known: Sequence[str]) -> str:
-        """The value of a column that has few.
+    def value_among(self, column: str, allowed: Sequence[str]) -> str:
+        """The value of a column.
 
         Raises:
-            UserError: when it has another.
+            UserError: when it is not allowed.
         """
         value = self.values[column]
-        if value not in known:
-            raise self.error(f"has {column} '{value}', it must be one of: {', '.join(known)}")
+        if value not in allowed:
+            raise self.error(f"has {column} '{value}', it must be one of: {', '.join(allowed)}")
         return value
 
 
 def read(path: Path, columns: Sequence[str], optional: str) -> list[Row]:
-    """All rows of a table that has these columns, and maybe one more.
+    """All rows of a CSV file in UTF-8.
+
+    Args:
+        columns: required, in any order.
+        optional: a column that may be missing.
 
     Raises:
-        UserError: when the header is another, a row is incomplete, or there is none.
+        UserError: when the header differs, a value is missing, or there are no rows.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -57,7 +67,7 @@ def _rows(path: Path, file: TextIO, columns: Sequence[str], optional: str) -> It
         raise path_error(
             path,
             f"is '{','.join(header)}', it must be a header with the columns "
-            f"{', '.join(columns)} and maybe {optional}",
+            f"{', '.join(columns)} and optionally {optional}",
             line=1,
         )
     for fields in reader:

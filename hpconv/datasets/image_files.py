@@ -1,4 +1,4 @@
-"""Image files of any format and size, decoded into squares of one size (see ``cropping``)."""
+"""Decodes image files of any format and size into squares of one size (see ``cropping``)."""
 
 import logging
 import warnings
@@ -20,8 +20,8 @@ from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 THREADS = 2
-HEADERS_PER_BLOCK = 1000  # files looked at before they are decoded, at a time
-MAX_LISTED = 20  # unusable files that a message names
+HEADERS_PER_BLOCK = 1000  # files
+MAX_LISTED = 20  # unusable files in a message
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
@@ -30,18 +30,17 @@ log = logging.getLogger(__name__)
 def decode_files(
     paths: Sequence[Path], settings: DataSettings, writer: ImageWriter
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Decode files and pass them on, in their order and never more than a block at a time.
+    """Decode image files and append them to a data file in the order of paths, block by block.
 
-    Without a size in the settings, all images become as large as the smallest of them. Colour
-    and sizes are those that files state, also the files that turn out to be damaged.
+    Without ``data.size``, the side of the squares is the shortest side of all images. Sizes and
+    colour modes are taken from the headers, also those of files whose pixels are damaged.
 
     Returns:
-        The numbers, among paths, of the images that were handed over; and what was left out,
-        ``path: reason`` for each.
+        The indices in paths of the decoded images, and ``path: reason`` of each skipped file.
 
     Raises:
-        UserError: when files are no images and are not to be skipped, when none is an image, or
-            when the squares would be too small.
+        UserError: when files cannot be decoded and ``data.corrupt`` is refuse, when no file can
+            be decoded, or when the squares would be too small.
     """
     written: list[int] = []
     with _reader(paths) as reader:
@@ -63,7 +62,7 @@ def decode_files(
 
 @dataclass(frozen=True)
 class _Header:
-    """What a file states of its image; pixels."""
+    """Size in pixels and colour mode from the header of an image file."""
 
     width: int
     height: int
@@ -71,7 +70,11 @@ class _Header:
 
 
 class _Reader:
-    """Reads numbered files by several threads, and keeps why some of them failed."""
+    """Applies a function to files in several threads.
+
+    Attributes:
+        reasons: of failures, by index of the file.
+    """
 
     def __init__(self, paths: Sequence[Path], pool: ThreadPoolExecutor) -> None:
         self._paths, self._pool = paths, pool
@@ -80,7 +83,7 @@ class _Reader:
     def blocks(
         self, read: Callable[[Path], Result], numbers: Sequence[int], length: int
     ) -> Iterator[dict[int, Result]]:
-        """What could be read, by number and in that order."""
+        """Results by index of the file, in the given order; failures are left out."""
         for start in range(0, len(numbers), length):
             results = self._pool.map(partial(self._try, read), numbers[start : start + length])
             if block := dict(found for found in results if found is not None):
@@ -89,7 +92,7 @@ class _Reader:
     def _try(self, read: Callable[[Path], Result], number: int) -> tuple[int, Result] | None:
         try:
             return number, read(self._paths[number])
-        except Exception as error:  # decoders of damaged bytes raise all kinds
+        except Exception as error:  # damaged files raise exceptions of any class
             self.reasons[number] = _reason(error)
             return None
 
@@ -108,7 +111,7 @@ def _header(path: Path) -> _Header:
 
 def _decoded(path: Path, size: int, mode: str) -> np.ndarray:
     with Image.open(path) as image:
-        image.draft(None, (2 * size, 2 * size))  # a large JPEG need not be decoded in full
+        image.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at reduced size
         ImageOps.exif_transpose(image, in_place=True)
         return centre_square(image, size, mode)
 
@@ -126,8 +129,8 @@ def _size(paths: Sequence[Path], headers: dict[int, _Header], wanted: int | None
     shapes = {(one.width, one.height) for one in headers.values()}
     if wanted is None and shapes != {(size, size)}:
         log.info(
-            f"Images differ in size or are not square, they become {size}x{size} pixels: the "
-            f"shortest side is that of {paths[number]} ({width}x{height}); data.size sets another"
+            f"Images differ in size or are not square, they are resized to {size}x{size} pixels, "
+            f"the shortest side of {paths[number]} ({width}x{height}); data.size sets another size"
         )
     return size
 
@@ -135,10 +138,12 @@ def _size(paths: Sequence[Path], headers: dict[int, _Header], wanted: int | None
 def _report(skipped: tuple[str, ...], total: int, allowed: bool) -> None:
     listed = "\n".join(f"  {entry}" for entry in skipped[:MAX_LISTED])
     more = f"\n  and {len(skipped) - MAX_LISTED} more" if len(skipped) > MAX_LISTED else ""
-    found = f"{len(skipped)} of {total} image files cannot be used:\n{listed}{more}"
+    found = f"{len(skipped)} of {total} image files cannot be decoded:\n{listed}{more}"
     if skipped and not allowed:
-        raise UserError(f"{found}\nmend them, or write 'data.corrupt: skip' to leave them out")
+        raise UserError(
+            f"{found}\nreplace or delete them, or write 'data.corrupt: skip' to skip them"
+        )
     if len(skipped) == total:
         raise UserError(found)
     if skipped:
-        log.warning(f"Left out, {found}")
+        log.warning(f"Skipped: {found}")

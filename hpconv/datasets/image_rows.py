@@ -1,4 +1,4 @@
-"""Some of a data file's images, read when they are needed."""
+"""Selected images of a data file, read on demand."""
 
 from pathlib import Path
 
@@ -6,16 +6,20 @@ import numpy as np
 
 from hpconv.datasets.data_file import DataFile, block_rows
 
-MEMORY_BYTES = 2**29  # of images; more than these are read anew when they are needed
+MEMORY_BYTES = 2**29  # larger selections are read from the file whenever they are sliced
 
 
 class ImageRows:
-    """Some of a data file's images as an array ``(N, C, H, W)`` that is read when it is sliced.
+    """Selected images of a data file; a slice is an array ``(n, C, H, W)``.
 
-    What fits MEMORY_BYTES is read once and kept.
+    A selection of up to MEMORY_BYTES is read once and kept.
 
     Args:
         rows: of the data file, rising.
+
+    Attributes:
+        shape: ``(N, C, H, W)``.
+        dtype: of the images.
     """
 
     def __init__(self, path: Path, rows: np.ndarray) -> None:
@@ -29,11 +33,11 @@ class ImageRows:
         return len(self._rows)
 
     def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
-        """Images by their number among the rows; an array of numbers must rise."""
+        """Images by position in the selection; an array of positions must rise."""
         return self._read(self._rows[chosen]) if self._kept is None else self._kept[chosen]
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        """Whole blocks are read where most of them is wanted: picking rows one by one is slow."""
+        """Read whole ranges that are mostly selected: HDF5 is slow at picking single rows."""
         images = np.empty((len(rows), *self.shape[1:]), self.dtype)
         step = block_rows(self.shape[1:])
         with DataFile(self._path) as data:

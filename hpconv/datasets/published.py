@@ -1,4 +1,4 @@
-"""Data sets stay as they were published: all of their images, unchanged."""
+"""Checks that a published data set is complete and stays unchanged."""
 
 from collections.abc import Sequence
 
@@ -8,22 +8,24 @@ from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 
-def check_counts(of: str, labels: np.ndarray, published: Sequence[int]) -> None:
-    """Refuse labels of which there are not as many, class by class, as was published.
+def check_counts(source: str, labels: np.ndarray, published: Sequence[int]) -> None:
+    """Compare the number of images of each class with the published numbers.
 
     Raises:
-        UserError: with both numbers.
+        UserError: when they differ; it has both.
     """
     found = np.bincount(labels, minlength=len(published)).tolist()
     if found != list(published):
-        raise UserError(f"{of} has {found} images of its classes, not {list(published)}")
+        raise UserError(
+            f"{source} has {found} images of its classes, not {list(published)}: get the original"
+        )
 
 
 def refuse_changes(settings: DataSettings) -> None:
-    """Refuse to change images that are of one size and colour as they were published.
+    """Reject settings that would change images which were published in one size and colour mode.
 
     Raises:
-        UserError: naming the key.
+        UserError: when ``data.size`` or ``data.channels`` is set.
     """
     for key, value, unchanged in (
         ("size", settings.size, None),
@@ -31,6 +33,6 @@ def refuse_changes(settings: DataSettings) -> None:
     ):
         if value != unchanged:
             raise UserError(
-                f"config key 'data.{key}' is {value}, but the images of {settings.name} stay as "
-                f"they were published: write 'data.{key}: {unchanged or 'null'}'"
+                f"config key 'data.{key}' is {value}, but images of {settings.name} are not "
+                f"changed: write 'data.{key}: {unchanged or 'null'}'"
             )

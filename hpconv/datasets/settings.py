@@ -1,20 +1,27 @@
-"""What a configuration says of the images."""
+"""The section ``data`` of a configuration."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-VALIDATION, TEST = 0.25, 0.25  # shares, where neither official splits nor a configuration say
+VALIDATION, TEST = 0.25, 0.25  # shares, without official splits and without these keys
+
+Channels = Literal["auto", "gray", "rgb"]
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """The section ``data`` of a configuration.
+    """Which images to load, and how.
 
-    Args:
-        path: where the archive files of a data set, or somebody's own images, are.
-        size: pixels of the side of the square that images become; None to keep them.
-        channels: auto, gray or rgb.
-        corrupt: refuse or skip files that are no images.
+    Attributes:
+        name: of the data set or of the kind of source.
+        seed: of random splits.
+        validation: share of the examples; None for the default or the official split.
+        test: share of the examples; None for the default or the official split.
+        path: the folder of a published data set's files, or the user's own images.
+        size: side of the square images in pixels; None to keep the original size.
+        channels: auto keeps gray images gray.
+        corrupt: what to do with files that cannot be decoded.
         fraction: the share of each part that is used.
     """
 
@@ -24,6 +31,6 @@ class DataSettings:
     test: float | None = None
     path: Path | None = None
     size: int | None = None
-    channels: str = "auto"
-    corrupt: str = "refuse"
+    channels: Channels = "auto"
+    corrupt: Literal["refuse", "skip"] = "refuse"
     fraction: float = 1.0

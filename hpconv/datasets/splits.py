@@ -1,4 +1,4 @@
-"""Which examples a model is chosen on, and which it is judged on."""
+"""Splits of the examples into training, validation and test parts."""
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -8,27 +8,30 @@ from sklearn.model_selection import train_test_split
 from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.errors import UserError
 
-VALIDATION = 10_000  # images, the last of the training set, where the splits are official
+VALIDATION = 10_000  # images at the end of an official training set
 
 
 def stratified(labels: np.ndarray, validation: float, test: float, seed: int) -> Splits:
-    """Shares of all examples, stratified by label, the same for the same seed."""
+    """Random splits into shares of all examples, stratified by label."""
     rest, tested = _split_off(np.arange(len(labels)), labels, test, seed)
-    train, chosen_on = _split_off(rest, labels, validation / (1 - test), seed)
-    return Splits(train, chosen_on, (FoldSplit(np.concatenate([train, chosen_on]), tested),))
+    train, validated = _split_off(rest, labels, validation / (1 - test), seed)
+    return Splits(train, validated, (FoldSplit(np.concatenate([train, validated]), tested),))
 
 
 def disjoint_pairs(
     pairs: np.ndarray, labels: np.ndarray, validation: float, test: float, seed: int
 ) -> Splits:
-    """Shares of pairs ``(M, 2)`` of images, none of which is in two parts.
+    """Random splits of pairs of images such that no image occurs in two parts.
 
-    Pairs that have images in common, directly or through others, stay together. Such groups,
-    the largest first, go where most of what they have is missing: the shares, and those of the
-    labels in them, are met as nearly as the groups allow.
+    Pairs that share images, directly or through other pairs, form a group that stays together.
+    Greedy assignment, largest group first: a group goes to the part that lacks most examples of
+    the group's labels. Shares are met as closely as the groups allow.
+
+    Args:
+        pairs: image rows ``(M, 2)``.
 
     Raises:
-        UserError: when they do not allow to have all labels in all parts.
+        UserError: when a part would lack a label.
     """
     left, right = pairs.T
     links = coo_array((np.ones(len(pairs)), (left, right)), shape=(pairs.max() + 1,) * 2)
@@ -42,27 +45,30 @@ def disjoint_pairs(
     for number in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
         part[number] = (missing @ counts[number]).argmax()
         missing[part[number]] -= counts[number]
-    train, chosen_on, tested = (np.flatnonzero(part[group] == number) for number in range(3))
-    if min(len(np.unique(labels[rows])) for rows in (train, chosen_on, tested)) < len(counts.T):
+    train, validated, tested = (np.flatnonzero(part[group] == number) for number in range(3))
+    if min(len(np.unique(labels[rows])) for rows in (train, validated, tested)) < len(counts.T):
         raise UserError(
-            f"the {len(pairs)} pairs share so many images that they fall into {len(counts)} groups "
-            "without an image in common, too few to draw parts: give the pairs a column 'fold'"
+            f"the {len(pairs)} pairs fall into {len(counts)} groups that share images, too few for "
+            "random splits without common images: add a column 'fold' to the pairs"
         )
-    return Splits(train, chosen_on, (FoldSplit(np.union1d(train, chosen_on), tested),))
+    return Splits(train, validated, (FoldSplit(np.union1d(train, validated), tested),))
 
 
 def official(n_train: int, n_test: int, validation: int = VALIDATION) -> Splits:
-    """Training images, then test images; the last of the training images are for validation."""
+    """Training images, then test images; the last training images are the validation part."""
     rows = np.arange(n_train)
     test = np.arange(n_train, n_train + n_test)
     return Splits(rows[:-validation], rows[-validation:], (FoldSplit(rows, test),))
 
 
 def repeated_random(labels: np.ndarray, n_folds: int, test: float, seed: int) -> Splits:
-    """Random divisions into train and test, none of which tests an image of the choice.
+    """Repeated random folds that test no image which model selection has seen.
 
-    The images on which a model is chosen are set apart first, so that no test image of any
-    fold is among them; each fold trains on all images that it does not test.
+    The training and validation images are drawn first, the test images of all folds from the
+    others. Each fold trains on all images that it does not test.
+
+    Args:
+        test: share of a fold's test images; also of the validation images.
     """
     rows = np.arange(len(labels))
     development, pool = _split_off(rows, labels, 3 * test, seed)
@@ -75,7 +81,7 @@ def repeated_random(labels: np.ndarray, n_folds: int, test: float, seed: int) ->
 
 
 def subsample(splits: Splits, labels: np.ndarray, fraction: float, seed: int) -> Splits:
-    """A stratified fraction of each part, for quick runs; fold by fold."""
+    """A stratified fraction of each part of each fold, for quick runs."""
 
     def part(rows: np.ndarray) -> np.ndarray:
         if fraction == 1 or not len(rows):
@@ -85,7 +91,7 @@ def subsample(splits: Splits, labels: np.ndarray, fraction: float, seed: int) ->
     train, validation = part(splits.train), part(splits.validation)
     whole, kept = np.union1d(splits.train, splits.validation), np.union1d(train, validation)
 
-    def fold_part(rows: np.ndarray) -> np.ndarray:  # what the choice has seen is used again
+    def fold_part(rows: np.ndarray) -> np.ndarray:  # keeps the examples of model selection
         return np.union1d(np.intersect1d(rows, kept), part(np.setdiff1d(rows, whole)))
 
     folds = tuple(FoldSplit(fold_part(fitted), part(tested)) for fitted, tested in splits.folds)
@@ -95,12 +101,14 @@ def subsample(splits: Splits, labels: np.ndarray, fraction: float, seed: int) ->
 def _split_off(
     rows: np.ndarray, labels: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows without, and with, a share of them; each rising."""
-    wanted = round(share * len(rows))  # a float share of a float share may round up
+    """Split a stratified share off: the remaining and the taken rows, each rising."""
+    wanted = round(share * len(rows))  # an int: scikit-learn may round a float up
     try:
         kept, taken = train_test_split(
             rows, test_size=wanted, stratify=labels[rows], random_state=seed
         )
     except ValueError as error:
-        raise UserError(f"too few examples to divide by class ({len(rows)}): {error}") from error
+        raise UserError(
+            f"{len(rows)} examples are too few for stratified splits: {error}"
+        ) from error
     return np.sort(kept), np.sort(taken)

@@ -1,4 +1,4 @@
-"""What the loaders of somebody's own images have in common."""
+"""Checks that the loaders of the user's own images share."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,52 +10,53 @@ from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 PARTS = ("train", "validation", "test")
-MIN_PER_CLASS = 4  # examples of a class: two to train on, one to validate, one to test
+MIN_PER_CLASS = 4  # examples: two for training, one for validation, one for test
 
 
-def required_path(settings: DataSettings, what: str, is_current: Callable[[Path], bool]) -> Path:
-    """The path that a configuration must give.
+def required_path(settings: DataSettings, kind: str, is_kind: Callable[[Path], bool]) -> Path:
+    """The value of ``data.path``.
 
     Args:
-        what: it should be, in words.
+        kind: of file or folder that it must be, in words.
+        is_kind: checks that it is.
 
     Raises:
-        UserError: when it is left out, or when nothing of the kind is there.
+        UserError: when the key is missing, or the path is not of that kind.
     """
     if settings.path is None:
         raise UserError(
-            f"config key 'data.path' is missing: data.name {settings.name} needs {what}"
+            f"config key 'data.path' is missing: data.name {settings.name} needs {kind}"
         )
-    path = Path(settings.path)
-    if not is_current(path):
-        raise path_error(path, f"is not there, or not {what}")
-    return path
+    if not is_kind(settings.path):
+        problem = "is not" if settings.path.exists() else "does not exist, it must be"
+        raise path_error(settings.path, f"{problem} {kind}")
+    return settings.path
 
 
 def path_error(path: Path, text: str, line: int | None = None) -> UserError:
-    """The error that tells of a mistake at a path, or in a line of it."""
+    """A UserError about ``data.path``; text follows the path and line."""
     place = "" if line is None else f" line {line}"
     return UserError(f"config key 'data.path': {path}{place} {text}")
 
 
 def encode_labels(names: Sequence[str] | np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels from 0 in the order of the sorted names, and those names."""
+    """Class numbers ``(n,)`` for the examples' class names, and the sorted class names."""
     classes, labels = np.unique(names, return_inverse=True)
     return labels, tuple(map(str, classes))
 
 
 def require_two_classes(path: Path, classes: Sequence[str]) -> None:
-    """Refuse a single class.
+    """Check that there is more than one class.
 
     Raises:
-        UserError: when there are not two or more.
+        UserError: when there is a single class.
     """
     if len(classes) < 2:
         raise path_error(path, f"has a single class, '{classes[0]}': there must be two or more")
 
 
 def check_class_sizes(path: Path, labels: np.ndarray, classes: Sequence[str]) -> None:
-    """Refuse labels that cannot be divided into train, validation and test.
+    """Check that labels can be split into train, validation and test.
 
     Raises:
         UserError: when there is a single class, or a class with too few examples.
@@ -72,7 +73,10 @@ def check_class_sizes(path: Path, labels: np.ndarray, classes: Sequence[str]) ->
 
 
 def splits_of_parts(path: Path, parts: dict[str, np.ndarray]) -> Splits:
-    """Splits of train, validation and test rows; train and validation together are judged on test.
+    """Splits with one fold, whose training examples are those of train and validation.
+
+    Args:
+        parts: example numbers by name, of PARTS.
 
     Raises:
         UserError: when a part is empty.

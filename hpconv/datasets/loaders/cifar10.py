@@ -1,6 +1,6 @@
-"""CIFAR-10, the version for Python: colour images of 32x32 pixels in pickled batches.
+"""CIFAR-10, Python version: colour images of 32x32 pixels in pickled batches.
 
-https://www.cs.toronto.edu/~kriz/cifar.html tells the format.
+Format: https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
 import codecs
@@ -33,8 +33,8 @@ CHECKSUMS = {
 }
 TRAIN, TEST = (5000,) * 10, (1000,) * 10  # images, class by class
 
-RECONSTRUCT = np.empty(0).__reduce__()[0]  # numpy has moved it since the batches were written
-# all that a pickled batch calls
+RECONSTRUCT = np.empty(0).__reduce__()[0]  # its module name differs between NumPy versions
+# the functions that a pickled batch may call
 ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): RECONSTRUCT,
     ("numpy._core.multiarray", "_reconstruct"): RECONSTRUCT,
@@ -45,7 +45,7 @@ ALLOWED = {
 
 
 class BatchUnpickler(pickle.Unpickler):
-    """Reads arrays and plain values: a pickle that calls anything else is refused."""
+    """Unpickles arrays and plain values only; any other function raises UnpicklingError."""
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -55,7 +55,7 @@ class BatchUnpickler(pickle.Unpickler):
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over the images batch by batch, the test batch last.
+    """Write the images batch by batch, the test batch last.
 
     Raises:
         UserError: when a file is missing or not the original.
@@ -72,9 +72,9 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
 
 
 def _batch(path: Path, writer: ImageWriter) -> np.ndarray:
-    """Hand over a batch's images; its labels."""
+    """Write the images of a batch and return their labels."""
     batch = _unpickled(path)
-    writer.append(batch[b"data"].reshape(-1, 3, 32, 32))  # planes of red, green and blue
+    writer.append(batch[b"data"].reshape(-1, 3, 32, 32))  # red, green and blue planes
     return np.array(batch[b"labels"])
 
 
@@ -84,4 +84,6 @@ def _unpickled(path: Path) -> dict[bytes, Any]:
         with path.open("rb") as file:
             return BatchUnpickler(file, encoding="bytes").load()
     except pickle.UnpicklingError as error:
-        raise UserError(f"{path} is no batch of images, {error}: delete it") from error
+        raise UserError(
+            f"{path} is not a batch of images, {error}: replace it by the original file"
+        ) from error

@@ -1,4 +1,4 @@
-"""A CSV file that lists images with their labels, and maybe the part that each belongs to."""
+"""A CSV file of image paths and labels, optionally with the part of each image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +12,10 @@ from hpconv.datasets.settings import DataSettings
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over the images in the order of the list; paths start from the file's folder.
+    """Write the images in the order of the rows; paths are relative to the file's folder.
 
     Raises:
-        UserError: when the list is not as it should be, or has too few images of a class.
+        UserError: when the file is invalid, or has too few images of a class.
     """
     path = user_data.required_path(
         settings, "a CSV file with the columns path and label", Path.is_file
@@ -26,7 +26,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     parts = np.array(
         [row.value_among("split", user_data.PARTS) for row in rows if "split" in row.values]
     )
-    _splits(path, parts, labels, classes)  # what is wrong is told before images are decoded
+    _splits(path, parts, labels, classes)  # fail before images are decoded
     files = [path.parent / row.values["path"] for row in rows]
     written, skipped = image_files.decode_files(files, settings, writer)
     labels, parts = labels[written], parts[written] if len(parts) else parts
@@ -34,7 +34,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
 
 
 def _check_once(rows: Sequence[csv_table.Row]) -> None:
-    """An image that is listed twice could be in train and in test."""
+    """An image that is listed twice could be in both train and test."""
     lines: dict[Path, int] = {}
     for row in rows:
         first = lines.setdefault(Path(row.values["path"]), row.line)

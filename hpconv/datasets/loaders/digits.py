@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: 1,797 gray images of 8x8 pixels."""
+"""scikit-learn's handwritten digits: 1,797 gray images of 8x8 pixels."""
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -9,9 +9,9 @@ from hpconv.datasets.settings import DataSettings
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over all images; there are no official splits."""
+    """Write all images; there are no official splits."""
     published.refuse_changes(settings)
     bunch = load_digits()
-    # 0..16 gray levels in the source
+    # gray levels are 0 to 16
     writer.append(np.rint(bunch.images * (255 / 16)).astype("uint8")[:, None])
     return Content(bunch.target, tuple(map(str, bunch.target_names)))

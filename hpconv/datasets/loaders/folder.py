@@ -1,4 +1,4 @@
-"""A folder that has a sub-folder of image files for each class."""
+"""A folder with a sub-folder of image files for each class."""
 
 import logging
 from pathlib import Path
@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over the images of all classes, which are named as their sub-folders.
+    """Write the images of all classes; the class names are those of the sub-folders.
 
     Raises:
-        UserError: when there are no such sub-folders, or too few images in one.
+        UserError: when there are no sub-folders, or one has too few images.
     """
     root = user_data.required_path(
         settings, "a folder with a sub-folder for each class", Path.is_dir

@@ -1,4 +1,4 @@
-"""Somebody's own HDF5 file of images and labels, read a block at a time."""
+"""The user's own HDF5 file of images and labels, read block by block."""
 
 import logging
 from pathlib import Path
@@ -18,10 +18,11 @@ log = logging.getLogger(__name__)
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over ``images``, which are gray ``(N, H, W)``, or have their channels first or last.
+    """Write the images of ``images`` in the order of the file.
 
-    They are uint8, or floats in [0, 1]. ``labels`` are integers or strings. The row numbers
-    ``train``, ``validation`` and ``test`` may be there, all or none.
+    The file has ``images`` ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8 or floats in
+    [0, 1]; ``labels`` ``(N,)``, integers or strings; and optionally the row numbers ``train``,
+    ``validation`` and ``test``, all or none.
 
     Raises:
         UserError: when the file holds anything else.
@@ -33,7 +34,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
                 raise user_data.path_error(path, f"has no data set '{name}'")
         labels, classes = user_data.encode_labels(_labels(path, file))
         splits = _splits(path, file, labels, classes)
-        _hand_over(path, file["images"], settings, writer)
+        _write_images(path, file["images"], settings, writer)
     return Content(labels, classes, splits)
 
 
@@ -45,13 +46,15 @@ def _labels(path: Path, file: h5py.File) -> np.ndarray:
     labels = file["labels"]
     if labels.ndim != 1 or labels.shape != file["images"].shape[:1] or not len(labels):
         raise user_data.path_error(
-            path, f"has labels {labels.shape} and images {file['images'].shape}: one label an image"
+            path,
+            f"has labels {labels.shape} and images {file['images'].shape}: "
+            "there must be one label for each image",
         )
     if h5py.check_string_dtype(labels.dtype):
         labels = labels.asstr()
     elif not np.issubdtype(labels.dtype, np.integer):
         raise user_data.path_error(
-            path, f"has labels of {labels.dtype}, they must be integers or strings"
+            path, f"has labels of type {labels.dtype}, which must be integers or strings"
         )
     return labels[()]
 
@@ -68,7 +71,7 @@ def _splits(
         raise user_data.path_error(
             path,
             f"has only the parts {', '.join(parts)}: "
-            f"give all of {', '.join(user_data.PARTS)}, or none",
+            f"write all of {', '.join(user_data.PARTS)}, or none",
         )
     _check_rows(path, np.concatenate(list(parts.values())), len(labels))
     return user_data.splits_of_parts(path, parts)
@@ -83,13 +86,15 @@ def _check_rows(path: Path, rows: np.ndarray, total: int) -> None:
         raise user_data.path_error(path, "has rows that are in two of train, validation and test")
 
 
-def _hand_over(
+def _write_images(
     path: Path, source: h5py.Dataset, settings: DataSettings, writer: ImageWriter
 ) -> None:
     height, width, channels = _shape(path, source)
     size = square_size(settings.size, (width, height), str(path))
     if not settings.size and height != width:
-        log.info(f"Images are {width}x{height}: their middle squares of {size}x{size} are kept")
+        log.info(
+            f"Images have {width}x{height} pixels: their centre squares of {size}x{size} are kept"
+        )
     mode = pillow_mode(settings.channels, channels == 1)
     step = block_rows((channels, height, width))
     for start in range(0, len(source), step):
@@ -102,7 +107,7 @@ def _shape(path: Path, source: h5py.Dataset) -> tuple[int, int, int]:
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise user_data.path_error(
             path,
-            f"has images {source.shape}, they must be (N, H, W), (N, C, H, W) or (N, H, W, C) "
+            f"has images {source.shape}, which must be (N, H, W), (N, C, H, W) or (N, H, W, C) "
             "with one or three channels",
         )
     return shape
@@ -123,5 +128,5 @@ def _eight_bits(path: Path, block: np.ndarray) -> np.ndarray:
 
 
 def _image(array: np.ndarray) -> Image.Image:
-    """An array ``(H, W, C)`` as Pillow has it: gray without channels."""
+    """An array ``(H, W, C)`` as an image; Pillow's gray images have no channel axis."""
     return Image.fromarray(np.ascontiguousarray(array.squeeze(2) if array.shape[2] == 1 else array))

@@ -1,7 +1,7 @@
 """LFW, Labeled Faces in the Wild: are two faces of the same person?
 
-View 1 is for choosing a model, View 2, in ten folds, for judging it (Huang, Ramesh, Berg and
-Learned-Miller, 2007).
+View 1 is for model selection; View 2, ten folds, is for the final evaluation (Huang, Ramesh, Berg
+and Learned-Miller, 2007).
 """
 
 import os
@@ -20,7 +20,7 @@ from hpconv.datasets.loaders.lfw_pairs import FIGSHARE
 from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
-# images in the order in which they are preferred where there are several, and their folders
+# archives of images and their folders, in order of preference
 FUNNELED = (
     Archive(
         "lfw-funneled.tgz",
@@ -59,7 +59,7 @@ IMAGES = (
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over each image that a pair names once; pairs of skipped images are left out.
+    """Write each image that occurs in a pair; pairs with a skipped image are left out.
 
     Raises:
         UserError: when a file is missing or not the original.
@@ -68,8 +68,8 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     found, folder = _files(settings)
     pairs = [
         pair
-        for path, of in zip(found, lfw_pairs.LISTS, strict=True)
-        for pair in lfw_pairs.read(path, of)
+        for path, expected in zip(found, lfw_pairs.LISTS, strict=True)
+        for pair in lfw_pairs.read(path, expected)
     ]
     names = sorted(set(chain.from_iterable((pair.left, pair.right) for pair in pairs)))
     paths = [folder / name for name in names]
@@ -77,7 +77,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     if absent:
         raise UserError(
             f"{len(absent)} images are missing, the first is {absent[0]}: "
-            f"delete the folder {folder}, so that its archive is unpacked again"
+            f"delete the folder {folder}, and its archive will be unpacked again"
         )
     numbers, skipped = image_files.decode_files(paths, settings, writer)
     row = {names[number]: row for row, number in enumerate(numbers)}
@@ -92,7 +92,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
 
 
 def _home(settings: DataSettings) -> Path:
-    """Without a path and a folder of its own, scikit-learn's cache is taken if there is one."""
+    """The data folder; by default scikit-learn's cache, if it exists and ``data/lfw`` does not."""
     own = archives.archive_folder(settings)
     root = os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")
     cache = Path(root).expanduser() / "lfw_home"
@@ -100,22 +100,22 @@ def _home(settings: DataSettings) -> Path:
 
 
 def _files(settings: DataSettings) -> tuple[list[Path], Path]:
-    """The lists of pairs, and the folder of the images."""
+    """Paths of the pair lists, and the folder of the images."""
     home = archives.archive_folder(settings)
-    there = [
+    available = [
         (archive, folder)
         for archive, folder in IMAGES
         if (home / folder).is_dir() or (home / archive.name).is_file()
     ]
-    archive, folder = there[0] if there else FUNNELED
-    lists = [of.archive for of in lfw_pairs.LISTS]
-    paths = archives.find_or_download(settings, lists if there else [*lists, archive])
+    archive, folder = available[0] if available else FUNNELED
+    lists = [pair_list.archive for pair_list in lfw_pairs.LISTS]
+    paths = archives.find_or_download(settings, lists if available else [*lists, archive])
     return paths[: len(lists)], archives.unpacked_folder(settings, archive, folder)
 
 
 def _splits(folds: np.ndarray) -> Splits:
-    """View 1 as it is; of View 2, each fold is tested by the nine others."""
-    (train,), (validation,), view_2 = (of.folds for of in lfw_pairs.LISTS)
+    """View 1 for model selection; each fold of View 2 trains on the nine others."""
+    (train,), (validation,), view_2 = (pair_list.folds for pair_list in lfw_pairs.LISTS)
     judged = np.isin(folds, view_2)
     return Splits(
         np.flatnonzero(folds == train),

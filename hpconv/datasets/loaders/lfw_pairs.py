@@ -1,6 +1,6 @@
-"""The lists of pairs of LFW, Labeled Faces in the Wild.
+"""Pair lists of LFW, Labeled Faces in the Wild.
 
-View 1, of two parts, is for choosing a model; View 2, of ten folds, for judging it
+View 1, two parts, is for model selection; View 2, ten folds, is for the final evaluation
 (http://vis-www.cs.umass.edu/lfw/README.txt).
 """
 
@@ -15,7 +15,13 @@ FIGSHARE = "https://ndownloader.figshare.com/files"
 
 @dataclass(frozen=True)
 class PairList:
-    """A file of pairs; each fold has so many pairs of the same and as many of different persons."""
+    """A file of pairs.
+
+    Attributes:
+        archive: the file.
+        folds: names of its folds.
+        pairs: number of pairs of the same person in a fold, and of different persons.
+    """
 
     archive: Archive
     folds: tuple[str, ...]
@@ -55,7 +61,13 @@ LISTS = (
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images, by their paths in the folder of images, and the fold or part they are in."""
+    """A pair of images.
+
+    Attributes:
+        left, right: paths in the folder of images.
+        same: whether both show the same person.
+        fold: its part or fold.
+    """
 
     left: str
     right: str
@@ -63,17 +75,20 @@ class Pair:
     fold: str
 
 
-def read(path: Path, of: PairList) -> list[Pair]:
-    """Lines ``name n n`` or ``name n name n``, after one of ``folds pairs`` or only ``pairs``.
+def read(path: Path, expected: PairList) -> list[Pair]:
+    """Read lines ``name n n`` or ``name n name n`` below a header ``folds pairs`` or ``pairs``.
 
     Raises:
-        UserError: when there are not as many as were published.
+        UserError: when the numbers of folds and pairs are not the published ones.
     """
     header, *lines = (line.split() for line in path.read_text().splitlines() if line.strip())
-    sizes = [len(of.folds), of.pairs]
+    sizes = [len(expected.folds), expected.pairs]
     if [1, *map(int, header)][-2:] != sizes or len(lines) != 2 * sizes[0] * sizes[1]:
-        raise UserError(f"{path} has not {sizes[0]} folds of 2 x {sizes[1]} pairs: delete it")
-    return [_pair(line, of.folds[number // (2 * of.pairs)]) for number, line in enumerate(lines)]
+        raise UserError(f"{path} does not have {sizes[0]} folds of 2 x {sizes[1]} pairs: delete it")
+    return [
+        _pair(line, expected.folds[number // (2 * expected.pairs)])
+        for number, line in enumerate(lines)
+    ]
 
 
 def _pair(line: list[str], fold: str) -> Pair:

@@ -1,6 +1,6 @@
 """MNIST and Fashion-MNIST: gray images of 28x28 pixels in the idx format.
 
-An idx file is a magic number, its sizes, all big-endian 32-bit, and bytes
+An idx file has a magic number and sizes, all big-endian 32-bit integers, and then bytes
 (http://yann.lecun.com/exdb/mnist/).
 """
 
@@ -23,16 +23,22 @@ SIDE = 28  # pixels
 
 @dataclass(frozen=True)
 class Published:
-    """A data set as it was published: images of train and test files, class by class."""
+    """A published data set.
 
-    files: tuple[Archive, ...]  # images and labels of train, then of test
+    Attributes:
+        files: images and labels of train, then of test.
+        classes: class names, by class number.
+        train, test: numbers of images, by class number.
+    """
+
+    files: tuple[Archive, ...]
     classes: tuple[str, ...]
     train: tuple[int, ...]
     test: tuple[int, ...]
 
 
 def _files(url: str, checksums: tuple[str, ...]) -> tuple[Archive, ...]:
-    """Checksums are SHA-256 of what is in the files, in the order of the names."""
+    """The four files; checksums are SHA-256 of their uncompressed content, in the same order."""
     names = [
         f"{part}-{kind}-ubyte"
         for part in ("train", "t10k")
@@ -85,7 +91,7 @@ PUBLISHED = {
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over the training images, then the test images.
+    """Write the training images, then the test images.
 
     Raises:
         UserError: when a file is missing or not the original.
@@ -102,14 +108,16 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
 
 
 def _part(images_path: Path, labels_path: Path, writer: ImageWriter) -> np.ndarray:
-    """Hand over the images of one file; the labels of the other."""
+    """Write the images of one file and return the labels of the other."""
     with archives.open_plain_or_gzip(labels_path) as file:
         [n_labels] = _sizes(file, labels_path, MAGIC_OF_LABELS)
         labels = _bytes(file, labels_path, n_labels)
     with archives.open_plain_or_gzip(images_path) as file:
         n_images, *shape = _sizes(file, images_path, MAGIC_OF_IMAGES)
         if (n_images, shape) != (n_labels, [SIDE, SIDE]):
-            raise UserError(f"{images_path} does not go with {labels_path}: get the originals")
+            raise UserError(
+                f"{images_path} does not match {labels_path}: replace both by the original files"
+            )
         step = block_rows((SIDE, SIDE))
         for start in range(0, n_images, step):
             count = min(step, n_images - start)
@@ -119,15 +127,17 @@ def _part(images_path: Path, labels_path: Path, writer: ImageWriter) -> np.ndarr
 
 
 def _sizes(file: BufferedIOBase, path: Path, magic: int) -> list[int]:
-    """Those in the header; the last byte of a magic number tells how many there are."""
+    """The sizes in the header; the last byte of the magic number is their count."""
     found, *sizes = _bytes(file, path, 4 * (1 + magic % 256)).view(">u4").tolist()
     if found != magic:
-        raise UserError(f"{path} begins with {found}, not with {magic}: get the original")
+        raise UserError(
+            f"{path} begins with {found} instead of {magic}: replace it by the original file"
+        )
     return sizes
 
 
 def _bytes(file: BufferedIOBase, path: Path, count: int) -> np.ndarray:
     content = file.read(count)
     if len(content) < count:
-        raise UserError(f"{path} ends too early: get the original")
+        raise UserError(f"{path} is incomplete: replace it by the original file")
     return np.frombuffer(content, "uint8")

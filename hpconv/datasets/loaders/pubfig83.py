@@ -1,4 +1,4 @@
-"""PubFig83: faces of 83 public persons (Pinto, Stone, Zickler and Cox, CVPR 2011 workshops)."""
+"""PubFig83: faces of 83 public figures (Pinto, Stone, Zickler and Cox, CVPR 2011 workshops)."""
 
 import numpy as np
 
@@ -18,17 +18,17 @@ PERSONS = 83
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over all images, person by person; ten random divisions, 90 % for training.
+    """Write all images, person by person; ten random folds train on 90 % and test on 10 %.
 
     Raises:
-        UserError: when the images are missing, or not of 83 persons.
+        UserError: when images are missing, or there are not 83 persons.
     """
     folder = archives.unpacked_folder(settings, ARCHIVE, FOLDER)
     paths = sorted(folder.glob("*/*.jpg"))
     persons, labels = np.unique([path.parent.name for path in paths], return_inverse=True)
     if len(persons) != PERSONS:
         raise UserError(
-            f"{folder} has folders with images of {len(persons)} persons, not of {PERSONS}: "
+            f"{folder} has images of {len(persons)} persons, not of {PERSONS}: "
             f"delete it and unpack {ARCHIVE.name} again"
         )
     numbers, skipped = image_files.decode_files(paths, settings, writer)

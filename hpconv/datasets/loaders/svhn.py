@@ -1,6 +1,6 @@
 """SVHN, Street View House Numbers: colour images of single digits, 32x32 pixels, MATLAB files.
 
-http://ufldl.stanford.edu/housenumbers tells the format.
+Format: http://ufldl.stanford.edu/housenumbers
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ TEST = (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595)
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Hand over the training images, then the test images; the extra ones are not used.
+    """Write the training images, then the test images; the extra set is not used.
 
     Raises:
         UserError: when a file is missing or not the original.
@@ -43,7 +43,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
 
 
 def _part(path: Path, writer: ImageWriter) -> np.ndarray:
-    """Hand over the images of a file; their labels, where 10 stands for the digit 0."""
+    """Write the images of a file and return their labels; the file has 10 for the digit 0."""
     content = loadmat(path)
     pixels = content["X"]  # (row, column, colour, image)
     step = block_rows(pixels.shape[:3])

@@ -1,4 +1,4 @@
-"""Original files are found, fetched over lines that break, verified, and unpacked safely."""
+"""Original files are found, downloaded over interrupted connections, verified and unpacked."""
 
 import gzip
 import hashlib
@@ -16,7 +16,7 @@ from hpconv.datasets.archives import Archive
 from hpconv.errors import UserError
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
-CLOSED = "http://127.0.0.1:9"  # nobody listens on the port for discarding
+CLOSED = "http://127.0.0.1:9"  # nothing listens on the discard port
 
 
 def sha256(content: bytes) -> str:
@@ -24,12 +24,12 @@ def sha256(content: bytes) -> str:
 
 
 class Files(ThreadingHTTPServer):
-    """Serves CONTENT under any name, and remembers what it was asked for."""
+    """Serves CONTENT under any name, and records the requested ranges."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.ranges: list[str | None] = []
-        self.breaks = 0  # so many answers end in the middle
+        self.breaks = 0  # number of responses that end early
         self.knows_ranges = True
 
     def archive(self, name: str = "faces.tgz", content: bytes = CONTENT) -> Archive:
@@ -77,7 +77,7 @@ def find(folder: Path, *wanted: Archive) -> list[Path]:
     return archives.find_or_download(DataSettings("lfw", path=folder), wanted)
 
 
-def test_a_download_goes_on_where_the_connection_broke(files: Files, tmp_path: Path) -> None:
+def test_download_resumes_after_an_interrupted_connection(files: Files, tmp_path: Path) -> None:
     files.breaks = 2
     [path] = find(tmp_path / "new", files.archive())
     assert path.read_bytes() == CONTENT
@@ -85,46 +85,46 @@ def test_a_download_goes_on_where_the_connection_broke(files: Files, tmp_path: P
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_download_goes_on_where_an_earlier_run_ended(files: Files, tmp_path: Path) -> None:
+def test_download_resumes_a_part_of_an_earlier_run(files: Files, tmp_path: Path) -> None:
     (tmp_path / "faces.tgz.part").write_bytes(CONTENT[:1000])
     [path] = find(tmp_path, files.archive())
     assert path.read_bytes() == CONTENT
     assert files.ranges == ["bytes=1000-"]
 
 
-def test_a_download_that_was_complete_is_only_verified(files: Files, tmp_path: Path) -> None:
+def test_complete_part_is_only_verified(files: Files, tmp_path: Path) -> None:
     (tmp_path / "faces.tgz.part").write_bytes(CONTENT)
     [path] = find(tmp_path, files.archive())
     assert path.read_bytes() == CONTENT
 
 
-def test_a_server_without_ranges_sends_all_of_it_again(files: Files, tmp_path: Path) -> None:
+def test_server_without_range_support_sends_the_whole_file(files: Files, tmp_path: Path) -> None:
     files.breaks, files.knows_ranges = 1, False
     [path] = find(tmp_path, files.archive())
     assert path.read_bytes() == CONTENT
 
 
-def test_what_came_over_a_bad_line_is_kept_for_the_next_run(files: Files, tmp_path: Path) -> None:
+def test_part_of_a_failed_download_is_kept(files: Files, tmp_path: Path) -> None:
     files.breaks = download.ATTEMPTS
-    with pytest.raises(UserError, match="broke off"):
+    with pytest.raises(UserError, match="was interrupted"):
         find(tmp_path, files.archive())
     [part] = tmp_path.iterdir()
     assert part.read_bytes() == CONTENT[: part.stat().st_size] != b""
 
 
-def test_a_download_of_something_else_is_not_kept(files: Files, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is not the original faces.tgz"):
+def test_download_with_another_checksum_is_deleted(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not the original faces.tgz: try again later"):
         find(tmp_path, files.archive(content=b"the original"))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_a_server_lacks_is_asked_for_once(files: Files, tmp_path: Path) -> None:
+def test_http_404_is_not_retried(files: Files, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="404"):
         find(tmp_path, files.archive("missing.tgz"))
     assert len(files.ranges) == 1
 
 
-def test_one_message_names_all_that_is_missing_and_where_it_goes(
+def test_one_message_names_all_missing_files_and_their_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
@@ -139,17 +139,17 @@ def test_one_message_names_all_that_is_missing_and_where_it_goes(
     assert "there.txt" not in message
 
 
-def test_without_a_path_files_belong_into_a_folder_named_after_the_data_set() -> None:
+def test_default_folder_is_named_after_the_data_set() -> None:
     assert archives.archive_folder(DataSettings("svhn")) == Path("data/svhn")
 
 
-def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_data_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "faces.tgz").write_bytes(CONTENT)
-    with pytest.raises(UserError, match=r"'data\.path' .* name the folder"):
+    with pytest.raises(UserError, match=r"'data\.path' .* write the folder"):
         archives.archive_folder(DataSettings("lfw", path=tmp_path / "faces.tgz"))
 
 
-def test_a_file_that_is_not_the_original_is_refused(tmp_path: Path) -> None:
+def test_file_with_another_checksum_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "faces.tgz"
     path.write_bytes(b"something else")
     with pytest.raises(UserError) as refusal:
@@ -161,7 +161,7 @@ def test_a_file_that_is_not_the_original_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a-ubyte.gz", "a-ubyte", "a.ubyte"])
 @pytest.mark.parametrize("level", [None, 1, 9])
-def test_what_is_in_a_gzipped_file_counts_not_how_it_is_packed(
+def test_checksum_of_a_gzipped_file_is_that_of_its_content(
     tmp_path: Path, name: str, level: int | None
 ) -> None:
     content = CONTENT if level is None else gzip.compress(CONTENT, level)
@@ -171,7 +171,7 @@ def test_what_is_in_a_gzipped_file_counts_not_how_it_is_packed(
     assert archives.open_plain_or_gzip(path).read() == CONTENT
 
 
-def test_a_gzipped_file_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+def test_truncated_gzipped_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(CONTENT)[:-20])
     with pytest.raises(UserError, match=r"a\.gz cannot be read"):
         find(tmp_path, Archive("a.gz", CLOSED, sha256(CONTENT), gzipped=True))
@@ -187,7 +187,7 @@ def packed(path: Path, members: dict[str, bytes]) -> Archive:
     return Archive(path.name, CLOSED, sha256(path.read_bytes()))
 
 
-def test_an_archive_is_unpacked_once_beside_itself(tmp_path: Path) -> None:
+def test_archive_is_unpacked_once_beside_itself(tmp_path: Path) -> None:
     archive = packed(tmp_path / "faces.tgz", {"faces/a/1.jpg": b"one"})
     settings = DataSettings("lfw", path=tmp_path)
     folder = archives.unpacked_folder(settings, archive, "faces")
@@ -198,7 +198,7 @@ def test_an_archive_is_unpacked_once_beside_itself(tmp_path: Path) -> None:
     assert archives.unpacked_folder(DataSettings("lfw", path=folder), archive, "faces") == folder
 
 
-def test_an_archive_is_unpacked_in_a_folder_of_the_same_name(tmp_path: Path) -> None:
+def test_archive_is_unpacked_in_a_folder_of_the_same_name(tmp_path: Path) -> None:
     home = tmp_path / "faces"
     settings = DataSettings("lfw", path=home)
     home.mkdir()
@@ -206,7 +206,7 @@ def test_an_archive_is_unpacked_in_a_folder_of_the_same_name(tmp_path: Path) -> 
     assert archives.unpacked_folder(settings, archive, "faces") == home / "faces"
 
 
-def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
+def test_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
     members = {"faces/1.jpg": b"one", "../../escaped": b"two"}
     home = tmp_path / "home"
     home.mkdir()
@@ -216,7 +216,7 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["home", "faces.tgz"]
 
 
-def test_an_archive_without_its_folder_is_refused(tmp_path: Path) -> None:
+def test_archive_without_its_folder_is_refused(tmp_path: Path) -> None:
     archive = packed(tmp_path / "faces.tgz", {"other/1.jpg": b"one"})
     with pytest.raises(UserError, match="cannot be unpacked"):
         archives.unpacked_folder(DataSettings("lfw", path=tmp_path), archive, "faces")

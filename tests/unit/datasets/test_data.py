@@ -1,4 +1,4 @@
-"""Data files and the protocols that guard their test images."""
+"""Data files, and the protocols that keep test images out of reach."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hpconv.datasets.protocols import Evaluation, Selection, Task, unlabelled
 from hpconv.errors import UserError
 
 
-def test_digits_are_all_there_and_look_like_images(digits: Path) -> None:
+def test_digits_are_complete(digits: Path) -> None:
     with h5py.File(digits) as file:
         assert file["images"].shape == (1797, 1, 8, 8)
         assert file["images"].dtype == "uint8"
@@ -32,7 +32,7 @@ def test_parts_are_disjoint_complete_and_stratified(digits: Path) -> None:
         assert counts.max() - counts.min() <= 0.1 * counts.max()
 
 
-def test_the_same_seed_writes_the_same_data(digits: Path, tmp_path: Path) -> None:
+def test_same_seed_writes_the_same_data(digits: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         settings = datasets.DataSettings("digits", seed, validation=0.25, test=0.25)
         datasets.write(settings, tmp_path / f"{seed}.h5")
@@ -40,7 +40,7 @@ def test_the_same_seed_writes_the_same_data(digits: Path, tmp_path: Path) -> Non
     assert datasets.verify(digits) == first != second
 
 
-def test_a_damaged_file_is_refused(digits: Path, tmp_path: Path) -> None:
+def test_changed_image_is_detected(digits: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.h5"
     copy.write_bytes(digits.read_bytes())
     with h5py.File(copy, "a") as file:
@@ -112,7 +112,7 @@ def test_data_file_reader_gives_what_the_file_holds(digits: Path) -> None:
 
 
 class Memory:
-    """A learning algorithm that remembers what it was shown."""
+    """A learning algorithm that records its rows."""
 
     def __init__(self) -> None:
         self.fitted: set[int] = set()
@@ -126,7 +126,7 @@ class Memory:
         return np.zeros(len(task.rows), int)
 
 
-def test_no_test_image_is_reachable_while_choosing(digits: Path, tmp_path: Path) -> None:
+def test_selection_does_not_depend_on_test_images(digits: Path, tmp_path: Path) -> None:
     blanked = tmp_path / "blanked.h5"
     blanked.write_bytes(digits.read_bytes())
     with h5py.File(blanked, "a") as file:
@@ -142,7 +142,7 @@ def test_no_test_image_is_reachable_while_choosing(digits: Path, tmp_path: Path)
     np.testing.assert_array_equal(unlabelled(digits, 2000), unlabelled(blanked, 2000))
 
 
-def test_evaluation_fits_on_all_others_and_tests_once(digits: Path) -> None:
+def test_evaluation_fits_on_all_other_images_and_tests_once(digits: Path) -> None:
     memory = Memory()
     (fold,) = Evaluation(digits).folds
     outcome = fold.fit_and_test(memory)

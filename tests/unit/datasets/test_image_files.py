@@ -1,4 +1,4 @@
-"""Image files of all kinds become squares of one size; those that are none are told of."""
+"""Image files of all kinds are decoded into squares; undecodable files are reported."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """Write an array or image, of noise where nothing is said, as a file of the given name."""
+    """Write an array or image, by default noise, as a file of the given name."""
 
     def write(name: str, image: np.ndarray | Image.Image | None = None, **options: Any) -> Path:
         if image is None:
@@ -42,7 +42,7 @@ def decoded(paths: list[Path], **settings: Any) -> tuple[np.ndarray, np.ndarray,
         return file["images"][()], numbers, skipped
 
 
-def test_squares_of_one_size_stay_as_they_are(save: Save) -> None:
+def test_squares_of_one_size_are_unchanged(save: Save) -> None:
     arrays = RNG.integers(0, 256, (3, 20, 20), "uint8")
     images, numbers, skipped = decoded([save(f"{n}.png", a) for n, a in enumerate(arrays)])
     np.testing.assert_array_equal(images[:, 0], arrays)
@@ -50,7 +50,7 @@ def test_squares_of_one_size_stay_as_they_are(save: Save) -> None:
 
 
 @pytest.mark.parametrize("shape", [(20, 36), (36, 20)])
-def test_the_middle_square_is_kept(save: Save, shape: tuple[int, int]) -> None:
+def test_centre_square_is_kept(save: Save, shape: tuple[int, int]) -> None:
     array = RNG.integers(0, 256, shape, "uint8")
     images, _, _ = decoded([save("oblong.png", array)])
     rows, columns = ((length - 20) // 2 for length in shape)
@@ -58,7 +58,7 @@ def test_the_middle_square_is_kept(save: Save, shape: tuple[int, int]) -> None:
     np.testing.assert_array_equal(images[0, 0], middle)
 
 
-def test_the_smallest_image_sets_the_size_and_is_named(
+def test_smallest_image_sets_the_size_and_is_logged(
     save: Save, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -78,12 +78,12 @@ def test_scaling_is_antialiased(save: Save) -> None:
         np.testing.assert_allclose(images[0, 0, 2:-2, 2:-2], 127, atol=12)
 
 
-def test_small_images_are_enlarged_to_a_wanted_size(save: Save) -> None:
+def test_small_images_are_enlarged_to_data_size(save: Save) -> None:
     images, _, _ = decoded([save("a.png", np.full((8, 9), 50, "uint8"))], size=24)
     np.testing.assert_array_equal(images, np.full((1, 1, 24, 24), 50))
 
 
-def test_too_small_squares_are_refused_by_name(save: Save) -> None:
+def test_too_small_squares_are_refused(save: Save) -> None:
     path = save("tiny.png", np.zeros((10, 30), "uint8"))
     with pytest.raises(UserError, match=r"data\.size.*tiny\.png has 30x10 pixels.*16 or more"):
         decoded([save("large.png"), path])
@@ -91,7 +91,7 @@ def test_too_small_squares_are_refused_by_name(save: Save) -> None:
         decoded([path], size=8)
 
 
-def test_channels_are_those_of_the_files_unless_they_are_chosen(save: Save) -> None:
+def test_channels_follow_the_files_or_data_channels(save: Save) -> None:
     red = np.zeros((20, 20, 3), "uint8")
     red[..., 0] = 200
     gray, colour = save("gray.png", np.full((20, 20), 90, "uint8")), save("red.png", red)
@@ -103,7 +103,7 @@ def test_channels_are_those_of_the_files_unless_they_are_chosen(save: Save) -> N
     assert decoded([gray], channels="rgb")[0].shape == (1, 3, 20, 20)
 
 
-def test_a_camera_s_orientation_is_applied(save: Save) -> None:
+def test_exif_orientation_is_applied(save: Save) -> None:
     array = np.zeros((20, 30), "uint8")
     array[:, 15:] = 255
     exif = Image.Exif()
@@ -113,7 +113,7 @@ def test_a_camera_s_orientation_is_applied(save: Save) -> None:
     assert images[0, 0, 11:].min() == 255
 
 
-def test_what_is_transparent_becomes_white(save: Save) -> None:
+def test_transparent_pixels_become_white(save: Save) -> None:
     half = Image.new("RGBA", (20, 20), (200, 0, 0, 255))
     half.paste((0, 0, 0, 0), (0, 0, 10, 20))
     palette = half.convert("P")
@@ -128,7 +128,7 @@ def test_what_is_transparent_becomes_white(save: Save) -> None:
     np.testing.assert_allclose(images[2, :, 0, 15], 90)
 
 
-def test_sixteen_bits_become_eight_and_stay_gray(save: Save) -> None:
+def test_16_bit_gray_becomes_8_bit_gray(save: Save) -> None:
     levels = np.linspace(0, 65535, 400).reshape(20, 20).astype("uint16")
     paths = [save("sixteen.png", levels), save("sixteen.tif", levels), save("sixteen.pgm", levels)]
     images, _, _ = decoded(paths)
@@ -137,19 +137,19 @@ def test_sixteen_bits_become_eight_and_stay_gray(save: Save) -> None:
 
 
 @pytest.mark.parametrize("name", ["one.bmp", "one.png", "one.tif"])
-def test_black_and_white_is_gray(save: Save, name: str) -> None:
+def test_1_bit_images_are_gray(save: Save, name: str) -> None:
     images, _, _ = decoded([save(name, Image.new("1", (20, 20), 1))])
     np.testing.assert_array_equal(images, np.full((1, 1, 20, 20), 255))
 
 
-def test_print_colours_are_converted(save: Save) -> None:
+def test_cmyk_is_converted_to_rgb(save: Save) -> None:
     images, _, _ = decoded([save("cyan.tif", Image.new("CMYK", (20, 20), (255, 0, 0, 0)))])
     np.testing.assert_array_equal(images[0, :, 5, 5], [0, 255, 255])
 
 
 @pytest.fixture
 def spoilt(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """One good image between files that are none."""
+    """One good image among files that cannot be decoded."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
     whole = save("truncated.png").read_bytes()
     (tmp_path / "truncated.png").write_bytes(whole[: len(whole) // 2])
@@ -172,7 +172,7 @@ REASONS = {
 }
 
 
-def test_all_files_that_are_no_images_are_refused_at_once(spoilt: list[Path]) -> None:
+def test_undecodable_files_are_refused_in_one_message(spoilt: list[Path]) -> None:
     with pytest.raises(UserError) as refusal:
         decoded(spoilt)
     for name, reason in REASONS.items():
@@ -183,7 +183,7 @@ def test_all_files_that_are_no_images_are_refused_at_once(spoilt: list[Path]) ->
     assert "good.png" not in str(refusal.value)
 
 
-def test_files_that_are_no_images_can_be_skipped(
+def test_undecodable_files_can_be_skipped(
     spoilt: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     images, numbers, skipped = decoded(spoilt, corrupt="skip")
@@ -193,12 +193,12 @@ def test_files_that_are_no_images_can_be_skipped(
     assert "6 of 7" in caplog.text
 
 
-def test_a_set_without_any_image_is_refused_though_files_may_be_skipped(tmp_path: Path) -> None:
+def test_data_without_any_image_is_refused_despite_skip(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="3 of 3"):
         decoded([tmp_path / f"{n}.png" for n in range(3)], corrupt="skip")
 
 
-def test_a_long_list_of_unusable_files_is_cut(tmp_path: Path) -> None:
+def test_long_list_of_undecodable_files_is_cut(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refusal:
         decoded([tmp_path / f"{n}.png" for n in range(MAX_LISTED + 5)])
     assert str(refusal.value).count(".png") == MAX_LISTED

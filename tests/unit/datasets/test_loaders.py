@@ -1,4 +1,4 @@
-"""Published data sets are read from files that are made exactly as the originals are."""
+"""Loaders of published data sets, tested on small files in the original formats."""
 
 import gzip
 import hashlib
@@ -34,7 +34,7 @@ def md5(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Written:
-    """All that a data file holds."""
+    """The content of a data file."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -47,7 +47,7 @@ class Written:
 
 
 def written(name: str, path: Path | None, out: Path, **settings: Any) -> Written:
-    """Load a data set through the front door, and read what was written."""
+    """Write a data set as the workflow does, and read the data file."""
     datasets.write(DataSettings(name, path=path, **settings), out / "data.h5")
     datasets.verify(out / "data.h5")
     with h5py.File(out / "data.h5") as file:
@@ -66,13 +66,13 @@ def written(name: str, path: Path | None, out: Path, **settings: Any) -> Written
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Official splits of small data sets, which have not 10,000 images for validation."""
+    """Official splits of small data sets, with 10 instead of 10,000 validation images."""
     monkeypatch.setattr(splits, "official", partial(splits.official, validation=10))
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
 
 
 def assert_official(found: Written, images: np.ndarray, labels: np.ndarray, n_test: int) -> None:
-    """All images are there, in order; the last ones test, the ten before them validate."""
+    """All images in order; the last are the test part, the ten before them the validation part."""
     np.testing.assert_array_equal(found.images, images)
     np.testing.assert_array_equal(found.labels, labels)
     rows = np.arange(len(labels))
@@ -118,7 +118,7 @@ def small_idx(tmp_path: Path) -> Idx:
 def publish_idx(
     small: Idx, name: str, monkeypatch: pytest.MonkeyPatch, contents: list[bytes] | None = None
 ) -> None:
-    """Write the files, and let these be the published ones."""
+    """Write the files and patch the published checksums and counts."""
     published = mnist.PUBLISHED[name]
     contents = contents or small.contents()
     for archive, content in zip(published.files, contents, strict=True):
@@ -146,7 +146,7 @@ def test_idx_files_are_read(
     assert (len(found.classes), found.classes[9]) == (10, class_9)
 
 
-def test_idx_files_that_are_uncompressed_and_spelt_otherwise_are_taken(
+def test_uncompressed_idx_files_with_other_names_are_read(
     small_idx: Idx, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_idx(small_idx, "mnist", monkeypatch)
@@ -159,9 +159,7 @@ def test_idx_files_that_are_uncompressed_and_spelt_otherwise_are_taken(
     assert_official(found, small_idx.images[:, None], small_idx.labels, 20)
 
 
-def test_idx_files_that_are_not_the_published_ones_are_refused(
-    small_idx: Idx, tmp_path: Path
-) -> None:
+def test_idx_files_with_other_checksums_are_refused(small_idx: Idx, tmp_path: Path) -> None:
     for archive, content in zip(mnist.PUBLISHED["mnist"].files, small_idx.contents(), strict=True):
         (small_idx.folder / archive.name).write_bytes(gzip.compress(content))
     with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz is damaged or not the orig"):
@@ -172,13 +170,17 @@ def test_idx_files_that_are_not_the_published_ones_are_refused(
 @pytest.mark.parametrize(
     ("number", "change", "message"),
     [
-        (0, lambda content: idx_file(np.zeros(50, "uint8"), 2049), "not with 2051"),
-        (0, lambda content: content[:-1], "ends too early"),
-        (1, lambda content: idx_file(np.arange(29, dtype="uint8") % 10, 2049), "does not go with"),
+        (
+            0,
+            lambda content: idx_file(np.zeros(50, "uint8"), 2049),
+            "begins with 2049 instead of 2051",
+        ),
+        (0, lambda content: content[:-1], "is incomplete"),
+        (1, lambda content: idx_file(np.arange(29, dtype="uint8") % 10, 2049), "does not match"),
         (3, lambda content: content[:-1] + b"\0", "images of its classes"),
     ],
 )
-def test_idx_files_that_contradict_what_was_published_are_refused(
+def test_idx_files_with_other_content_are_refused(
     number: int,
     change: Callable[[bytes], bytes],
     message: str,
@@ -292,7 +294,7 @@ def publish_cifar(path: Path, files: dict[str, bytes], monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("dump", [python_2, partial(pickle.dumps, protocol=2)])
-def test_cifar_batches_are_read_and_the_last_of_them_validates(
+def test_cifar_batches_are_read_with_official_splits(
     dump: Callable[[Any], bytes],
     cifar: Cifar,
     few: None,
@@ -305,7 +307,7 @@ def test_cifar_batches_are_read_and_the_last_of_them_validates(
     assert found.classes == CIFAR_CLASSES
 
 
-def test_a_damaged_cifar_batch_is_refused_even_if_it_is_unpacked(
+def test_damaged_cifar_batch_is_refused_after_unpacking(
     cifar: Cifar, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_cifar(tmp_path / "cifar-10-python.tar.gz", cifar.files(python_2), monkeypatch)
@@ -340,13 +342,15 @@ class Malicious:
         return os.system, (self.command,)
 
 
-def test_a_pickle_that_would_run_a_command_is_refused(
+def test_malicious_pickle_is_refused(
     cifar: Cifar, few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = cifar.files(python_2)
     files["data_batch_2"] = pickle.dumps({b"data": Malicious(f"touch {tmp_path}/ran")}, 2)
     publish_cifar(tmp_path / "cifar-10-python.tar.gz", files, monkeypatch)
-    with pytest.raises(UserError, match=r"data_batch_2 is no batch of images, it calls posix\.sys"):
+    with pytest.raises(
+        UserError, match=r"data_batch_2 is not a batch of images, it calls posix\.sys"
+    ):
         written("cifar10", tmp_path, tmp_path)
     assert not (tmp_path / "ran").exists()
 
@@ -354,7 +358,7 @@ def test_a_pickle_that_would_run_a_command_is_refused(
 # SVHN
 
 
-def test_svhn_is_read_and_its_tens_are_zeros(
+def test_svhn_is_read_and_label_10_becomes_0(
     few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = RNG.integers(0, 256, (50, 3, 32, 32), "uint8")
@@ -374,7 +378,7 @@ def test_svhn_is_read_and_its_tens_are_zeros(
     assert found.classes == list("0123456789")
 
 
-def test_the_published_counts_add_up_to_the_published_sizes() -> None:
+def test_published_counts_add_up_to_published_sizes() -> None:
     sizes = {name: (sum(one.train), sum(one.test)) for name, one in mnist.PUBLISHED.items()}
     assert set(sizes.values()) == {(60_000, 10_000)}
     assert (sum(svhn.TRAIN), sum(svhn.TEST)) == (73_257, 26_032)
@@ -386,7 +390,7 @@ def test_the_published_counts_add_up_to_the_published_sizes() -> None:
 @pytest.mark.parametrize(
     ("change", "key"), [({"size": 16}, r"data\.size"), ({"channels": "gray"}, r"data\.channels")]
 )
-def test_images_that_are_all_alike_are_not_changed(
+def test_settings_that_change_published_images_are_refused(
     name: str, change: dict[str, Any], key: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=key):
@@ -470,7 +474,7 @@ def publish_faces(
     ("archive", "channels"),
     [("lfw-funneled.tgz", 3), ("lfwa.tar.gz", 1), ("lfw.tgz", 3), ("lfw-deepfunneled.tgz", 3)],
 )
-def test_lfw_pairs_point_at_the_faces_that_they_name(
+def test_lfw_pairs_refer_to_the_named_images(
     archive: str, channels: int, faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_faces(faces, monkeypatch, archive)
@@ -486,7 +490,7 @@ def test_lfw_pairs_point_at_the_faces_that_they_name(
     assert found.classes == ["different", "same"]
 
 
-def test_lfw_is_chosen_on_view_1_and_judged_on_the_folds_of_view_2(
+def test_lfw_selects_on_view_1_and_evaluates_on_view_2(
     faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_faces(faces, monkeypatch)
@@ -500,7 +504,7 @@ def test_lfw_is_chosen_on_view_1_and_judged_on_the_folds_of_view_2(
         assert not np.intersect1d(train, test).size
 
 
-def test_lfw_is_taken_from_the_cache_of_scikit_learn(
+def test_lfw_is_read_from_the_scikit_learn_cache(
     faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = publish_faces(faces, monkeypatch)
@@ -530,7 +534,7 @@ def test_lfw_pairs_of_skipped_faces_are_left_out(
     assert len(found.train) == sum(number < 6 for number in left)
 
 
-def test_lfw_that_lacks_a_face_or_a_pair_is_refused(
+def test_lfw_without_an_image_or_a_pair_is_refused(
     faces: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = publish_faces(faces, monkeypatch)
@@ -541,7 +545,7 @@ def test_lfw_that_lacks_a_face_or_a_pair_is_refused(
         written("lfw", faces.folder, tmp_path)
     larger = tuple(replace(of, pairs=of.pairs + 1) for of in lfw_pairs.LISTS)
     monkeypatch.setattr(lfw_pairs, "LISTS", larger)
-    with pytest.raises(UserError, match=r"pairsDevTrain\.txt has not 1 folds of 2 x 4 pairs"):
+    with pytest.raises(UserError, match=r"pairsDevTrain\.txt does not have 1 folds of 2 x 4 pairs"):
         written("lfw", faces.folder, tmp_path)
 
 
@@ -558,7 +562,7 @@ def public_figures(folder: Path, persons: int, count: int = 12) -> None:
             (own / f"{number}.jpg").write_bytes(face)
 
 
-def test_pubfig83_is_divided_ten_times_and_no_tested_face_chooses(tmp_path: Path) -> None:
+def test_pubfig83_has_ten_folds_without_selection_images(tmp_path: Path) -> None:
     public_figures(tmp_path / "pubfig83", persons=83)
     found = written("pubfig83", tmp_path, tmp_path)
     assert (len(found.classes), found.classes[1]) == (83, "Person 01")
@@ -586,7 +590,7 @@ def test_pubfig83_is_unpacked_from_its_archive(
     assert len(written("pubfig83", tmp_path, tmp_path).images) == 83 * 12
 
 
-def test_pubfig83_without_all_persons_is_refused(tmp_path: Path) -> None:
+def test_pubfig83_without_83_persons_is_refused(tmp_path: Path) -> None:
     public_figures(tmp_path / "pubfig83", persons=82, count=1)
     with pytest.raises(UserError, match="82 persons, not of 83"):
         written("pubfig83", tmp_path, tmp_path)

@@ -1,4 +1,4 @@
-"""Splits of every kind, and the protocols that walk through them."""
+"""Splits of every kind, and the protocols that use them."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ PAIR_SPLITS = Splits(
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """A data file of 20 pairs of 40 images: 10 for the choice, two folds of the others."""
+    """A data file of 20 pairs of 40 images: 10 for model selection, two folds of the others."""
     path = tmp_path / "pairs.h5"
     with h5py.File(path, "w") as file:
         writer = ImageWriter(file)
@@ -35,7 +35,7 @@ def pairs(tmp_path: Path) -> Path:
 
 
 class Recorder:
-    """A learning algorithm that keeps the tasks it was given."""
+    """A learning algorithm that records its tasks."""
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
@@ -48,7 +48,7 @@ class Recorder:
         return np.ones(len(task.labels), int)
 
 
-def test_the_choice_reads_the_images_of_its_pairs_only(pairs: Path) -> None:
+def test_selection_reads_the_images_of_its_pairs_only(pairs: Path) -> None:
     selection = Selection(pairs)
     assert set(selection.rows) == set(PAIRS[:10].ravel())
     np.testing.assert_array_equal(selection.images[3:7], IMAGES[selection.rows[3:7]])
@@ -71,7 +71,7 @@ def test_fold_fits_on_its_training_pairs_and_tests_on_the_others(pairs: Path) ->
         assert not set(fitted.rows.ravel()) & set(tested.rows.ravel())
 
 
-def test_a_changed_pair_is_noticed(pairs: Path) -> None:
+def test_changed_pair_is_detected(pairs: Path) -> None:
     verify(pairs)
     with h5py.File(pairs, "a") as file:
         file["pairs"][3] = file["pairs"][3][::-1]
@@ -79,9 +79,7 @@ def test_a_changed_pair_is_noticed(pairs: Path) -> None:
         verify(pairs)
 
 
-def test_many_images_are_read_a_block_at_a_time(
-    pairs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_image_rows_are_read_block_by_block(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpconv.datasets.image_rows.MEMORY_BYTES", 0)
     monkeypatch.setattr("hpconv.datasets.data_file.BLOCK_BYTES", 3 * 256)
     for rows in (np.arange(3, 30), np.array([0, 17, 18, 39])):
@@ -99,7 +97,7 @@ def test_official_splits_validate_on_the_last_training_images() -> None:
     assert (fitted[0], fitted[-1], tested[0], tested[-1]) == (0, 49_999, 50_000, 59_999)
 
 
-def test_repeated_divisions_never_test_what_was_chosen_on() -> None:
+def test_repeated_random_folds_test_no_selection_image() -> None:
     labels = np.repeat(np.arange(5), 100)
     repeated = splits.repeated_random(labels, n_folds=10, test=0.1, seed=0)
     chosen_on = set(repeated.train) | set(repeated.validation)
@@ -111,7 +109,7 @@ def test_repeated_divisions_never_test_what_was_chosen_on() -> None:
         assert set(np.bincount(labels[tested])) == {10}
 
 
-def test_a_fraction_keeps_the_share_of_each_class() -> None:
+def test_subsample_keeps_the_share_of_each_class() -> None:
     labels = np.repeat(np.arange(2), [400, 200])
     whole = splits.stratified(labels, validation=0.25, test=0.25, seed=0)
     tenth = splits.subsample(whole, labels, 0.1, seed=0)

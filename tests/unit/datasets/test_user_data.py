@@ -1,4 +1,4 @@
-"""Somebody's own images: folders, lists, pairs and HDF5 files, and one line for each mistake."""
+"""The user's own images: folders, CSV files, pairs and HDF5 files, and their error messages."""
 
 import logging
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def assert_labels_belong(file: h5py.File) -> None:
     np.testing.assert_array_equal(file["images"][:, 0, 0, 0], levels)
 
 
-def test_a_folder_has_a_class_for_each_sub_folder(animals: Path, tmp_path: Path) -> None:
+def test_folder_gives_a_class_for_each_sub_folder(animals: Path, tmp_path: Path) -> None:
     file = written(tmp_path, "folder", animals)
     assert list(file["classes"].asstr()) == ["cat", "dog", "owl"]
     np.testing.assert_array_equal(np.bincount(file["labels"]), [8, 8, 8])
@@ -61,7 +61,7 @@ def test_a_folder_has_a_class_for_each_sub_folder(animals: Path, tmp_path: Path)
     assert sorted(np.concatenate(parts)) == list(range(24))
 
 
-def test_other_files_are_counted_and_hidden_ones_ignored(
+def test_folder_counts_other_files_and_ignores_hidden_ones(
     animals: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -74,7 +74,7 @@ def test_other_files_are_counted_and_hidden_ones_ignored(
     assert "2 files" in caplog.text
 
 
-def test_labels_belong_to_their_images_after_skipping(animals: Path, tmp_path: Path) -> None:
+def test_labels_match_images_after_skipping(animals: Path, tmp_path: Path) -> None:
     for name in ("cat/0/0.png", "dog/1/3.png", "owl/1/7.png"):
         (animals / name).write_text("no image")
     with pytest.raises(UserError, match="3 of 24"):
@@ -88,7 +88,7 @@ def test_labels_belong_to_their_images_after_skipping(animals: Path, tmp_path: P
     ]
 
 
-def test_folders_that_are_no_data_set_are_refused(animals: Path, tmp_path: Path) -> None:
+def test_invalid_folders_are_refused(animals: Path, tmp_path: Path) -> None:
     (animals / "empty").mkdir()
     with pytest.raises(UserError, match=r"data\.path.*empty has no image files"):
         written(tmp_path, "folder", animals)
@@ -103,7 +103,7 @@ def test_folders_that_are_no_data_set_are_refused(animals: Path, tmp_path: Path)
         written(tmp_path, "folder", tmp_path)
 
 
-def test_a_class_that_skipping_makes_too_small_is_refused(animals: Path, tmp_path: Path) -> None:
+def test_class_that_is_too_small_after_skipping_is_refused(animals: Path, tmp_path: Path) -> None:
     for number in range(5):
         (animals / f"dog/{number % 2}/{number}.png").write_text("no image")
     with pytest.raises(UserError, match="has 3 usable examples of class 'dog'"):
@@ -111,10 +111,10 @@ def test_a_class_that_skipping_makes_too_small_is_refused(animals: Path, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["folder", "csv", "pairs", "hdf5"])
-def test_a_path_must_be_given_and_be_there(tmp_path: Path, name: str) -> None:
+def test_data_path_is_required_and_must_exist(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=rf"'data\.path' is missing: data\.name {name} needs a"):
         written(tmp_path, name, None)
-    with pytest.raises(UserError, match=r"data\.path.*nowhere is not there"):
+    with pytest.raises(UserError, match=r"data\.path.*nowhere does not exist, it must be a"):
         written(tmp_path, name, tmp_path / "nowhere")
 
 
@@ -126,7 +126,7 @@ def lines(animals: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def test_a_list_has_labels_and_paths_from_its_folder(
+def test_csv_paths_are_relative_to_its_folder(
     animals: Path, tmp_path: Path, lines: list[str]
 ) -> None:
     file = written(tmp_path, "csv", table(animals / "list.csv", "path,label", *lines))
@@ -135,9 +135,7 @@ def test_a_list_has_labels_and_paths_from_its_folder(
     assert len(file["folds/0/test"]) == 6
 
 
-def test_a_list_may_say_which_part_an_image_belongs_to(
-    animals: Path, tmp_path: Path, lines: list[str]
-) -> None:
+def test_csv_split_column_sets_the_parts(animals: Path, tmp_path: Path, lines: list[str]) -> None:
     parts = ["test"] * 6 + ["train"] * 12 + ["validation"] * 6
     rows = [f"{part},{line}" for part, line in zip(parts, lines, strict=True)]
     (animals / "dog/0/0.png").write_text("no image")  # of the second row
@@ -153,7 +151,7 @@ def test_a_list_may_say_which_part_an_image_belongs_to(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1 is '', it must be a header with the columns path, label and maybe split"),
+        ("", "line 1 is '', it must be a header with the columns path, label and optionally split"),
         ("a.png,cat", "line 1 is 'a.png,cat', it must be a header"),
         ("path,label,colour\na.png,cat,red", "line 1 is 'path,label,colour', it must be a header"),
         ("path,label", "has no rows"),
@@ -174,9 +172,7 @@ def test_a_list_may_say_which_part_an_image_belongs_to(
         ("path,label\n\udcff.png,cat", "is not a CSV file"),
     ],
 )
-def test_mistakes_of_a_list_are_told_with_their_line(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_invalid_csv_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UserError) as refusal:
@@ -198,7 +194,7 @@ def grays(file: h5py.File) -> np.ndarray:
     return file["images"][:, 0, 0, 0][file["pairs"][()]]
 
 
-def test_an_image_is_kept_once_however_many_pairs_have_it(faces: Path, tmp_path: Path) -> None:
+def test_image_of_several_pairs_is_stored_once(faces: Path, tmp_path: Path) -> None:
     sames = ["1", "no", "TRUE", "0", "yes", "false"] * 5
     pairs = [(n % 20, n % 20 + 1 + n // 20) for n in range(30)]
     rows = [f"{a}.png,./{b}.png,{same}" for (a, b), same in zip(pairs, sames, strict=True)]
@@ -216,7 +212,7 @@ def test_an_image_is_kept_once_however_many_pairs_have_it(faces: Path, tmp_path:
     assert len(file["folds"]) == 3
 
 
-def test_a_skipped_image_takes_its_pairs_along(faces: Path, tmp_path: Path) -> None:
+def test_pairs_of_skipped_images_are_left_out(faces: Path, tmp_path: Path) -> None:
     rows = [f"{n}.png,{n + 20}.png,{n % 2}" for n in range(20)]
     (faces / "3.png").write_text("no image")
     (faces / "38.png").write_text("no image")
@@ -240,19 +236,17 @@ def test_a_skipped_image_takes_its_pairs_along(faces: Path, tmp_path: Path) -> N
         (["left,right,same,fold", "a,b,1,1", "a,c,1,3"], "has the numbered folds [1, 3]"),
         (
             ["left,right,same,fold", *(f"a,{n},{n % 2},{1 + n // 2}" for n in range(4))],
-            "has not both pairs of the same and of different ones in fold 'train'",
+            "lacks pairs that are the same or pairs that are different in fold 'train'",
         ),
     ],
 )
-def test_mistakes_of_a_list_of_pairs_are_told(
-    tmp_path: Path, rows: list[str], message: str
-) -> None:
+def test_invalid_pairs_csv_is_refused(tmp_path: Path, rows: list[str], message: str) -> None:
     with pytest.raises(UserError) as refusal:
         written(tmp_path, "pairs", table(tmp_path / "pairs.csv", *rows))
     assert message in str(refusal.value)
 
 
-def test_no_image_is_in_two_drawn_parts_of_pairs() -> None:
+def test_random_splits_of_pairs_share_no_image() -> None:
     people = RNG.integers(0, 100, (400, 1))  # pairs are among the ten images of a person
     pairs, labels = 10 * people + RNG.integers(0, 10, (400, 2)), RNG.integers(0, 2, 400)
     drawn = splits.disjoint_pairs(pairs, labels, validation=0.25, test=0.25, seed=0)
@@ -268,9 +262,9 @@ def test_no_image_is_in_two_drawn_parts_of_pairs() -> None:
     assert not np.array_equal(other.folds[0][1], test)
 
 
-def test_pairs_that_all_hang_together_are_not_drawn() -> None:
+def test_pairs_that_form_one_group_are_refused() -> None:
     chain = np.column_stack([np.arange(30), np.arange(1, 31)])
-    with pytest.raises(UserError, match="into 1 groups.*'fold'"):
+    with pytest.raises(UserError, match="into 1 groups.*column 'fold'"):
         splits.disjoint_pairs(chain, np.arange(30) % 2, validation=0.25, test=0.25, seed=0)
 
 
@@ -301,7 +295,7 @@ COLOUR = RNG.integers(0, 256, (12, 3, 20, 20), "uint8")
         (COLOUR.astype("float32") / 255, COLOUR),
     ],
 )
-def test_arrays_of_images_may_have_any_usual_form(
+def test_hdf5_accepts_usual_array_layouts(
     tmp_path: Path, arrays: Callable[..., Path], images: np.ndarray, expected: np.ndarray
 ) -> None:
     file = written(tmp_path, "hdf5", arrays(images=images, labels=LABELS + 5))
@@ -310,7 +304,7 @@ def test_arrays_of_images_may_have_any_usual_form(
     assert list(file["classes"].asstr()) == ["5", "6", "7"]
 
 
-def test_arrays_follow_the_one_rule_over_many_blocks(
+def test_hdf5_images_are_resized_over_many_blocks(
     tmp_path: Path, arrays: Callable[..., Path]
 ) -> None:
     images = np.repeat(np.arange(240, dtype="uint8"), 300 * 400).reshape(240, 300, 400)
@@ -322,7 +316,7 @@ def test_arrays_follow_the_one_rule_over_many_blocks(
     assert list(file["classes"].asstr()) == ["a", "b"]
 
 
-def test_row_numbers_are_taken_as_splits(tmp_path: Path, arrays: Callable[..., Path]) -> None:
+def test_hdf5_row_numbers_set_the_splits(tmp_path: Path, arrays: Callable[..., Path]) -> None:
     path = arrays(images=COLOUR, labels=LABELS, train=[9, 0, 4], validation=[1, 2], test=[3, 8])
     with written(tmp_path, "hdf5", path) as file:
         np.testing.assert_array_equal(file["folds/0/train"], [0, 1, 2, 4, 9])
@@ -338,11 +332,11 @@ def test_row_numbers_are_taken_as_splits(tmp_path: Path, arrays: Callable[..., P
         ({"images": None}, "has no data set 'images'"),
         ({"labels": None}, "has no data set 'labels'"),
         ({"labels": LABELS[:5]}, "has labels (5,) and images (12, 3, 20, 20)"),
-        ({"labels": LABELS / 2}, "has labels of float64"),
+        ({"labels": LABELS / 2}, "has labels of type float64"),
         ({"labels": np.arange(12) // 10}, "has 2 usable examples of class '1'"),
-        ({"images": COLOUR[:, :2]}, "has images (12, 2, 20, 20), they must be"),
+        ({"images": COLOUR[:, :2]}, "has images (12, 2, 20, 20), which must be"),
         ({"images": COLOUR[..., :8]}, "has 8x20 pixels, it must be 16 or more"),
-        ({"images": COLOUR.astype("int32")}, "holds int32"),
+        ({"images": COLOUR.astype("int32")}, "holds int32 images, which must be uint8 or float"),
         ({"images": COLOUR.astype("float64")}, "floats must be in [0, 1]"),
         ({"train": [0, 1]}, "has only the parts train"),
         ({"train": [0, 1], "validation": [1, 2], "test": [3]}, "in two of train"),
@@ -350,7 +344,7 @@ def test_row_numbers_are_taken_as_splits(tmp_path: Path, arrays: Callable[..., P
         ({"train": [0, 1], "validation": [2], "test": np.empty(0, int)}, "examples for test"),
     ],
 )
-def test_mistakes_of_an_hdf5_file_are_told(
+def test_invalid_hdf5_is_refused(
     tmp_path: Path, arrays: Callable[..., Path], changes: dict[str, Any], message: str
 ) -> None:
     content = {"images": COLOUR, "labels": LABELS} | changes
@@ -360,7 +354,7 @@ def test_mistakes_of_an_hdf5_file_are_told(
     assert message in str(refusal.value)
 
 
-def test_something_else_than_hdf5_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_hdf5_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own.h5").write_text("no HDF5")
-    with pytest.raises(UserError, match=r"own\.h5 is not there, or not an HDF5 file"):
+    with pytest.raises(UserError, match=r"own\.h5 is not an HDF5 file"):
         written(tmp_path, "hdf5", tmp_path / "own.h5")
