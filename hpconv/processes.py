@@ -1,4 +1,4 @@
-"""Processes that never outlive their parent, and leave in order when they are told to."""
+"""Child processes that die with their parent and exit cleanly on signals; polling."""
 
 import ctypes
 import os
@@ -6,40 +6,45 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
+from typing import TypeVar
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # for driver and workers
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
+T = TypeVar("T")
+
 
 def die_with_parent() -> None:
-    """Ask the kernel to end the calling process when its parent is gone (Linux only)."""
+    """Ask the kernel to terminate the calling process when its parent dies (Linux only)."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def owner_name() -> str:
-    """Who works on a trial: host, process, a token, and the scheduler's job if there is one.
+    """A unique name of this process: host, pid, a random token, and the PBS job id in a job.
 
-    The token tells apart containers, whose hosts and processes may have the same names.
+    The token distinguishes containers, which may share host name and pid.
     """
     parts = [socket.gethostname(), str(os.getpid()), secrets.token_hex(3)]
     return ":".join(filter(None, [*parts, os.environ.get("PBS_JOBID")]))
 
 
 def host_of(owner: str) -> str:
-    """The host of who works on a trial, hyperopt's workers included."""
+    """The host in an owner's name; hyperopt's workers have names that begin alike."""
     return owner.partition(":")[0]
 
 
 def shell_status(signum: int) -> int:
-    """The exit status of a process that a signal has ended, as shells say it."""
+    """The exit status that shells report for a process ended by this signal."""
     return 128 + signum
 
 
 def exit_on_signals(*numbers: signal.Signals, status: Callable[[int], int] = shell_status) -> None:
-    """Make the first of these signals raise SystemExit(status(number)); status may wait.
+    """Make the first of these signals raise SystemExit(status(number)); status may block.
 
-    The signals that follow are ignored: nothing may interrupt the clean-up.
+    Later signals are ignored, so that they cannot interrupt the clean-up. Signals that the parent
+    process ignored (SIGINT in background jobs of a shell, SIGHUP under nohup) are handled, too.
     """
 
     def leave(signum: int, frame: object) -> None:
@@ -49,3 +54,11 @@ def exit_on_signals(*numbers: signal.Signals, status: Callable[[int], int] = she
 
     for number in numbers:
         signal.signal(number, leave)
+
+
+def poll_until(condition: Callable[[], T], seconds: float, pause: float = 0.2) -> T:
+    """Call condition until its result is true or the seconds have passed; returns that result."""
+    deadline = time.monotonic() + seconds
+    while not (result := condition()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return result

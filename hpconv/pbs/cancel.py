@@ -11,6 +11,7 @@ from pathlib import Path
 from hpconv.pbs.dialects import job_number, named
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.scheduler import QueueStatus, Scheduler
+from hpconv.processes import poll_until
 
 SECONDS, PAUSE = 600.0, 2.0
 SUBMISSION_SECONDS = 30.0  # for a running qsub to write its job id
@@ -29,13 +30,15 @@ def delete_all(
         the ids of jobs that still exist at the time limit.
     """
     begun = time.monotonic()
-    while (left := folder.submitted_ids(token)) or time.monotonic() - begun < settle:
-        if time.monotonic() - begun > seconds:
-            break
+
+    def all_gone() -> bool:
+        left = folder.submitted_ids(token)
         gone = _delete(scheduler, list(left.values())) if left else set()
         folder.remove(stem for stem, job in left.items() if job_number(job) in gone)
-        time.sleep(PAUSE)
-    return list(left.values())
+        return not left and time.monotonic() - begun >= settle
+
+    poll_until(all_gone, seconds, PAUSE)
+    return list(folder.submitted_ids(token).values())
 
 
 def _delete(scheduler: Scheduler, jobs: Sequence[str]) -> set[str]:

@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from hpconv.errors import UserError
 from hpconv.files import replacing
 from hpconv.model.pipeline import ModelSettings
-from hpconv.processes import owner_name
+from hpconv.processes import owner_name, poll_until
 from hpconv.search.algorithms import algorithm
 from hpconv.search.rounds import NO_ENSEMBLE, EnsembleSettings, Rounds
 from hpconv.search.tracker import StatusPublisher
@@ -190,9 +190,7 @@ class Driver:
 
     def _send_workers_off(self) -> None:
         self._store.search.close(self._name)
-        deadline = time.monotonic() + PARTING_SECONDS
-        while self._store.live_workers() and time.monotonic() < deadline:
-            time.sleep(LONGEST_PAUSE)
+        poll_until(lambda: not self._store.live_workers(), PARTING_SECONDS, LONGEST_PAUSE)
 
     def _release(self) -> None:
         try:

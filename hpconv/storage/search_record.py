@@ -1,11 +1,11 @@
 """The record of a search: what it is about, which driver leads it, and whether it is over."""
 
-import time
 from typing import Any
 
 from pymongo import ReturnDocument
 
 from hpconv.errors import UserError
+from hpconv.processes import poll_until
 from hpconv.storage.connection import Connection, retries_when_unreachable
 
 DRIVER_SECONDS = 5.0  # a driver silent for so long may be replaced
@@ -26,14 +26,16 @@ class SearchRecord:
             UserError: when another driver leads it, or when the experiment was begun with
                 other data or another space.
         """
-        deadline = time.monotonic() + DRIVER_SECONDS + LOOK_SECONDS  # a dead one is silent by then
-        while (begun := self._take(fingerprint, driver)) is None:
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"another driver, {self._leader()}, leads the search of experiment "
-                    f"'{self._exp_key}': let it, or stop it before you start this one"
-                )
-            time.sleep(LOOK_SECONDS)
+        begun = poll_until(
+            lambda: self._take(fingerprint, driver),
+            DRIVER_SECONDS + LOOK_SECONDS,  # a dead driver's heartbeat is too old by then
+            LOOK_SECONDS,
+        )
+        if begun is None:
+            raise UserError(
+                f"another driver, {self._leader()}, leads the search of experiment "
+                f"'{self._exp_key}': wait for its end, or stop it before you start this one"
+            )
         if begun["fingerprint"] != fingerprint:
             self.release(driver)
             raise UserError(
