@@ -24,7 +24,7 @@ def examine(mongod: str | None) -> Iterator[Finding]:
     yield Finding("hpconv", f"{__version__}, Python {platform.python_version()}")
     yield _kernels()
     yield _attempt("engine", lambda: engines.choose("auto"))
-    yield _attempt("mongod", lambda: find_mongod(mongod)[0])
+    yield _attempt("mongod", lambda: find_mongod(mongod).path)
 
 
 def _kernels() -> Finding:

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,11 @@ def private_name(path: Path) -> Path:
     """
     own = f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(8)}"
     return path.with_name(f".{path.name}.{own}")
+
+
+def no_links(mode: int) -> Callable[[str, int], int]:
+    """An opener for open(): it follows no symbolic link, and creates files with this mode."""
+    return lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, mode)
 
 
 @contextmanager
@@ -41,11 +46,7 @@ def write_atomically(
         mode: permissions from the first byte on, less the umask.
         durable: whether the content must be on the disk before it gets its name.
     """
-
-    def create(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NOFOLLOW, mode)  # "x" below adds O_EXCL
-
-    with replacing(path) as unfinished, open(unfinished, "xb", opener=create) as file:
+    with replacing(path) as unfinished, open(unfinished, "xb", opener=no_links(mode)) as file:
         file.write(content.encode() if isinstance(content, str) else content)
         if durable:
             file.flush()

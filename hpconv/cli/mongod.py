@@ -4,7 +4,7 @@ import json
 import signal
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from hpconv.cli.examples import epilog
 from hpconv.cli.options import AsJson, Connection
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+if TYPE_CHECKING:  # it imports pymongo
+    from hpconv.mongodb.admin import ServerStatus
 
 app = typer.Typer(help="The MongoDB server of a run.", no_args_is_help=True)
 
@@ -58,7 +61,7 @@ def status(
     print(json.dumps(found, indent=2) if json_ else _as_text(found))
 
 
-def _as_text(found: dict[str, Any]) -> str:
+def _as_text(found: "ServerStatus") -> str:
     lines = [
         f"{'server':13}{found['address']}, MongoDB {found['version']}",
         f"{'uptime':13}{timedelta(seconds=found['uptime_seconds'])}",

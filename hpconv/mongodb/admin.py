@@ -1,82 +1,87 @@
-"""What a person asks of a running server: how it is, and to stop."""
+"""Administration of a running server: its status, and stopping it."""
 
 import contextlib
 import logging
-import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict, get_args
 
 from pymongo.errors import AutoReconnect
 
 from hpconv.errors import UserError
-from hpconv.mongodb.connection_file import (
-    ANSWER_SECONDS,
-    Client,
-    Content,
-    address,
-    answers,
-    client_of,
-    published,
-)
+from hpconv.mongodb.client import ANSWER_SECONDS, Client, address, answers, client_of
+from hpconv.mongodb.connection_file import published
 from hpconv.mongodb.uri import DATABASE
+from hpconv.processes import poll_until
 
-STATES = ("new", "running", "done", "error")  # of a trial, as hyperopt numbers them
+StateName = Literal["new", "running", "done", "error"]
+STATES: tuple[StateName, ...] = get_args(StateName)  # in the order of hyperopt's numbers
 STOP_SECONDS = 60
 
 log = logging.getLogger(__name__)
 
 
-def reach(connection: Path) -> Content:
-    """What the connection file says of a server that answers now.
+class ServerStatus(TypedDict):
+    """Status of a server, and the number of trials by experiment and state."""
+
+    address: str
+    version: str
+    uptime_seconds: int
+    connections: int
+    database_bytes: int
+    trials: dict[str, dict[StateName, int]]
+
+
+def require_server(connection: Path) -> str:
+    """The URI of a server that answers now.
 
     Raises:
-        UserError: when there is no such server.
+        UserError: if there is none.
     """
-    content = published(connection)
-    if "error" in content:
-        raise UserError(f"no server runs, it failed: {content['error']}")
-    if "uri" not in content:
+    record = published(connection)
+    if record.error is not None:
+        raise UserError(f"no server runs, it failed: {record.error}")
+    if record.uri is None:
         raise UserError(
-            f"no server runs: {connection} is not there, 'hpconv mongod start' makes it"
+            f"no server runs: {connection} does not exist; start one with 'hpconv mongod start'"
         )
-    if not answers(content["uri"]):
-        host = content.get("host", "its host")
+    if not answers(record.uri):
         raise UserError(
-            f"the server at {address(content['uri'])} does not answer; {connection} was written "
-            f"on {host} by a process that may be gone, 'hpconv mongod start' replaces it"
+            f"the server at {address(record.uri)} does not answer; {connection} was written on "
+            f"{record.host or 'its host'} by a process that may have ended: "
+            "'hpconv mongod start' replaces it"
         )
-    return content
+    return record.uri
 
 
 def stop(connection: Path) -> None:
-    """Shut the server down in order; return when it is gone.
+    """Shut the server down; returns when it has ended.
 
     Raises:
-        UserError: when no server answers, it is not ours to stop, or it does not stop.
+        UserError: if no server answers, it is an external one, or it does not stop in time.
     """
-    content = reach(connection)
-    uri = content["uri"]
-    if content.get("external"):
+    uri, record = require_server(connection), published(connection)
+    if record.external:
         raise UserError(f"the server at {address(uri)} is an external one, hpconv does not stop it")
     with client_of(uri, ANSWER_SECONDS) as client, contextlib.suppress(AutoReconnect):
         client.admin.command("shutdown")
-    deadline = time.monotonic() + STOP_SECONDS
-    # its supervisor takes the file away; a new server may start then
-    while answers(uri, seconds=0.2) or published(connection) == content:
-        if time.monotonic() > deadline:
-            raise UserError(f"the server at {address(uri)} did not stop in {STOP_SECONDS} s")
-        time.sleep(0.1)
+
+    def has_stopped() -> bool:
+        # its supervisor removes the file; a new server may start then
+        return not answers(uri, seconds=0.2) and published(connection) != record
+
+    if not poll_until(has_stopped, STOP_SECONDS, pause=0.1):
+        raise UserError(f"the server at {address(uri)} did not stop in {STOP_SECONDS} s")
     log.info("the server at %s has stopped", address(uri))
 
 
-def status(connection: Path) -> dict[str, Any]:
-    """How the server is, and the trials of each experiment by state.
+def status(connection: Path) -> ServerStatus:
+    """Ask a server for its status.
 
     Raises:
-        UserError: when no server answers.
+        UserError: if no server answers.
     """
-    uri = reach(connection)["uri"]
+    uri = require_server(connection)
     with client_of(uri, ANSWER_SECONDS) as client:
         server = client.admin.command("serverStatus")
         return {
@@ -85,13 +90,13 @@ def status(connection: Path) -> dict[str, Any]:
             "uptime_seconds": int(server["uptime"]),
             "connections": server["connections"]["current"],
             "database_bytes": int(client[DATABASE].command("dbStats")["totalSize"]),
-            "trials": _trials(client),
+            "trials": _count_trials(client),
         }
 
 
-def _trials(client: Client) -> dict[str, dict[str, int]]:
+def _count_trials(client: Client) -> dict[str, dict[StateName, int]]:
     group = {"_id": {"exp_key": "$exp_key", "state": "$state"}, "count": {"$sum": 1}}
-    counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(STATES, 0))
+    counts: dict[str, dict[StateName, int]] = defaultdict(lambda: dict.fromkeys(STATES, 0))
     for row in client[DATABASE].jobs.aggregate([{"$group": group}, {"$sort": {"_id": 1}}]):
         counts[row["_id"]["exp_key"]][STATES[row["_id"]["state"]]] = row["count"]
     return dict(counts)

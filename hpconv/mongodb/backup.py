@@ -12,8 +12,8 @@ from pymongo.errors import OperationFailure
 
 from hpconv.errors import UserError
 from hpconv.files import private_name
-from hpconv.mongodb.admin import reach
-from hpconv.mongodb.connection_file import ANSWER_SECONDS, Client, address, client_of
+from hpconv.mongodb.admin import require_server
+from hpconv.mongodb.client import ANSWER_SECONDS, Client, address, client_of
 
 LOCK_FILE = "mongod.lock"  # holds the process number of the server that uses the folder
 LEFT_OUT = (LOCK_FILE, "diagnostic.data")
@@ -30,7 +30,7 @@ def backup(connection: Path, output: Path) -> None:
             cannot be written.
     """
     _check_empty(output, "choose another --output")
-    uri = reach(connection)["uri"]
+    uri = require_server(connection)
     with client_of(uri, ANSWER_SECONDS) as client:
         try:
             dbpath = _folder(client, uri)

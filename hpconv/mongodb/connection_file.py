@@ -1,146 +1,180 @@
-"""Reaching the server of a run: the file that says where it is, and whether it answers."""
+"""The connection file: how to reach the server of a run, or why there is none."""
 
-import contextlib
 import json
 import os
+import pwd
 import socket
-import time
+import stat
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
-
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 
 from hpconv.errors import UserError
-from hpconv.files import read_json, write_atomically
+from hpconv.files import write_atomically
+from hpconv.mongodb.client import address, answers
 from hpconv.mongodb.network import LOOPBACK_NETWORK
+from hpconv.processes import poll_until
 
-ANSWER_SECONDS, AWAIT_SECONDS = 2, 600
-
-Client = MongoClient[dict[str, Any]]
-Content = dict[str, Any]
-
-
-def client_of(uri: str, seconds: float) -> Client:
-    """A client that looks for its server for so long; close it, as its threads go on looking."""
-    return MongoClient(uri, serverSelectionTimeoutMS=int(1000 * seconds))
+AWAIT_SECONDS = 600
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def ping(uri: str, seconds: float) -> None:
-    """Return when the server has answered.
+@dataclass(frozen=True)
+class ServerRecord:
+    """Contents of a connection file; neither URI nor error if it is absent or damaged.
 
-    Raises:
-        PyMongoError: when it did not, or does not know the password.
-        UserError: when a certificate that the URI names cannot be read.
+    Attributes:
+        uri: of the server, with the password.
+        error: why the server failed.
+        external: whether the server runs independently of hpconv.
+        host: on which the file was written.
+        pid: of the process that wrote it.
+        started: when it was written, ISO 8601, UTC.
     """
-    try:
-        with client_of(uri, seconds) as client:
-            client.admin.command("ping")
-    except OSError as error:
-        raise UserError(f"the server at {address(uri)} cannot be asked: {error}") from error
+
+    uri: str | None = None
+    error: str | None = None
+    external: bool = False
+    host: str = ""
+    pid: int = 0
+    started: str = ""
+
+    def is_ours(self) -> bool:
+        """Whether this process wrote it."""
+        return (self.host, self.pid) == (socket.gethostname(), os.getpid())
 
 
-def answers(uri: str, seconds: float = ANSWER_SECONDS) -> bool:
-    """Whether the server answers, and is the one whose password this is.
-
-    Raises:
-        UserError: when a certificate that the URI names cannot be read.
-    """
-    with contextlib.suppress(PyMongoError):
-        ping(uri, seconds)
-        return True
-    return False
-
-
-def address(uri: str) -> str:
-    """Host and port of a URI, without its password."""
-    return urlsplit(uri).netloc.rpartition("@")[2]
-
-
-def publish(connection: Path, **content: object) -> None:
-    """Write what others need to know of a server, for the owner's eyes only."""
-    origin = _origin() | {"started": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_atomically(connection, json.dumps(content | origin), mode=0o600)
+def publish(
+    connection: Path, *, uri: str | None = None, error: str | None = None, external: bool = False
+) -> None:
+    """Write the connection file, readable by its owner only."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    record = ServerRecord(uri, error, external, socket.gethostname(), os.getpid(), started)
+    content = {name: value for name, value in asdict(record).items() if value is not None}
+    write_atomically(connection, json.dumps(content), mode=0o600)
 
 
 def withdraw(connection: Path) -> None:
-    """Remove what this process has published; another's is left alone."""
-    if _origin().items() <= published(connection).items():
+    """Remove the connection file if this process wrote it."""
+    if published(connection).is_ours():
         connection.unlink(missing_ok=True)
 
 
-def _origin() -> dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": os.getpid()}
+def read(connection: Path) -> ServerRecord:
+    """Read the connection file.
+
+    Raises:
+        FileNotFoundError: if it is absent.
+        UserError: if another user owns it or may write to it.
+    """
+    try:
+        with connection.open("rb") as file:
+            _check_private(connection, os.fstat(file.fileno()))
+            content = json.load(file)
+    except PermissionError:
+        _check_private(connection, connection.stat())
+        raise
+    except ValueError:
+        return ServerRecord()
+    known = ServerRecord.__dataclass_fields__.keys() & content if isinstance(content, dict) else ()
+    return ServerRecord(**{name: content[name] for name in known})
 
 
-def published(connection: Path) -> Content:
-    """What a connection file says: nothing if it is absent or unreadable."""
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return dict(read_json(connection))
-    return {}
+def _check_private(connection: Path, status: os.stat_result) -> None:
+    # who writes this file names the server, whose objective is unpickled and so runs as its reader
+    if status.st_uid != os.geteuid():
+        raise UserError(
+            f"{connection} belongs to {_user_name(status.st_uid)}, not to you "
+            f"({_user_name(os.geteuid())}): its owner could run code as you; use a folder of your "
+            "own, or give a server that you trust with --mongo HOST:PORT/DATABASE"
+        )
+    if status.st_mode & OTHERS_MAY_WRITE:
+        raise UserError(
+            f"{connection} has mode {stat.S_IMODE(status.st_mode):04o}, so that other users may "
+            "write to it and run code as you: stop the server, delete the file and start again"
+        )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def published(connection: Path) -> ServerRecord:
+    """The connection file's record, empty if the file is absent.
+
+    Raises:
+        UserError: if another user owns the file or may write to it.
+    """
+    try:
+        return read(connection)
+    except FileNotFoundError:
+        return ServerRecord()
 
 
 def await_server(connection: Path) -> str:
-    """The server's URI, as soon as it answers.
+    """Wait until a server answers; returns its URI.
 
     Raises:
-        UserError: when it failed to start, cannot be asked, or does not answer in time.
+        UserError: if it failed to start, cannot be reached from this host, or does not answer
+            in time.
     """
-    deadline = time.monotonic() + AWAIT_SECONDS
-    while time.monotonic() < deadline:
-        uri = _published_uri(connection)
-        if uri is not None and answers(uri):
-            return uri
-        time.sleep(0.2)
-    raise UserError(
-        f"no server answers at what {connection} says, in {AWAIT_SECONDS} s: see its log"
-    )
+
+    def answering_uri() -> str | None:
+        uri = _published_uri(connection, visible=True)
+        return uri if uri is not None and answers(uri) else None
+
+    uri = poll_until(answering_uri, AWAIT_SECONDS)
+    if uri is None:
+        raise UserError(
+            f"no server has answered at the address in {connection} for {AWAIT_SECONDS} s: see "
+            "the server's log"
+        )
+    return uri
 
 
 def await_address(connection: Path, minutes: float, failure: Path) -> None:
-    """Return when a server says where it is; its job may have to wait in a queue.
+    """Wait until a server has published its address; its job may have to queue first.
 
-    The machine where a workflow is started need not reach it, so that it is not asked.
+    The server itself is not asked: the host where a workflow is started may not reach it.
 
     Args:
-        failure: a file that appears when the server's job has failed.
+        failure: a file that appears if the server's job fails.
 
     Raises:
-        UserError: when it failed to start, or has not started in time.
+        UserError: if the server failed to start, or has not started in time.
     """
-    deadline = time.monotonic() + 60 * minutes
-    while _published_uri(connection, visible=False) is None:
+
+    def has_address() -> bool:
+        if _published_uri(connection, visible=False) is not None:
+            return True
         if failure.exists():
-            raise UserError("there will be no server: the job of server and driver has failed")
-        if time.monotonic() > deadline:
-            raise UserError(
-                f"no server has started in {minutes:g} minutes (search.patience_minutes): see the "
-                "queue, and the log of the job of server and driver"
-            )
-        time.sleep(0.2)
+            raise UserError("the job of server and driver has failed, no server will start")
+        return False
 
-
-def _published_uri(connection: Path, visible: bool = True) -> str | None:
-    content = published(connection)
-    if "error" in content:
-        raise UserError(content["error"])
-    if "uri" not in content:
-        return None
-    if visible:
-        _check_visible(content, connection)
-    return str(content["uri"])
-
-
-def _check_visible(content: Content, connection: Path) -> None:
-    here, there = socket.gethostname(), content["host"]
-    if (
-        there != here
-        and address(content["uri"]).startswith(LOOPBACK_NETWORK)
-        and not content["external"]
-    ):
+    if not poll_until(has_address, 60 * minutes):
         raise UserError(
-            f"the server of {connection} listens on {there} for {there} only, this is {here}: set "
-            "config key 'database.bind' to the network interface that both are on, such as ib0"
+            f"no server has started in {minutes:g} minutes (search.patience_minutes): see the "
+            "queue, and the log of the job of server and driver"
+        )
+
+
+def _published_uri(connection: Path, visible: bool) -> str | None:
+    record = published(connection)
+    if record.error is not None:
+        raise UserError(record.error)
+    if record.uri is not None and visible:
+        _check_visible(record, record.uri, connection)
+    return record.uri
+
+
+def _check_visible(record: ServerRecord, uri: str, connection: Path) -> None:
+    here = socket.gethostname()
+    if record.host != here and address(uri).startswith(LOOPBACK_NETWORK) and not record.external:
+        raise UserError(
+            f"the server of {connection} accepts connections on its own host {record.host} only, "
+            f"this is {here}: set config key 'database.bind' to the network interface that both "
+            "hosts share, such as ib0"
         )

@@ -1,29 +1,38 @@
-"""One mongod: a process that never outlives its parent, and why it ended."""
+"""One mongod process: starting, watching and stopping it, and the reason why it ended."""
 
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from hpconv.errors import UserError
-from hpconv.mongodb.binary import Environment
-from hpconv.mongodb.connection_file import answers
-from hpconv.processes import die_with_parent
+from hpconv.mongodb.binary import MongodBinary
+from hpconv.mongodb.client import answers
+from hpconv.processes import poll_until
 
 START_SECONDS, STOP_SECONDS = 60, 30
 PORT_IN_USE = 48  # exit status
-EXIT_CODES = {100: "another mongod uses this database folder"}
-FULL = ("No space left on device", "Disk quota exceeded")
-LAST_WORDS = 2**20  # bytes of the log; mongod ends it with long backtraces
-NO_ROOM = 2**20  # bytes with which mongod cannot go on
-FULL_SECONDS = 10.0  # mongod mostly ends then, but hangs when it cannot write why into its log
+EXIT_REASONS = {100: "another mongod uses this database folder"}
+DISK_FULL_MESSAGES = ("No space left on device", "Disk quota exceeded")
+LOG_TAIL_BYTES = 2**20  # mongod ends its log with long backtraces
+MIN_FREE_BYTES = 2**20  # mongod cannot continue with less
+DISK_FULL_SECONDS = 10.0  # mongod usually exits by then, but hangs if it cannot write its log
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What a server is started with."""
+    """Settings of a server.
+
+    Attributes:
+        dbpath: folder of the database.
+        log: log file of mongod.
+        binary: path of a mongod, instead of the one that is found.
+        bind: network interface or address to listen on, besides loopback.
+    """
 
     dbpath: Path
     log: Path
@@ -32,89 +41,103 @@ class ServerSettings:
 
 
 class Interrupted(Exception):
-    """Mongod has ended for a reason that a new start may not meet again, such as a signal."""
+    """mongod has ended for a reason that a restart may not meet again, such as a signal."""
 
 
 class Mongod:
-    """A mongod process, which never outlives its parent."""
+    """A mongod process as a context manager: entered when it answers, stopped at the end.
+
+    Attributes:
+        uri: at which it answers, with the password.
+    """
 
     def __init__(
-        self, settings: ServerSettings, environment: Environment, command: list[str]
+        self, binary: MongodBinary, settings: ServerSettings, uri: str, options: Sequence[str]
     ) -> None:
+        self.uri = uri
         self._settings = settings
         self._log_start = settings.log.stat().st_size if settings.log.exists() else 0
-        self._process = subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which stops it in order
-            preexec_fn=die_with_parent,
-        )
-        self._room_seen = time.monotonic()
+        self._last_free_space = time.monotonic()
+        self._process = binary.start(*options)
 
-    def runs(self) -> bool:
-        """Whether it runs; False when someone has stopped it in order.
+    def __enter__(self) -> "Mongod":
+        """Wait until it answers.
 
         Raises:
-            Interrupted: when a signal has ended it.
-            UserError: when it has ended for another reason, which would come again.
+            Interrupted, UserError: if it has ended, or does not answer in time.
+        """
+        try:
+            self._await_answer()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _await_answer(self) -> None:
+        def answered() -> bool:
+            if not self.is_running():
+                raise UserError("mongod was stopped before it answered")
+            return answers(self.uri, seconds=0.2)
+
+        if not poll_until(answered, START_SECONDS, pause=0.02):
+            raise UserError(f"mongod did not answer in {START_SECONDS} s: see {self._settings.log}")
+
+    def is_running(self) -> bool:
+        """Whether it runs; False after a regular shutdown.
+
+        Raises:
+            Interrupted: if a signal has ended it.
+            UserError: if it has ended for a reason that would recur.
         """
         code = self._process.poll()
         if code is None and self._hangs():
             code = self._kill()
         if not code:
             return code is None
-        if full := self._full_disk():
+        if full := self._disk_full_reason():
             raise UserError(
-                f"the disk of {self._settings.dbpath} is full ({full}): make room and start "
-                "again, what the server had acknowledged is kept"
+                f"the disk of {self._settings.dbpath} is full ({full}): free some space and start "
+                "again; everything that the server had acknowledged is kept"
             )
         if code < 0:
             raise Interrupted(f"mongod was ended by signal {-code} ({signal.strsignal(-code)})")
         if code == PORT_IN_USE:  # it was free a moment ago
             raise Interrupted("the port chosen for mongod was taken by another program")
-        reason = EXIT_CODES.get(code, f"exit status {code}")
-        raise UserError(f"mongod ended: {reason}; its last words are in {self._settings.log}")
+        reason = EXIT_REASONS.get(code, f"exit status {code}")
+        raise UserError(f"mongod ended: {reason}; see the end of {self._settings.log}")
 
-    def _full_disk(self) -> str | None:
-        """The words for it, if a full disk is why it ended."""
+    def _disk_full_reason(self) -> str | None:
+        """How a full disk shows, if it may be why mongod has ended."""
         if self._settings.log.exists():
             with self._settings.log.open("rb") as file:
                 size = file.seek(0, 2)
-                file.seek(max(self._log_start, size - LAST_WORDS))
-                last_words = file.read().decode(errors="replace")
-            if found := next((words for words in FULL if words in last_words), None):
+                file.seek(max(self._log_start, size - LOG_TAIL_BYTES))
+                tail = file.read().decode(errors="replace")
+            if found := next((text for text in DISK_FULL_MESSAGES if text in tail), None):
                 return found
-        # the log may be on the same disk, and lack the words
-        free = self._free()
-        return f"{free} bytes are free" if free < NO_ROOM else None
+        # the log may be on the same disk, and lack the message
+        free = self._free_bytes()
+        return f"{free} bytes are free" if free < MIN_FREE_BYTES else None
 
     def _hangs(self) -> bool:
         now = time.monotonic()
-        if self._free() >= NO_ROOM:
-            self._room_seen = now
-        return now - self._room_seen > FULL_SECONDS
+        if self._free_bytes() >= MIN_FREE_BYTES:
+            self._last_free_space = now
+        return now - self._last_free_space > DISK_FULL_SECONDS
 
-    def _free(self) -> int:
-        """Bytes on the disk of the database."""
+    def _free_bytes(self) -> int:
         return shutil.disk_usage(self._settings.dbpath).free
 
-    def await_answer(self, uri: str) -> None:
-        """Return when it answers.
-
-        Raises:
-            Interrupted, UserError: when it has ended, or does not answer in time.
-        """
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if not self.runs():
-                raise UserError("mongod was stopped before it answered")
-            if answers(uri, seconds=0.2):
-                return
-        raise UserError(f"mongod did not answer in {START_SECONDS} s, see {self._settings.log}")
-
     def stop(self) -> None:
-        """End it, in order if it can."""
+        """Shut it down; kill it if that takes too long."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pymongo.uri_parser import parse_uri
 
 from hpconv.errors import UserError
-from hpconv.files import read_json
+from hpconv.mongodb import connection_file
 
 DATABASE = "hpconv"
 PASSWORD_VARIABLE = "HPCONV_MONGODB_PASSWORD"  # never on a command line, where `ps` shows it
@@ -20,10 +20,11 @@ def from_file(path: Path) -> Address:
     """The address that a server keeps up to date in its connection file."""
 
     def address() -> str:
-        content = read_json(path)
-        if "error" in content:
-            raise UserError(content["error"])
-        return str(content["uri"])
+        record = connection_file.read(path)
+        if record.uri is None:
+            damaged = f"{path} is damaged: delete it and start the server again"
+            raise UserError(record.error or damaged)
+        return record.uri
 
     return address
 

@@ -38,7 +38,7 @@ def _reached(address: str) -> str | None:
 
 def _mongod() -> str:
     try:
-        return find_mongod()[0]
+        return find_mongod().path
     except UserError as error:
         return str(error)
 

@@ -12,11 +12,12 @@ from pymongo import MongoClient
 
 from hpconv.errors import UserError
 from hpconv.mongodb import backup, connection_file
+from hpconv.mongodb.client import client_of
 from tests.conftest import hpconv, start_server
 
 
 def locked(uri: str) -> bool:
-    with connection_file.client_of(uri, 2) as client:
+    with client_of(uri, 2) as client:
         return bool(client.admin.command("currentOp").get("fsyncLock"))
 
 

@@ -3,12 +3,12 @@
 import contextlib
 import json
 import os
+import pwd
 import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,13 +18,12 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from hpconv.errors import UserError
-from hpconv.files import read_json
+from hpconv.files import read_json, write_atomically
 from hpconv.mongodb import admin, binary, connection_file, network, supervisor
-from tests.conftest import hpconv, mounted, start_server
-
-
-def address(uri: str) -> str:
-    return uri.rpartition("@")[2]
+from hpconv.mongodb.client import address, answers
+from hpconv.mongodb.process import ServerSettings
+from hpconv.mongodb.uri import from_file
+from tests.conftest import hpconv, mounted, start_server, until
 
 
 def password(connection: Path) -> str:
@@ -38,11 +37,8 @@ def listening(uri: str) -> set[str]:
     return {c.laddr.ip for c in sockets if c.status == "LISTEN"}
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
+def write_private(connection: Path, content: str) -> None:
+    write_atomically(connection, content, mode=0o600)
 
 
 @contextlib.contextmanager
@@ -129,13 +125,13 @@ def test_killing_the_supervisor_takes_the_server_along_and_a_new_start_is_possib
     before = connection_file.await_server(tmp_path / "connection.json")
     process.kill()
     process.wait()
-    wait_until(lambda: not mongods(tmp_path))
+    until(lambda: not mongods(tmp_path))
     secret = password(tmp_path / "connection.json")
     process = start_server(tmp_path)
     assert connection_file.await_server(tmp_path / "connection.json") != before
     process.terminate()
     _, message = process.communicate(timeout=30)
-    assert "is of a server that is gone, it is replaced" in message
+    assert "its server no longer runs" in message
     assert secret not in message
 
 
@@ -149,8 +145,8 @@ def test_a_server_whose_run_is_gone_stops_after_a_while(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-c", code, root, tmp_path], check=True)
     assert connection_file.await_server(tmp_path / "connection.json")  # to hand in results
-    wait_until(lambda: not mongods(tmp_path))
-    wait_until(lambda: not (tmp_path / "connection.json").exists())
+    until(lambda: not mongods(tmp_path))
+    until(lambda: not (tmp_path / "connection.json").exists())
 
 
 def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
@@ -158,9 +154,9 @@ def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
         before = connection_file.await_server(connection)
         MongoClient(before, w="majority", journal=True).hpconv.marks.insert_one({"_id": 1})
         os.kill(mongods(tmp_path)[0], signal.SIGKILL)
-        wait_until(lambda: read_json(connection)["uri"] != before)
+        until(lambda: read_json(connection)["uri"] != before)
         after = connection_file.await_server(connection)
-        assert not connection_file.answers(before)
+        assert not answers(before)
         assert MongoClient(after).hpconv.marks.find_one() == {"_id": 1}
 
 
@@ -178,7 +174,7 @@ def test_a_server_that_ends_again_and_again_is_given_up(
     process = start_server(tmp_path, "--binary", str(deadly))
     _, message = process.communicate(timeout=30)
     assert process.returncode == 1
-    in_the_end = f"{reason}, after {supervisor.MAX_RESTARTS} new starts"
+    in_the_end = f"{reason}, also after {supervisor.MAX_RESTARTS} restarts"
     assert in_the_end in message
     assert message.count(f"{reason}\n") == supervisor.MAX_RESTARTS + 1
     assert in_the_end in read_json(tmp_path / "connection.json")["error"]
@@ -233,9 +229,7 @@ def test_a_second_start_leaves_the_first_server_alone(server: Path) -> None:
     process = start_server(server.parent)
     _, message = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert (
-        f"a server already runs at {connection_file.address(read_json(server)['uri'])} " in message
-    )
+    assert f"a server already runs at {address(read_json(server)['uri'])} " in message
     assert len(message.splitlines()) == 1
     assert server.read_bytes() == before
     assert connection_file.await_server(server)
@@ -243,10 +237,10 @@ def test_a_second_start_leaves_the_first_server_alone(server: Path) -> None:
 
 def test_of_two_starts_at_once_one_runs(tmp_path: Path) -> None:
     starts = [start_server(tmp_path) for _ in range(2)]
-    wait_until(lambda: any(start.poll() is not None for start in starts))
+    until(lambda: any(start.poll() is not None for start in starts))
     refused, runs = sorted(starts, key=lambda start: start.poll() is None)
     assert refused.returncode == 1
-    assert "another 'hpconv mongod start'" in refused.communicate()[1]
+    assert "another 'hpconv mongod start' is starting a server" in refused.communicate()[1]
     assert connection_file.await_server(tmp_path / "connection.json")
     runs.terminate()
     assert runs.wait(30) == 0
@@ -255,11 +249,11 @@ def test_of_two_starts_at_once_one_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ['{"error": "its disk was full"}', "half of a fi"])
 def test_a_file_that_is_of_no_use_is_replaced(server: Path, tmp_path: Path, content: str) -> None:
     connection = tmp_path / "connection.json"
-    connection.write_text(content)
+    write_private(connection, content)
     process = start_server(tmp_path, uri=connection_file.await_server(server))
-    wait_until(lambda: connection_file.published(connection).get("pid") == process.pid)
+    until(lambda: connection_file.published(connection).pid == process.pid)
     process.terminate()
-    assert "is of a server that is gone, it is replaced" in process.communicate(timeout=30)[1]
+    assert "its server no longer runs" in process.communicate(timeout=30)[1]
 
 
 def test_a_file_of_a_running_server_that_is_an_orphan_is_kept(server: Path, tmp_path: Path) -> None:
@@ -293,9 +287,9 @@ def test_a_machine_without_libcurl_uses_the_wheels(
         "echo 'libcurl.so.4: cannot open shared object file' >&2; exit 127",
     )
     monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
-    found, environment = binary.find_mongod(str(picky))
-    assert found == str(picky)
-    assert "pycurl.libs" in environment["LD_LIBRARY_PATH"]
+    found = binary.find_mongod(str(picky))
+    assert found.path == str(picky)
+    assert "pycurl.libs" in found.environment["LD_LIBRARY_PATH"]
 
 
 def test_an_external_server_is_used_as_it_is_and_not_stopped(server: Path, tmp_path: Path) -> None:
@@ -308,7 +302,7 @@ def test_an_external_server_is_used_as_it_is_and_not_stopped(server: Path, tmp_p
         admin.stop(connection)
     process.terminate()
     assert process.wait(30) == 0
-    assert connection_file.answers(uri)
+    assert answers(uri)
 
 
 def test_an_external_server_may_want_tls(tmp_path: Path) -> None:
@@ -317,17 +311,22 @@ def test_an_external_server_may_want_tls(tmp_path: Path) -> None:
     certificate = authority.issue_cert("localhost").private_key_and_cert_chain_pem
     certificate.write_to_path(str(tmp_path / "server.pem"))
     (tmp_path / "tls").mkdir()
-    mongod, environment = binary.find_mongod()
+    mongod = binary.find_mongod()
     port = network.free_port()
-    command = [mongod, f"--dbpath={tmp_path / 'tls'}", f"--port={port}", "--tlsMode=requireTLS"]
+    command = [
+        mongod.path,
+        f"--dbpath={tmp_path / 'tls'}",
+        f"--port={port}",
+        "--tlsMode=requireTLS",
+    ]
     command += [f"--tlsCertificateKeyFile={tmp_path / 'server.pem'}", "--bind_ip=127.0.0.1"]
     uri = f"mongodb://localhost:{port}/?tls=true&tlsCAFile={tmp_path / 'ca.pem'}"
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as outside:
+    with subprocess.Popen(command, env=mongod.environment, stdout=subprocess.DEVNULL) as outside:
         try:
             with served(tmp_path, uri=uri) as connection:
                 assert connection_file.await_server(connection) == uri
                 assert admin.status(connection)["address"] == f"localhost:{port}"
-            assert not connection_file.answers(uri.partition("?")[0])
+            assert not answers(uri.partition("?")[0])
         finally:
             outside.terminate()
 
@@ -355,7 +354,7 @@ def test_stop_returns_when_the_server_is_gone(tmp_path: Path) -> None:
     process = start_server(tmp_path)
     uri = connection_file.await_server(tmp_path / "connection.json")
     stop = hpconv("mongod", "stop", "--connection", tmp_path / "connection.json")
-    assert f"{connection_file.address(uri)} has stopped" in stop.communicate(timeout=30)[1]
+    assert f"{address(uri)} has stopped" in stop.communicate(timeout=30)[1]
     assert stop.returncode == 0
     assert not mongods(tmp_path)
     assert not (tmp_path / "connection.json").exists()
@@ -365,7 +364,7 @@ def test_stop_returns_when_the_server_is_gone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "content", "reason"),
     [
-        ("stop", {}, "is not there"),
+        ("stop", {}, "does not exist"),
         ("stop", {"error": "its disk was full"}, "its disk was full"),
         ("status", {"uri": "mongodb://hpconv:secret@127.0.0.1:9/"}, "127.0.0.1:9 does not answer"),
     ],
@@ -375,7 +374,7 @@ def test_a_server_that_is_gone_is_one_line(
 ) -> None:
     connection = tmp_path / "connection.json"
     if content:
-        connection.write_text(json.dumps(content))
+        write_private(connection, json.dumps(content))
     process = hpconv("mongod", verb, "--connection", connection)
     output, message = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -399,7 +398,7 @@ def test_status_shows_no_password(server: Path, options: list[str]) -> None:
     process = hpconv("mongod", "status", "--connection", server, *options)
     output, message = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert connection_file.address(read_json(server)["uri"]) in output
+    assert address(read_json(server)["uri"]) in output
     assert password(server) not in output + message
     if options:
         assert json.loads(output)["version"] == admin.status(server)["version"]
@@ -423,8 +422,10 @@ def mongods(folder: Path) -> list[int]:
 def test_a_server_that_another_host_keeps_to_itself_is_explained(tmp_path: Path) -> None:
     connection = tmp_path / "connection.json"
     content = {"uri": "mongodb://me:secret@127.0.0.1:9/", "host": "node7", "external": False}
-    connection.write_text(json.dumps(content))
-    with pytest.raises(UserError, match="listens on node7 for node7 only.*'database.bind'"):
+    write_private(connection, json.dumps(content))
+    with pytest.raises(
+        UserError, match="accepts connections on its own host node7 only.*'database.bind'"
+    ):
         connection_file.await_server(connection)
 
 
@@ -440,5 +441,64 @@ def test_waiting_for_a_server_ends_with_its_job(tmp_path: Path) -> None:
 def test_where_a_workflow_starts_need_not_reach_the_server(tmp_path: Path) -> None:
     connection = tmp_path / "connection.json"
     content = {"uri": "mongodb://me:secret@127.0.0.1:9/", "host": "node7", "external": False}
-    connection.write_text(json.dumps(content))
+    write_private(connection, json.dumps(content))
     connection_file.await_address(connection, 1, tmp_path / "none")
+
+
+READERS = {
+    "await_server": connection_file.await_server,
+    "status": admin.status,
+    "worker": lambda connection: from_file(connection)(),
+    "start": lambda connection: supervisor.serve(
+        ServerSettings(connection.parent / "db", connection.parent / "log"), connection
+    ),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_file_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    connection = tmp_path / "connection.json"
+    write_private(connection, json.dumps({"uri": "mongodb://node7:9/"}))
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr(supervisor, "exit_on_signals", lambda *signals, status: None)
+    with pytest.raises(UserError) as refusal:
+        READERS[reader](connection)
+    for part in (f"{connection} belongs to {owner}, not to you (nobody)", "--mongo HOST:PORT"):
+        assert part in str(refusal.value)
+    assert connection.exists()
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_file_that_others_may_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, mode: int
+) -> None:
+    connection = tmp_path / "connection.json"
+    write_private(connection, json.dumps({"uri": "mongodb://node7:9/"}))
+    connection.chmod(mode)
+    monkeypatch.setattr(supervisor, "exit_on_signals", lambda *signals, status: None)
+    with pytest.raises(UserError) as refusal:
+        READERS[reader](connection)
+    for part in (f"{connection} has mode {mode:04o}", "delete the file and start again"):
+        assert part in str(refusal.value)
+
+
+def test_damaged_file_is_refused_by_workers(tmp_path: Path) -> None:
+    connection = tmp_path / "connection.json"
+    for content in ("half of a fi", "5", "\udcff"):
+        write_atomically(connection, content.encode(errors="surrogateescape"), mode=0o600)
+        with pytest.raises(UserError, match="is damaged: delete it and start the server again"):
+            from_file(connection)()
+
+
+def test_lock_follows_no_link(tmp_path: Path) -> None:
+    (victim := tmp_path / "victim").write_text("kept")
+    (tmp_path / "connection.json.lock").symlink_to(victim)
+    process = start_server(tmp_path)
+    _, message = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "connection.json.lock" in message
+    assert victim.read_text() == "kept"
