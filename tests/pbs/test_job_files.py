@@ -26,5 +26,5 @@ def test_environment_is_private_and_follows_no_link(
 
 def test_script_can_be_executed(tmp_path: Path) -> None:
     jobs = JobFiles(tmp_path)
-    script = jobs.write_script(jobs.place("worker"), "true", 1, "")
+    script = jobs.write_script(jobs.stem("worker"), "true", 1, "")
     assert script.stat().st_mode & stat.S_IXUSR
