@@ -147,7 +147,7 @@ def test_each_layer_is_exported(chain: tuple[Layer, ...], format_: str, tmp_path
 
 
 LOADING = {
-    "npz": "from evaluator import Network\nrun = Network('winner')",
+    "npz": "from numpy_network import Network\nrun = Network('winner')",
     "onnx": """
 import onnxruntime
 session = onnxruntime.InferenceSession('winner')
@@ -170,7 +170,7 @@ def test_a_file_needs_no_hpconv_and_takes_any_number_of_images(
 ) -> None:
     found = made_of(*CHAIN)
     assert export.export(found, format_, tmp_path / "winner").features < 1e-4
-    (tmp_path / "evaluator.py").write_bytes(Path(numpy_network.__file__).read_bytes())
+    (tmp_path / "numpy_network.py").write_bytes(Path(numpy_network.__file__).read_bytes())
     np.save(tmp_path / "images.npy", found.images)
     script = f"""
 import json, sys
