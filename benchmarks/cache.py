@@ -22,10 +22,10 @@ import numpy as np
 from hyperopt import Domain, Trials, rand
 
 from hpconv import features
+from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
 from hpconv.features.cache.entry import Entry, entries
 from hpconv.model import space
-from hpconv.model.pipeline import ModelSettings
 from hpconv.trials import Trial
 
 MODEL = ModelSettings((32,), (64, 128), 20_000, 8000, 250_000, 300, 100, "cpu")

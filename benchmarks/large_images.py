@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from hpconv import datasets
+from hpconv.config import DataSettings
 from hpconv.datasets.protocols import Selection
 
 SIDE, DISTINCT, CLASSES, BATCH = 250, 200, 10, 100
@@ -44,7 +45,7 @@ def make(folder: Path, count: int) -> Path:
 
 
 def write(listed: Path, output: Path) -> int:
-    datasets.write(datasets.DataSettings("csv", path=listed), output)
+    datasets.write(DataSettings("csv", path=listed), output)
     return len(listed.read_text().splitlines()) - 1
 
 

@@ -30,6 +30,7 @@ from hyperopt.base import Domain
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.svm import LinearSVC
 
+from hpconv.config import ModelSettings
 from hpconv.datasets.protocols import Selection, Task
 from hpconv.errors import CandidateError
 from hpconv.features.extractor import learn
@@ -37,7 +38,7 @@ from hpconv.learners import smoothed_hinge
 from hpconv.learners.linear import FeatureClassifier, LinearSVM
 from hpconv.learners.scaling import Scaler
 from hpconv.model.layers import Filter
-from hpconv.model.pipeline import ClassifierSettings, ModelSettings, Pipeline, describe
+from hpconv.model.pipeline import ClassifierSettings, Pipeline, describe
 from hpconv.model.space import search_space
 from hpconv.trials import hyperparameters
 

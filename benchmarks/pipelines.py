@@ -14,12 +14,13 @@ from hyperopt.base import Domain
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, grid_sample
 
+from hpconv.config import ModelSettings
 from hpconv.engines import compile_stage
 from hpconv.errors import CandidateError
 from hpconv.features.extractor import Extractor
 from hpconv.model import layers
 from hpconv.model.filterbanks import FilterBank
-from hpconv.model.pipeline import ModelSettings, Pipeline, describe
+from hpconv.model.pipeline import Pipeline, describe
 from hpconv.model.space import search_space
 
 DRAWS = 200

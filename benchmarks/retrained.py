@@ -16,10 +16,10 @@ import yaml
 
 from benchmarks.accuracy import spread
 from hpconv import features, trials
-from hpconv.datasets import DataSettings, write
+from hpconv.config import DataSettings, ModelSettings
+from hpconv.datasets import write
 from hpconv.evaluation import retrain
 from hpconv.files import read_json, write_json
-from hpconv.model.pipeline import ModelSettings
 
 GIGABYTES = 6.0
 

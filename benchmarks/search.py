@@ -25,10 +25,10 @@ from hyperopt import hp
 from hyperopt.base import JOB_STATE_DONE, Domain
 
 from benchmarks.search_peer import SECONDS, SPACE, TRIALS, WORKERS, nap
+from hpconv.config import SearchSettings
 from hpconv.mongodb.connection_file import await_server
 from hpconv.mongodb.uri import from_file
 from hpconv.search.driver import Driver
-from hpconv.status.progress import SearchSettings
 from hpconv.storage.store import Store
 
 ROOT = Path(__file__).parents[1]

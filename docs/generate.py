@@ -14,19 +14,12 @@ import typer
 import yaml
 
 from hpconv.cli import app
+from hpconv.config import schema
 from hpconv.model import space_table
 from hpconv.model.space import search_space
 
 ROOT = Path(__file__).parents[1]
-SCHEMA = ROOT / "config/schemas/config.schema.yaml"
 OPERATORS = ROOT / "hpconv/engines/operators.py"
-BOUNDS = {
-    "minimum": "{} or more",
-    "exclusiveMinimum": "more than {}",
-    "maximum": "{} or less",
-    "minItems": "{} or more entries",
-    "maxItems": "{} entries or fewer",
-}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -36,29 +29,16 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def configuration() -> str:
     """Every key of a configuration, a table for each section."""
-    sections = yaml.safe_load(SCHEMA.read_text())["properties"]
     parts = []
-    for name, section in sections.items():
+    for name in schema.find()["properties"]:
+        section = schema.find([name])
         keys = section.get("properties", {name: section})
         rows = [
-            (f"`{key}`", _allowed(part), _default(part), escape(part["description"]))
+            (f"`{key}`", schema.allowed(part), _default(part), escape(part["description"]))
             for key, part in keys.items()
         ]
         parts.append(f"## {name}\n\n{_table(('key', 'allowed', 'default', 'what it is'), rows)}")
     return "\n\n".join(parts)
-
-
-def _allowed(part: dict[str, Any]) -> str:
-    if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
-    types = [part["type"]] if isinstance(part["type"], str) else part["type"]
-    words = [" or ".join(types).replace("array", "list")]
-    if "items" in part:
-        words[0] += f" of {_allowed(part['items'])}"
-    if "pattern" in part:
-        words.append("letters, digits, `_`, `.` and `-`")
-    words += [text.format(part[bound]) for bound, text in BOUNDS.items() if bound in part]
-    return ", ".join(words)
 
 
 def _default(part: dict[str, Any]) -> str:

@@ -3,9 +3,7 @@ import shlex
 import sys
 from pathlib import Path
 
-import yaml
-
-from hpconv.config import resolve
+from hpconv.config import resolve, to_json
 from hpconv.errors import UserError
 
 
@@ -15,11 +13,17 @@ def refuse(reason):
 
 
 def load_config():
-    schema = Path(workflow.basedir, "config/schemas/config.schema.yaml")
+    """The configuration with all defaults."""
     try:
-        return resolve(config, yaml.safe_load(schema.read_text()))
+        return to_json(resolve(config, warn))
     except UserError as error:
         refuse(error)
+
+
+def warn(message):
+    """Print a line, unless this process runs one job of the workflow, which reads all of it."""
+    if workflow.is_main_process:
+        print(f"hpconv: {message}", file=sys.stderr)
 
 
 def section(name, *keys):
@@ -110,11 +114,11 @@ BASELINE = f"{RESULTS}/baseline.json"
 FINAL = f"{RESULTS}/final_evaluation.json"
 REPORT = f"{RESULTS}/report.html"
 IMPORTANCE = f"{RESULTS}/importance.csv"
-BUDGET = section("search", "trial_seconds", "images_per_second", "trial_memory_gb")
+BUDGET = section("search", "trial_seconds", "images_per_second", "trial_memory_mb")
 BOUNDS = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
 SEARCH = search_settings()
 # what a trial may take, and what surrounds it
-MEMORY_MB = int(1024 * config["search"]["trial_memory_gb"]) + 1500
+MEMORY_MB = config["search"]["trial_memory_mb"] + 1500
 WORKERS = range(1, worker_count() + 1)
 RANKS = range(1, config["evaluation"]["winners"] + 1)
 FINAL_ONLY = final_only()

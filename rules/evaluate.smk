@@ -66,13 +66,13 @@ rule retrain_winner:
         model=section("model"),
         seeds=config["evaluation"]["seeds"],
         cache=config["evaluation"]["cache"],
-        memory=config["search"]["trial_memory_gb"],
+        memory=config["search"]["trial_memory_mb"],
     message:
         "Winner {wildcards.rank}: retraining and testing"
     shell:
         "hpconv retrain --trial {input.trial} --data {input.data} --features {input.features}"
         " --model {params.model:q} --seeds {params.seeds} --cache {params.cache:q}"
-        " --memory-gb {params.memory}"
+        " --memory-mb {params.memory}"
         " --scores {output.scores} --output {output.evaluation} > {log} 2>&1"
 
 
@@ -115,12 +115,12 @@ rule ensemble:
         model=section("model"),
         folder=subpath(output[0], parent=True),
         cache=config["evaluation"]["cache"],
-        memory=config["search"]["trial_memory_gb"],
+        memory=config["search"]["trial_memory_mb"],
     message:
         "Ensemble: extracting its members' features, retraining and testing"
     shell:
         "hpconv ensemble --history {input.history} --data {input.data} --model {params.model:q}"
-        " --folder {params.folder} --cache {params.cache:q} --memory-gb {params.memory}"
+        " --folder {params.folder} --cache {params.cache:q} --memory-mb {params.memory}"
         " --output {output} > {log} 2>&1"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hpconv import datasets
+from hpconv.config import DataSettings
 from hpconv.mongodb import connection_file
 from hpconv.mongodb.binary import URI_VARIABLE
 from hpconv.mongodb.uri import from_file
@@ -82,7 +83,7 @@ def mounted(disk: Path, size: str) -> Iterator[Path]:
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The digits as the workflow's first rule writes them."""
     path = tmp_path_factory.mktemp("data") / "digits.h5"
-    datasets.write(datasets.DataSettings("digits", seed=0, validation=0.25, test=0.25), path)
+    datasets.write(DataSettings("digits", seed=0, validation=0.25, test=0.25), path)
     return path
 
 

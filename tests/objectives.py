@@ -10,7 +10,7 @@ import numpy as np
 from hyperopt import hp
 from hyperopt.base import Domain
 
-from hpconv.objective.budget import Budget
+from hpconv.config import Budget
 from hpconv.storage.store import Store
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -50,31 +50,34 @@ def driver(
     from hyperopt.base import Domain
 
     from hpconv import datasets
+    from hpconv.config import to_json
     from hpconv.files import write_json
-    from hpconv.model.pipeline import ModelSettings
     from hpconv.model.space import search_space
     from hpconv.mongodb import connection_file
     from hpconv.mongodb.uri import from_file
-    from hpconv.objective.budget import Budget
     from hpconv.objective.objective import Objective
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
     from hpconv.search import driver, rounds
     from hpconv.status import display
     from hpconv.status.files import StatusFiles
-    from hpconv.status.progress import SearchSettings
     from hpconv.storage.store import Store
 
     exit_on_signals(*STOP_SIGNALS)
-    bounds, grown = ModelSettings(**model), rounds.EnsembleSettings(**search["ensemble"])
-    settings = SearchSettings(**{key: search[key] for key in search if key != "ensemble"})
+    bounds, grown = (
+        sections.settings("model", model),
+        sections.settings("ensemble", search["ensemble"]),
+    )
+    settings = sections.settings(
+        "search", {key: search[key] for key in search if key != "ensemble"}
+    )
     about = driver.fingerprint(datasets.verify(data), bounds, grown)
     if grown.grow:
         rounds.check_room(data)
     space = search_space(bounds.output_sizes, bounds.max_layer_sizes)
-    domain = Domain(Objective(data, bounds, Budget(**budget)), space)
+    domain = Domain(Objective(data, bounds, sections.settings("search", budget)), space)
     connection_file.await_server(connection)
     store = Store(from_file(connection), exp_key)
-    notes = {"model": vars(bounds)}  # a trial says all that rebuilds its pipeline
+    notes = {"model": to_json(bounds)}  # a trial says all that rebuilds its pipeline
     with display.shown() as show:
         files = StatusFiles(live) if live else None
         leader = driver.Driver(store, domain, settings, about, notes, grown, files, show)

@@ -12,7 +12,7 @@ from hpconv.cli.options import ExperimentFolder, Output, sizes
 from hpconv.errors import UserError
 
 if TYPE_CHECKING:
-    from hpconv.model.pipeline import ModelSettings
+    from hpconv.config import ModelSettings
 
 PANEL = "Without a trial"
 
@@ -63,9 +63,9 @@ def extract(
     features, and the names of image files.
     """
     from hpconv import experiments
+    from hpconv.config import ModelSettings
     from hpconv.datasets import arrays as arrays
     from hpconv.features import user_images
-    from hpconv.model.pipeline import ModelSettings
 
     if trial is not None:
         values, extractor = user_images.from_trial(

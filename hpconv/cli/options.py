@@ -45,10 +45,10 @@ TrialFile = Annotated[
     Path, typer.Option("--trial", callback=checks.read_json, help="A winner's trial.json.")
 ]
 Cache = Annotated[Path, typer.Option(help="Folder of the feature cache: 'evaluation.cache'.")]
-Memory = Annotated[float, typer.Option(help="GiB that this may take: 'search.trial_memory_gb'.")]
+Memory = Annotated[int, typer.Option(help="MiB that this may take: 'search.trial_memory_mb'.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")]
 
-CACHE, MEMORY_GB = Path("features"), 8.0  # as in a configuration that says nothing
+CACHE, MEMORY_MB = Path("features"), 8192  # as in a configuration that says nothing
 
 
 def sizes(text: str, option: str) -> tuple[int, ...]:

@@ -1,18 +1,14 @@
 """Sections of a configuration, and other JSON, as options give them."""
 
-import dataclasses
 import json
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import typer
 
 from hpconv.errors import UserError
 
 EXAMPLE = 'write for example {"seed": 1}'
-
-Settings = TypeVar("Settings")
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -38,20 +34,12 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is no JSON ({error}): {EXAMPLE}") from None
 
 
-def settings(kind: type[Settings], values: dict[str, Any], option: str) -> Settings:
-    """A section of a configuration as the dataclass that holds it.
+def settings(name: str, values: dict[str, Any]) -> Any:
+    """A section of the configuration from its JSON.
 
     Raises:
-        UserError: when it has other keys.
+        UserError: when a key or a value is invalid.
     """
-    known = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            close = get_close_matches(key, known, n=1)
-            hint = f"did you mean '{close[0]}'" if close else f"write some of {', '.join(known)}"
-            raise UserError(f"{option} has the unknown key '{key}': {hint}")
-    for key, field in known.items():
-        absent = field.default is field.default_factory is dataclasses.MISSING
-        if absent and key not in values:
-            raise UserError(f"{option} lacks '{key}': write all of {', '.join(known)}")
-    return kind(**values)
+    from hpconv.config import resolve
+
+    return getattr(resolve({"experiment": "any", name: values}), name)

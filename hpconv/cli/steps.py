@@ -8,7 +8,7 @@ import typer
 from hpconv.cli import checks, sections
 from hpconv.cli.options import (
     CACHE,
-    MEMORY_GB,
+    MEMORY_MB,
     Cache,
     Data,
     History,
@@ -18,22 +18,13 @@ from hpconv.cli.options import (
     Section,
     TrialFile,
 )
-from hpconv.errors import UserError
 
 
 def data(settings: Section, output: Output) -> None:
     """Write a data set, with its splits, to HDF5."""
     from hpconv import datasets
 
-    path = settings.get("path")
-    chosen = sections.settings(
-        datasets.DataSettings, settings | {"path": path and Path(path)}, "--settings"
-    )
-    if chosen.name not in datasets.LOADERS:
-        raise UserError(
-            f"--settings has name '{chosen.name}': write one of {', '.join(datasets.LOADERS)}"
-        )
-    datasets.write(chosen, output)
+    datasets.write(sections.settings("data", settings), output)
 
 
 def rank(
@@ -58,12 +49,11 @@ def features(
 ) -> None:
     """Extract a winner's features of every image, or find them in the cache."""
     from hpconv import features
-    from hpconv.model.pipeline import ModelSettings
 
     features.extract(
         sections.read_json(trial),
         data,
-        sections.settings(ModelSettings, model, "--model"),
+        sections.settings("model", model),
         output,
         cache,
     )
@@ -90,14 +80,13 @@ def retrain(
     ],
     seeds: Annotated[int, typer.Option(min=1, help="How often, with other random filters.")] = 1,
     cache: Cache = CACHE,
-    memory_gb: Memory = MEMORY_GB,
+    memory_mb: Memory = MEMORY_MB,
 ) -> None:
     """Fit a winner's classifier on all it may see; measure it once on the test images."""
     from hpconv.evaluation import retrain
-    from hpconv.model.pipeline import ModelSettings
 
-    settings = sections.settings(ModelSettings, model, "--model")
-    retrain.retrain(trial, data, features, settings, output, scores, seeds, cache, memory_gb)
+    settings = sections.settings("model", model)
+    retrain.retrain(trial, data, features, settings, output, scores, seeds, cache, memory_mb)
 
 
 def ensemble(
@@ -107,14 +96,13 @@ def ensemble(
     folder: Annotated[Path, typer.Option(help="Where files that show their features go.")],
     output: Output,
     cache: Cache = CACHE,
-    memory_gb: Memory = MEMORY_GB,
+    memory_mb: Memory = MEMORY_MB,
 ) -> None:
     """Fit the members of a search's best ensemble one after another; measure it once."""
     from hpconv.evaluation import retrain
-    from hpconv.model.pipeline import ModelSettings
 
-    settings = sections.settings(ModelSettings, model, "--model")
-    retrain.ensemble(history, data, settings, folder, output, cache, memory_gb)
+    settings = sections.settings("model", model)
+    retrain.ensemble(history, data, settings, folder, output, cache, memory_mb)
 
 
 def evaluate(

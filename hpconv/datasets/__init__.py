@@ -6,14 +6,16 @@ from pathlib import Path
 
 import h5py
 
+from hpconv.config import DataSettings
 from hpconv.datasets import splits
 from hpconv.datasets.data_file import Splits, verify
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
-from hpconv.datasets.settings import TEST, VALIDATION, DataSettings
 from hpconv.errors import UserError
 from hpconv.files import replacing
 
-__all__ = ["DataSettings", "verify", "write"]
+__all__ = ["verify", "write"]
+
+DEFAULT_SHARE = 0.25  # of validation and test images, unless the configuration sets it
 
 Loader = Callable[[DataSettings, ImageWriter], Content]
 
@@ -50,8 +52,8 @@ def write(settings: DataSettings, path: Path) -> None:
 
 def _splits(settings: DataSettings, content: Content) -> Splits:
     if content.splits is None:
-        validation = VALIDATION if settings.validation is None else settings.validation
-        test = TEST if settings.test is None else settings.test
+        validation = DEFAULT_SHARE if settings.validation is None else settings.validation
+        test = DEFAULT_SHARE if settings.test is None else settings.test
         if content.pairs is not None:
             return splits.disjoint_pairs(
                 content.pairs, content.labels, validation, test, settings.seed

@@ -13,8 +13,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hpconv.config import DataSettings
 from hpconv.datasets.download import downloaded
-from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ the centre square is kept. Transparent pixels become white, colour becomes gray 
 import numpy as np
 from PIL import Image
 
+from hpconv.config.settings import Channels
 from hpconv.datasets.arrays import MIN_SIZE
-from hpconv.datasets.settings import Channels
 from hpconv.errors import UserError
 
 SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow
@@ -54,8 +54,10 @@ def square_size(wanted: int | None, smallest: tuple[int, int], name: str) -> int
     """
     size = wanted or min(smallest)
     if size < MIN_SIZE:
-        cause = f"{wanted}" if wanted else f"null and {name} has {smallest[0]}x{smallest[1]} pixels"
-        raise UserError(f"config key 'data.size' is {cause}, it must be {MIN_SIZE} or more")
+        raise UserError(
+            f"config key 'data.size' is null and {name} has {smallest[0]}x{smallest[1]} pixels: "
+            f"set it to {MIN_SIZE} or more"
+        )
     return size
 
 

@@ -13,10 +13,10 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from hpconv.config import DataSettings
 from hpconv.datasets.cropping import GRAY, centre_square, pillow_mode, square_size
 from hpconv.datasets.data_file import block_rows
 from hpconv.datasets.data_writer import ImageWriter
-from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 THREADS = 2

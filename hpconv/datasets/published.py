@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hpconv.datasets.settings import DataSettings
+from hpconv.config import DataSettings
 from hpconv.errors import UserError
 
 

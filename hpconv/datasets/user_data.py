@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hpconv.config import DataSettings
 from hpconv.datasets.data_file import FoldSplit, Splits
-from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 PARTS = ("train", "validation", "test")

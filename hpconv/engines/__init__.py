@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Literal
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def warm_up(engine: str) -> None:
     compile_stage(stage, 1, engine)(np.zeros((1, 1, 8, 8), "float32"))
 
 
-def choose(engine: str) -> str:
+def choose(engine: str) -> Literal["cpu", "gpu"]:
     """The engine that a setting means on this machine: ``cpu`` or ``gpu``.
 
     Raises:

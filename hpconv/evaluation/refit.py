@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from hpconv import features, trials
+from hpconv.config import ModelSettings
 from hpconv.datasets.protocols import Evaluation, Outcome, Task
 from hpconv.learners import Classifier, classifier
-from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.model.pipeline import describe
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Trial
 
@@ -65,14 +66,14 @@ def refit_and_test(
     data: Path,
     extracted: list[Path],
     model: ModelSettings,
-    memory_gb: float,
+    memory_mb: int,
 ) -> RefitResult:
     """Fit trials one after another to each fold, and measure the last on the fold's test examples.
 
     Args:
         members: a trial, or the members of an ensemble, oldest first.
         extracted: their features.
-        memory_gb: that the process may take; features beyond are read anew for each step.
+        memory_mb: MiB that the process may take; features beyond are read anew for each step.
     """
     watch, evaluation = Stopwatch(), Evaluation(data)
     with ExitStack() as open_files:
@@ -85,7 +86,7 @@ def refit_and_test(
                 describe(trials.hyperparameters(member), evaluation.image_shape, model).classifier,
                 evaluation.pairs,
                 chosen=member["result"].get("chosen"),
-                kept_bytes=int(KEPT_SHARE * memory_gb * 2**30),
+                kept_bytes=int(KEPT_SHARE * memory_mb * 2**20),
             )
             for file, member in zip(files, members, strict=True)
         ]

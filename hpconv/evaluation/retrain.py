@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpconv import features, trials
+from hpconv.config import ModelSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Selection
 from hpconv.evaluation import select
@@ -18,7 +19,7 @@ from hpconv.evaluation.select import best_ensemble
 from hpconv.evaluation.statistics import format_error, summarise
 from hpconv.files import read_json, replacing, write_json
 from hpconv.learners import Classifier, classifier
-from hpconv.model.pipeline import ClassifierSettings, ModelSettings
+from hpconv.model.pipeline import ClassifierSettings
 from hpconv.trials import Trial
 
 L2_REGS = (1e-4, 1e-3, 1e-2, 1e-1)  # for raw pixels
@@ -60,7 +61,7 @@ def retrain(
     scores: Path,
     seeds: int,
     cache: Path,
-    memory_gb: float,
+    memory_mb: int,
 ) -> None:
     """Fit a winner's classifier anew for each fold, and measure it on the fold's test examples.
 
@@ -71,14 +72,14 @@ def retrain(
         seeds: the first keeps its own filters; for each of the others, random filters are drawn
             anew.
         cache: of features.
-        memory_gb: that this may take.
+        memory_mb: MiB that this may take.
     """
     trial = read_json(trial_path)
-    measured = [refit_and_test([trial], data, [extracted], model, memory_gb)]
+    measured = [refit_and_test([trial], data, [extracted], model, memory_mb)]
     for seed in range(1, seeds):
         variant = select.with_new_random_filters(trial, seed)
         with _features_of(variant, data, model, path.parent, cache) as others:
-            measured.append(refit_and_test([variant], data, [others], model, memory_gb))
+            measured.append(refit_and_test([variant], data, [others], model, memory_mb))
     _write_scores(scores, measured)
     record = {"validation_error": trials.validation_error(trial)}
     write_json(path, record | _told([trial], measured))
@@ -91,13 +92,13 @@ def ensemble(
     folder: Path,
     path: Path,
     cache: Path,
-    memory_gb: float,
+    memory_mb: int,
 ) -> None:
     """Fit the members of the best ensemble of a search one after another, and measure it.
 
     Args:
         folder: for files that show the members' features.
-        memory_gb: that this may take.
+        memory_mb: MiB that this may take.
     """
     members = best_ensemble(trials.read(history))
     extracted = [folder / f"features-{member['tid']}.h5" for member in members]
@@ -105,7 +106,7 @@ def ensemble(
         features.extract(member, data, model, target, cache)
     record = {"validation_error": trials.ensemble_error(members[-1])}
     tids = [member["tid"] for member in members]
-    measured = [refit_and_test(members, data, extracted, model, memory_gb)]
+    measured = [refit_and_test(members, data, extracted, model, memory_mb)]
     write_json(path, record | _told(members, measured) | {"members": tids})
 
 

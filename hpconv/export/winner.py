@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hpconv import __version__, features, trials
+from hpconv.config import ModelSettings
 from hpconv.datasets import protocols
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
@@ -17,7 +18,7 @@ from hpconv.learners.feature_matrix import FeatureRows
 from hpconv.learners.linear import LinearSVM
 from hpconv.learners.scaling import Scaler
 from hpconv.model.layers import Layer, Shape
-from hpconv.model.pipeline import ClassifierSettings, ModelSettings
+from hpconv.model.pipeline import ClassifierSettings
 
 N_CHECKED = 100
 

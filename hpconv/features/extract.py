@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from hpconv import __version__, kernels, trials
+from hpconv.config import ModelSettings
 from hpconv.datasets import protocols
 from hpconv.datasets.data_file import DataFile
 from hpconv.engines import choose
@@ -15,7 +16,7 @@ from hpconv.features.cache.entry import Entry
 from hpconv.features.cache.fill import banks, fill
 from hpconv.features.cache.keys import code_version, key
 from hpconv.features.extractor import Extractor, Images
-from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.model.pipeline import describe
 from hpconv.trials import Trial
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from hpconv.config import ModelSettings
 from hpconv.datasets.image_rows import ImageRows
 from hpconv.engines import Function, compile_stage
 from hpconv.errors import CandidateError
 from hpconv.model import filterbanks
 from hpconv.model.filterbanks import FilterBank
 from hpconv.model.layers import Filter, Layer
-from hpconv.model.pipeline import ModelSettings, Pipeline, Stage, for_image_size
+from hpconv.model.pipeline import Pipeline, Stage, for_image_size
 
 Images = np.ndarray | ImageRows
 Tick = Callable[[int, float], None]  # told the images of each finished batch, and its seconds

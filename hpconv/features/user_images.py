@@ -10,14 +10,15 @@ import numpy as np
 from PIL import Image
 
 from hpconv import __version__, experiments, trials
-from hpconv.datasets import DataSettings, arrays, image_files, protocols
+from hpconv.config import DataSettings, ModelSettings
+from hpconv.datasets import arrays, image_files, protocols
 from hpconv.datasets.data_file import checksum
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.errors import UserError
 from hpconv.features import write_features
 from hpconv.features.extractor import Extractor, learn
 from hpconv.files import replacing
-from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.model.pipeline import describe
 
 ADVICE = "write one that succeeded: 'hpconv best' lists them"
 READABLE = "write a .npy file, an image file (PNG, JPEG, TIFF ...), or a folder of image files"
@@ -84,7 +85,7 @@ def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
     paths = _image_files(path) if path.is_dir() else [path]
     # smaller squares than this are refused; the pipeline resizes them
     settings = DataSettings(
-        "images",
+        "folder",
         size=max(image_shape[-1], arrays.MIN_SIZE),
         channels="gray" if image_shape[0] == 1 else "rgb",
         corrupt="skip",

@@ -1,10 +1,11 @@
 """A trial's hyperparameters, read into a described pipeline and checked at no cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import cos, prod, sin
 from typing import Any
 
+from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
 from hpconv.kernels.warp import background
 from hpconv.model import space
@@ -24,20 +25,6 @@ from hpconv.model.layers import (
 Stage = tuple[Layer, ...]
 
 MAX_BACKGROUND = 0.5  # the share of a warped image that may lie outside the original
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """The bounds of the model family, from the section ``model`` of a configuration."""
-
-    output_sizes: Sequence[int]
-    max_layer_sizes: Sequence[int]
-    n_patches: int
-    max_n_features: int
-    max_row_elements: int
-    n_unsupervised: int
-    batch_size: int
-    engine: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,23 @@
 """What a trial may cost: time by images a second and in all, and memory as predicted."""
 
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import inf, prod
 
+from hpconv.config import Budget, ModelSettings
 from hpconv.errors import CandidateError
 from hpconv.learners.feature_matrix import KEPT_BYTES
 from hpconv.model.filterbanks import PATCH_BYTES
 from hpconv.model.layers import Filter, Shape
-from hpconv.model.pipeline import ModelSettings, Pipeline
+from hpconv.model.pipeline import Pipeline
 
 FLOAT, DOUBLE = 4, 8  # bytes
 FIT_ROWS = 3000  # as much as so many images' features is what fitting to scaled features takes
 IMAGES_TO_JUDGE = 150  # as the published system: a speed over fewer images says little
 
 
-@dataclass(frozen=True)
-class Budget:
-    """Part of the section ``search`` of a configuration.
-
-    ``trial_seconds`` and the memory a trial really takes are for the worker to watch, which
-    can stop a process that hangs or swells.
-    """
-
-    trial_seconds: float = inf
-    images_per_second: float = 0
-    trial_memory_gb: float = inf
+# of an objective without a budget
+UNLIMITED = Budget(trial_seconds=inf, images_per_second=0, trial_memory_mb=sys.maxsize)
 
 
 class Pace:
@@ -56,7 +48,7 @@ def check_memory(
     pipeline: Pipeline,
     n_images: int,
     model: ModelSettings,
-    limit_gb: float,
+    limit_mb: int,
     pairs: tuple[int, int] = (0, 0),
 ) -> None:
     """Refuse a pipeline that would need too much memory for n_images, before it takes any.
@@ -67,9 +59,9 @@ def check_memory(
     Raises:
         CandidateError: ``out_of_memory``.
     """
-    gigabytes = (predicted_bytes(pipeline, n_images, model) + _gram_bytes(*pairs)) / 2**30
-    if gigabytes > limit_gb:
-        reason = f"{gigabytes:.1f} GiB would be needed, {limit_gb:g} are allowed"
+    megabytes = (predicted_bytes(pipeline, n_images, model) + _gram_bytes(*pairs)) / 2**20
+    if megabytes > limit_mb:
+        reason = f"{megabytes:.0f} MiB would be needed, {limit_mb} are allowed"
         raise CandidateError("out_of_memory", reason)
 
 

@@ -8,14 +8,15 @@ from typing import Any
 from hyperopt.base import Ctrl
 
 from hpconv import kernels
+from hpconv.config import Budget, ModelSettings
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose, warm_up
 from hpconv.errors import CandidateError
 from hpconv.features import signature
 from hpconv.features.extractor import learn
 from hpconv.learners import classifier
-from hpconv.model.pipeline import ModelSettings, describe
-from hpconv.objective.budget import Budget, Pace, check_memory
+from hpconv.model.pipeline import describe
+from hpconv.objective.budget import Pace, check_memory
 from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Result, failed_result, hyperparameters
@@ -101,7 +102,7 @@ def _measure(
     with watch("learn"):
         pipeline = describe(assignment, selection.images.shape[1:], model)
         n_images, counts = len(selection.images), selection.pair_counts()
-        check_memory(pipeline, n_images, model, budget.trial_memory_gb, counts)
+        check_memory(pipeline, n_images, model, budget.trial_memory_mb, counts)
         extractor = learn(pipeline, unlabelled, model, pace.tick)
     with watch("extract"):
         features = extractor.transform(selection.images, pace.tick)

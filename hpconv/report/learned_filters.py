@@ -2,22 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from hpconv import features
+from hpconv.config import ModelSettings
 from hpconv.datasets import protocols
 from hpconv.features.cache.fill import read_banks, with_banks
 from hpconv.model.filterbanks import FilterBank
 from hpconv.model.layers import GridPool
-from hpconv.model.pipeline import ModelSettings, Pipeline, Stage
+from hpconv.model.pipeline import Pipeline, Stage
 from hpconv.report import images
 from hpconv.report.diagram import number
 
 MAX_FILTERS = 64
 MAX_MAPS = 16
-ENGINE = "cpu"  # one image wakes no GPU
+ENGINE: Literal["cpu"] = "cpu"  # one image wakes no GPU
 
 
 def learned(extracted: Path) -> list[FilterBank]:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from hpconv import trials
+from hpconv.config import ModelSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.evaluation.summary import is_current
 from hpconv.files import read_json
-from hpconv.model.pipeline import ModelSettings, Pipeline, describe
+from hpconv.model.pipeline import Pipeline, describe
 from hpconv.report import confusion, diagram, learned_filters, misclassified
 
 

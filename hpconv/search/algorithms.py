@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from hyperopt import Trials, anneal, rand
 from hyperopt.base import Domain
 
+from hpconv.config import SearchSettings
 from hpconv.search.tpe import TPE
-from hpconv.status.progress import SearchSettings
 from hpconv.trials import Trial, hyperparameters
 
 SUGGEST: dict[str, Callable[..., list[Trial]]] = {

@@ -12,15 +12,15 @@ import numpy as np
 from hyperopt.base import Domain
 from pymongo.errors import PyMongoError
 
+from hpconv.config import EnsembleSettings, ModelSettings, SearchSettings
 from hpconv.errors import UserError
 from hpconv.files import replacing
-from hpconv.model.pipeline import ModelSettings
 from hpconv.processes import owner_name, poll_until
 from hpconv.search.algorithms import algorithm
-from hpconv.search.rounds import NO_ENSEMBLE, EnsembleSettings, Rounds
+from hpconv.search.rounds import NO_ENSEMBLE, Rounds
 from hpconv.search.tracker import StatusPublisher
 from hpconv.status.files import StatusFiles, as_line
-from hpconv.status.progress import Progress, SearchSettings
+from hpconv.status.progress import Progress
 from hpconv.status.snapshot import Show
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store

@@ -14,34 +14,12 @@ from typing import Any
 from hyperopt import STATUS_OK
 from hyperopt.base import JOB_STATE_ERROR
 
+from hpconv.config import EnsembleSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.search.algorithms import Algorithm
 from hpconv.storage.attachments import MAX_BYTES
 from hpconv.trials import Trial, continues
-
-
-@dataclass(frozen=True)
-class EnsembleSettings:
-    """The section ``ensemble`` of a configuration.
-
-    Args:
-        grow: whether trials continue earlier ones.
-        bagging_fraction: share of a trial's loss that is its error alone; the rest is its error
-            together with the trials that it continues (1 is bagging, 0 is boosting).
-        min_ok_per_round: trials that must succeed before their round has a winner.
-        min_valid_per_round: trials that must end, other than by a programming error.
-        absolute_loss_thresh: trials with a greater loss have not succeeded.
-        relative_loss_thresh: a winner's loss must be less than so many times its parent's.
-    """
-
-    grow: bool = False
-    bagging_fraction: float = 0.5
-    min_ok_per_round: int = 40
-    min_valid_per_round: int = 40
-    absolute_loss_thresh: float = 1.0
-    relative_loss_thresh: float | None = None
-
 
 NO_ENSEMBLE = EnsembleSettings()
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hpconv.config import SearchSettings
 from hpconv.processes import host_of
 from hpconv.status.files import StatusFiles
-from hpconv.status.progress import Pace, Progress, SearchSettings
+from hpconv.status.progress import Pace, Progress
 from hpconv.status.snapshot import Show, Status, counts, text
 from hpconv.storage.store import QueueState, Store
 from hpconv.trials import Trial

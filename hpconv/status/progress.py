@@ -4,25 +4,12 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from hpconv.config import SearchSettings
 from hpconv.errors import UserError
 from hpconv.trials import Trial, as_utc, ensemble_error, error_line, evaluation_seconds, failure
 
 MAX_CONSECUTIVE_FAILURES = 100  # failures in a row, after which nothing else is expected
 WINDOW_SECONDS = 900.0  # of searching, over which the pace is taken
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """What the driver needs of the section ``search`` of a configuration."""
-
-    algorithm: str
-    max_evals: int
-    startup_trials: int
-    seed: int
-    patience_minutes: float
-    max_minutes: float | None = None
-    target_loss: float | None = None
-    no_improvement_trials: int | None = None
 
 
 @dataclass

@@ -17,12 +17,12 @@ from hyperopt.base import Ctrl, Domain, Trials, spec_from_misc
 
 from hpconv.errors import CandidateError, UserError
 from hpconv.learners.ensemble_member import SCORES
-from hpconv.objective.budget import Budget
+from hpconv.objective.budget import UNLIMITED
 from hpconv.processes import STOP_SIGNALS, die_with_parent
 from hpconv.storage.attachments import MAX_BYTES
 from hpconv.trials import Result, Trial, failed_result, to_builtin_types
 
-GIB = 2**30
+MIB = 2**20
 KEPT_SHARE = 0.5  # of a trial's memory; a process that holds more between trials has a leak
 MAX_RESULT_BYTES = 2**20
 
@@ -47,7 +47,7 @@ class Evaluator:
 
     def __init__(self, objective: bytes, workdir: Path | None) -> None:
         self._arguments = (objective, workdir)
-        self.budget = Budget()
+        self.budget = UNLIMITED
         self._conditions: dict[str, str] = {}
         self._start()
 
@@ -91,8 +91,8 @@ class Evaluator:
         kind, content = self._receive()
         if kind == "error":
             raise EvaluationError(content)
-        if self.resident_gib() > KEPT_SHARE * self.budget.trial_memory_gb:
-            log.warning("the evaluation process keeps %.1f GiB: replaced", self.resident_gib())
+        if self.resident_mb() > KEPT_SHARE * self.budget.trial_memory_mb:
+            log.warning("the evaluation process keeps %.0f MiB: replaced", self.resident_mb())
             self.restart()
         return content
 
@@ -113,12 +113,12 @@ class Evaluator:
         result: Any = failed_result(refusal, seconds)
         return Outcome(result | self._conditions, {})
 
-    def resident_gib(self) -> float:
-        """Memory (GiB) that the process and its children hold now."""
+    def resident_mb(self) -> float:
+        """Memory (MiB) that the process and its children hold now."""
         try:
             process = psutil.Process(self._process.pid)
             everyone = [process, *process.children(recursive=True)]
-            return sum(each.memory_info().rss for each in everyone) / GIB
+            return sum(each.memory_info().rss for each in everyone) / MIB
         except psutil.Error:  # it has just ended
             return 0.0
 
@@ -142,7 +142,7 @@ def _evaluations(pipe: Connection, objective: bytes, workdir: Path | None) -> No
     try:
         domain: Domain = pickle.loads(objective)
         conditions: dict[str, str] = getattr(domain.fn, "prepare", dict)()
-        pipe.send(("ready", (getattr(domain.fn, "budget", Budget()), conditions)))
+        pipe.send(("ready", (getattr(domain.fn, "budget", UNLIMITED), conditions)))
     except UserError as refusal:
         return pipe.send(("refused", str(refusal)))
     except Exception:

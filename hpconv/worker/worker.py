@@ -249,9 +249,9 @@ def _exceeded(evaluator: Evaluator, seconds: float) -> CandidateError | None:
     budget = evaluator.budget
     if seconds > budget.trial_seconds:
         return CandidateError("too_slow", f"stopped after {budget.trial_seconds:g} s")
-    gigabytes = evaluator.resident_gib()
-    if gigabytes > budget.trial_memory_gb:
-        reason = f"stopped at {gigabytes:.1f} GiB, {budget.trial_memory_gb:g} are allowed"
+    resident = evaluator.resident_mb()
+    if resident > budget.trial_memory_mb:
+        reason = f"stopped at {resident:.0f} MiB, {budget.trial_memory_mb} are allowed"
         return CandidateError("out_of_memory", reason)
     return None
 

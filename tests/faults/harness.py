@@ -27,7 +27,7 @@ MODEL = {
     "n_unsupervised": 100,
     "batch_size": 200,
 }
-BUDGET = {"trial_seconds": 60, "images_per_second": 1, "trial_memory_gb": 4}
+BUDGET = {"trial_seconds": 60, "images_per_second": 1, "trial_memory_mb": 4096}
 SEARCH = {"algorithm": "tpe", "startup_trials": 4, "seed": 1, "patience_minutes": 2, "ensemble": {}}
 EXPERIMENT = "faults"
 DELIVERED = re.compile(r"trial (\d+): (?:loss|failed)")

@@ -1,5 +1,7 @@
-"""A wrong configuration gets one line: the key, what was found, what is allowed."""
+"""The configuration: defaults, one-line errors, and the files that document it."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,67 +9,141 @@ import pytest
 import yaml
 
 from hpconv import datasets
-from hpconv.config import resolve
+from hpconv.config import load, resolve, schema, to_json
+from hpconv.datasets import cropping
 from hpconv.errors import UserError
-from hpconv.model.pipeline import ModelSettings
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
 
 
 def read(name: str) -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "config" / name).read_text())
+    content: dict[str, Any] = yaml.safe_load((ROOT / "config" / name).read_text())
+    return content
 
 
 @pytest.mark.parametrize(
     ("config", "key", "found", "allowed"),
     [
-        ({"search": {"workers": 0}}, "search.workers", "0", "1 or more"),
+        ({"search": {"workers": 0}}, "search.workers", "0", "an integer (1 or more) or null"),
         ({"search": {"workers": "two"}}, "search.workers", "'two'", "integer"),
         ({"search": {"max_evals": True}}, "search.max_evals", "True", "integer"),
-        ({"data": {"name": "cifra"}}, "data.name", "'cifra'", "digits"),
+        ({"search": {"max_evals": 2.5}}, "search.max_evals", "2.5", "integer"),
+        ({"search": {"trial_seconds": 0}}, "search.trial_seconds", "0", "more than 0"),
+        ({"search": {"max_minutes": True}}, "search.max_minutes", "True", "a number"),
+        ({"search": "tpe"}, "search", "'tpe'", "a section with the keys algorithm, max_evals"),
+        ({"data": {"name": "cifra"}}, "data.name", "'cifra'", "one of: digits, mnist"),
+        ({"data": {"path": 3}}, "data.path", "3", "a path or null"),
         ({"data": {"test": 0.9}}, "data.test", "0.9", "0.45 or less"),
         ({"search": {"worker": 2}}, "search.worker", "unknown", "did you mean 'workers'?"),
         ({"serach": {}}, "serach", "unknown", "did you mean 'search'?"),
+        ({3: 4}, "3", "unknown", "allowed here: experiment, data"),
         ({"model": {"output_sizes": []}}, "model.output_sizes", "[]", "1 or more entries"),
         ({"model": {"output_sizes": [8, "x"]}}, "model.output_sizes.1", "'x'", "integer"),
-        ({"model": None}, "model", "None", "object"),
+        ({"model": {"max_layer_sizes": [32] * 3}}, "model.max_layer_sizes", "[32", "at most 2"),
+        ({"model": None}, "model", "None", "a section with the keys output_sizes"),
+        ({"ensemble": {"grow": "perhaps"}}, "ensemble.grow", "'perhaps'", "true or false"),
         ({"experiment": "a b"}, "experiment", "'a b'", "letters"),
+        ({"experiment": 5}, "experiment", "5", "text"),
     ],
 )
-def test_refusal_names_key_found_and_allowed(
-    config: dict[str, Any], key: str, found: str, allowed: str
+def test_error_names_key_value_and_allowed_values(
+    config: dict[Any, Any], key: str, found: str, allowed: str
 ) -> None:
     with pytest.raises(UserError) as refusal:
-        resolve({"experiment": "x", **config}, SCHEMA)
+        resolve({"experiment": "x", **config})
     message = str(refusal.value)
     assert "\n" not in message
     for part in (f"'{key}'", found, allowed):
         assert part in message
 
 
-def test_a_missing_name_is_refused() -> None:
-    with pytest.raises(UserError, match="'experiment' is missing"):
-        resolve({}, SCHEMA)
+def test_missing_experiment_name_is_refused() -> None:
+    with pytest.raises(UserError, match="'experiment' is missing: write"):
+        resolve({})
 
 
-def test_numbers_inside_a_command_line_override_are_numbers() -> None:
-    resolved = resolve({"experiment": "x", "search": {"workers": "7"}}, SCHEMA)
-    assert resolved["search"]["workers"] == 7
+def test_misspelt_key_is_reported_before_the_missing_key() -> None:
+    with pytest.raises(UserError, match="'experimnt' is unknown, did you mean 'experiment'"):
+        resolve({"experimnt": "x"})
+
+
+def test_text_from_a_command_line_override_is_converted() -> None:
+    search = {"workers": "7", "trial_seconds": "1.5", "max_minutes": "null"}
+    config = resolve({"experiment": "x", "search": search, "ensemble": {"grow": "true"}})
+    assert (config.search.workers, config.search.trial_seconds) == (7, 1.5)
+    assert config.search.max_minutes is None
+    assert config.ensemble.grow is True
+
+
+def test_old_name_of_trial_memory_is_accepted_with_a_warning() -> None:
+    warnings: list[str] = []
+    search = {"trial_memory_gb": 1.5, "trial_memory_mb": 8192}  # the latter from config.yaml
+    config = resolve({"experiment": "x", "search": search}, warnings.append)
+    assert config.search.trial_memory_mb == 1536
+    (warning,) = warnings
+    assert "'search.trial_memory_gb'" in warning
+    assert "write 'trial_memory_mb: 1536'" in warning
+
+
+def test_invalid_value_of_the_old_name_is_refused() -> None:
+    with pytest.raises(UserError, match="'search.trial_memory_gb' is 'much': write 'trial_mem"):
+        resolve({"experiment": "x", "search": {"trial_memory_gb": "much"}})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"experiment": "x", "search": {"workers": 0}}', "'search.workers' is 0: write"),
+        ("{experiment: x}", "is not JSON"),
+        ("[]", "write a section with the keys experiment, data"),
+        ("\xff", "not JSON"),
+    ],
+)
+def test_errors_in_a_file_name_the_file(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(UserError) as refusal:
+        load(path)
+    assert str(path) in str(refusal.value)
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_resolved_configuration_survives_json(tmp_path: Path) -> None:
+    config = resolve({"experiment": "x", "search": {"trial_seconds": float("inf")}})
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(to_json(config)))
+    assert load(path) == config
 
 
 @pytest.mark.parametrize("name", [path.name for path in (ROOT / "config").glob("*.yaml")])
 def test_shipped_configurations_are_valid(name: str) -> None:
-    assert resolve(read(name), SCHEMA)["experiment"]
+    warnings: list[str] = []
+    assert resolve(read(name), warnings.append).experiment
+    assert not warnings
 
 
-def test_the_teaching_configuration_shows_every_key_with_its_default() -> None:
+def test_config_yaml_has_every_key_with_its_default() -> None:
     config = read("config.yaml")
-    assert resolve({"experiment": config["experiment"]}, SCHEMA) == config
+    assert to_json(resolve({"experiment": config["experiment"]})) == config
 
 
-def test_sections_fit_what_they_configure() -> None:
-    config = resolve({"experiment": "x"}, SCHEMA)
-    assert ModelSettings(**config["model"])
-    assert datasets.DataSettings(**config["data"])
-    assert set(SCHEMA["properties"]["data"]["properties"]["name"]["enum"]) == set(datasets.LOADERS)
+def test_config_yaml_has_every_key_with_its_description() -> None:
+    text = (ROOT / "config/config.yaml").read_text()
+    comments = re.findall(r"((?:^ *# .*\n)+)^ *(\w+): ", text, re.M)
+    found = [(key, " ".join(re.findall("# (.*)", lines))) for lines, key in comments]
+    expected = []
+    for name in schema.find()["properties"]:
+        section = schema.find([name])
+        for key, part in section.get("properties", {name: section}).items():
+            choices = f" One of: {', '.join(part['enum'])}." if "enum" in part else ""
+            expected.append((key, part["description"] + choices))
+    assert found == expected
+
+
+def test_every_data_set_has_a_loader() -> None:
+    assert set(schema.find(["data", "name"])["enum"]) == set(datasets.LOADERS)
+
+
+def test_smallest_size_suits_the_cropping_of_images() -> None:
+    assert schema.find(["data", "size"])["anyOf"][0]["minimum"] == cropping.MIN_SIZE

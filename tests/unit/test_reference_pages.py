@@ -7,11 +7,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
+from hpconv.config import schema
 from hpconv.engines import operators
 from hpconv.model import space_table
 from hpconv.model.space import search_space
@@ -48,15 +47,11 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
 
 def test_every_key_is_there_with_its_description(site: Path) -> None:
     text = page(site, "configuration")
-    schema = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
-    for part in leaves(schema):
-        assert part["description"] in text
-
-
-def leaves(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a schema says of every key that has a value of its own."""
-    parts = schema["properties"].values()
-    return [leaf for part in parts for leaf in (leaves(part) if "properties" in part else [part])]
+    for name in schema.find()["properties"]:
+        section = schema.find([name])
+        for part in section.get("properties", {name: section}).values():
+            assert part["description"] in text
+            assert schema.allowed(part) in text
 
 
 def test_every_hyperparameter_is_there(site: Path) -> None:

@@ -71,7 +71,7 @@ def workspace(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in CHECKOUT:
         (folder / name).symlink_to(ROOT / name)
     (folder / "config").mkdir()
-    for path in [*(ROOT / "config").glob("*.yaml"), ROOT / "config/schemas"]:
+    for path in (ROOT / "config").glob("*.yaml"):
         (folder / "config" / path.name).symlink_to(path)
     demo = folder / "config/demo.yaml"
     demo.unlink()

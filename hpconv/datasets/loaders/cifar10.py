@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from hpconv.config import DataSettings
 from hpconv.datasets import archives, published, splits
 from hpconv.datasets.archives import Archive
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 FOLDER = "cifar-10-batches-py"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hpconv.config import DataSettings
 from hpconv.datasets import csv_table, image_files, user_data
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.settings import DataSettings
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:

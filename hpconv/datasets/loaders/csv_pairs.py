@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hpconv.config import DataSettings
 from hpconv.datasets import csv_table, image_files, user_data
 from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.settings import DataSettings
 
 SAME = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 CLASSES = ("different", "same")

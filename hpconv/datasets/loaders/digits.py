@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
+from hpconv.config import DataSettings
 from hpconv.datasets import published
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.settings import DataSettings
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:

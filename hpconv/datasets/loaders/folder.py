@@ -5,9 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from hpconv.config import DataSettings
 from hpconv.datasets import image_files, user_data
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.settings import DataSettings
 
 log = logging.getLogger(__name__)
 

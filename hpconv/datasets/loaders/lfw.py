@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from hpconv.config import DataSettings
 from hpconv.datasets import archives, image_files
 from hpconv.datasets.archives import Archive
 from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.loaders import lfw_pairs
 from hpconv.datasets.loaders.lfw_pairs import FIGSHARE
-from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 # archives of images and their folders, in order of preference

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hpconv.config import DataSettings
 from hpconv.datasets import archives, published, splits
 from hpconv.datasets.archives import Archive
 from hpconv.datasets.data_file import block_rows
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 MAGIC_OF_LABELS, MAGIC_OF_IMAGES = 2049, 2051

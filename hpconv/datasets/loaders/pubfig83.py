@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from hpconv.config import DataSettings
 from hpconv.datasets import archives, image_files, splits
 from hpconv.datasets.archives import Archive
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 FOLDER = "pubfig83"

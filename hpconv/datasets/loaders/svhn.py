@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from hpconv.config import DataSettings
 from hpconv.datasets import archives, published, splits
 from hpconv.datasets.archives import Archive
 from hpconv.datasets.data_file import block_rows
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.settings import DataSettings
 
 URL = "http://ufldl.stanford.edu/housenumbers"
 FILES = (

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hpconv.config import ModelSettings
 from hpconv.datasets import protocols
 from hpconv.datasets.image_rows import ImageRows
 from hpconv.engines import compile_stage
@@ -20,7 +21,7 @@ from hpconv.features.cache.entry import Entry
 from hpconv.features.extractor import Extractor, learn
 from hpconv.model.filterbanks import FilterBank
 from hpconv.model.layers import Filter, Layer
-from hpconv.model.pipeline import ModelSettings, Pipeline, Stage
+from hpconv.model.pipeline import Pipeline, Stage
 from hpconv.trials import Trial
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,8 @@
 import hashlib
 from pathlib import Path
 
-from hpconv.model.pipeline import ModelSettings, Pipeline
+from hpconv.config import ModelSettings
+from hpconv.model.pipeline import Pipeline
 
 BLOCK_BYTES = 2**26  # of features that are computed, written and kept together
 SOURCES = Path(__file__).parents[2]

@@ -17,11 +17,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from hpconv.config import ModelSettings
 from hpconv.errors import UserError
 from hpconv.features.cache import blocks
 from hpconv.features.cache.entry import Entry
 from hpconv.files import replacing
-from hpconv.model.pipeline import ModelSettings
 
 
 def write(

@@ -158,13 +158,13 @@ def test_it_says_its_version(
         ),
         ("best --experiment other", 1, ["--experiment is 'other'", "results/demo"]),
         ("data --settings {name:1} --output d.h5", 2, ["--settings", "JSON"]),
-        ("""data --settings '{"nam":"digits"}' --output d.h5""", 1, ["'nam'", "'name'"]),
+        ("""data --settings '{"nam":"digits"}' --output d.h5""", 1, ["'data.nam'", "'name'"]),
         ("""data --settings '{"name":"digit"}' --output d.h5""", 1, ["'digit'", "digits,"]),
         (
             "features --trial results/demo/winners/1/trial.json --data results/demo/data.h5 "
-            "--model '{}' --output f.h5",
+            """--model '{"engine":"gpi"}' --output f.h5""",
             1,
-            ["--model lacks 'output_sizes'"],
+            ["'model.engine' is 'gpi'", "auto, cpu, gpu"],
         ),
         ("baseline --data mine.npy --output b.json", 1, ["--data", "no HDF5"]),
         ("rank --history mine.npy --winners 1 --folder w --output b.tsv", 1, ["--history"]),

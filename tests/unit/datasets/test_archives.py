@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hpconv.datasets import DataSettings, archives, download
+from hpconv.config import DataSettings
+from hpconv.datasets import archives, download
 from hpconv.datasets.archives import Archive
 from hpconv.errors import UserError
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hpconv import datasets
+from hpconv.config import DataSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Selection, Task, unlabelled
 from hpconv.errors import UserError
@@ -34,7 +35,7 @@ def test_parts_are_disjoint_complete_and_stratified(digits: Path) -> None:
 
 def test_same_seed_writes_the_same_data(digits: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
-        settings = datasets.DataSettings("digits", seed, validation=0.25, test=0.25)
+        settings = DataSettings("digits", seed=seed, validation=0.25, test=0.25)
         datasets.write(settings, tmp_path / f"{seed}.h5")
     first, second = (datasets.verify(tmp_path / f"{seed}.h5") for seed in (0, 1))
     assert datasets.verify(digits) == first != second

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hpconv.config import DataSettings
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_files import MAX_LISTED, decode_files
-from hpconv.datasets.settings import DataSettings
 from hpconv.errors import UserError
 
 Save = Callable[..., Path]
@@ -87,8 +87,6 @@ def test_too_small_squares_are_refused(save: Save) -> None:
     path = save("tiny.png", np.zeros((10, 30), "uint8"))
     with pytest.raises(UserError, match=r"data\.size.*tiny\.png has 30x10 pixels.*16 or more"):
         decoded([save("large.png"), path])
-    with pytest.raises(UserError, match=r"data\.size' is 8, it must be 16 or more"):
-        decoded([path], size=8)
 
 
 def test_channels_follow_the_files_or_data_channels(save: Save) -> None:

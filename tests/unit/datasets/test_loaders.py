@@ -20,7 +20,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from hpconv import datasets
-from hpconv.datasets import DataSettings, download, splits
+from hpconv.config import DataSettings
+from hpconv.datasets import download, splits
 from hpconv.datasets.loaders import cifar10, lfw, lfw_pairs, mnist, pubfig83, svhn
 from hpconv.errors import UserError
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from hpconv import datasets
+from hpconv.config import DataSettings
 from hpconv.datasets import splits
 from hpconv.datasets.protocols import Selection
 from hpconv.errors import UserError
@@ -27,7 +28,7 @@ def picture(path: Path, level: int) -> None:
 def written(tmp_path: Path, name: str, path: Path | None, **settings: Any) -> h5py.File:
     """The data file that the workflow's first rule writes for the images at path."""
     output = tmp_path / "data.h5"
-    datasets.write(datasets.DataSettings(name, path=path, **settings), output)
+    datasets.write(DataSettings(name, path=path, **settings), output)
     datasets.verify(output)
     return h5py.File(output)
 
@@ -335,7 +336,7 @@ def test_hdf5_row_numbers_set_the_splits(tmp_path: Path, arrays: Callable[..., P
         ({"labels": LABELS / 2}, "has labels of type float64"),
         ({"labels": np.arange(12) // 10}, "has 2 usable examples of class '1'"),
         ({"images": COLOUR[:, :2]}, "has images (12, 2, 20, 20), which must be"),
-        ({"images": COLOUR[..., :8]}, "has 8x20 pixels, it must be 16 or more"),
+        ({"images": COLOUR[..., :8]}, "has 8x20 pixels: set it to 16 or more"),
         ({"images": COLOUR.astype("int32")}, "holds int32 images, which must be uint8 or float"),
         ({"images": COLOUR.astype("float64")}, "floats must be in [0, 1]"),
         ({"train": [0, 1]}, "has only the parts train"),

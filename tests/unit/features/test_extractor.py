@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
 from hpconv.features.extractor import learn
-from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.model.pipeline import describe
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CASES = json.loads((FIXTURES / "pipeline_vectors.json").read_text())

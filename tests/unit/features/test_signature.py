@@ -15,6 +15,7 @@ import bson
 import numpy as np
 import pytest
 
+from hpconv.config import Budget
 from hpconv.datasets import protocols
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import Function, compile_stage
@@ -23,11 +24,10 @@ from hpconv.features import extractor, signature
 from hpconv.features.user_images import from_assignment
 from hpconv.model.layers import Layer, Lpool
 from hpconv.objective import objective
-from hpconv.objective.budget import Budget
 from tests.unit.objective import test_objective
 
 MODEL = replace(test_objective.MODEL, max_layer_sizes=(32,), max_n_features=200, engine="cpu")
-BUDGET = Budget(trial_seconds=60, images_per_second=0.01, trial_memory_gb=4)
+BUDGET = Budget(trial_seconds=60, images_per_second=0.01, trial_memory_mb=4096)
 FIRST_LAYER = {
     "l0_fbncc_algo": 1, "l0_fbncc_beta": 10.0, "l0_fbncc_hard": 0, "l0_fbncc_remove_mean": 1,
     "l0_fbncc_wr_gamma": 0.01, "l0_fbncc_wr_rseed": 5, "l0_fbncc_patch_rseed": 2,
@@ -47,9 +47,9 @@ ELSEWHERE = """
 import json, sys
 from pathlib import Path
 from hpconv.datasets.protocols import Selection
-from hpconv.model.pipeline import ModelSettings
+from hpconv.config import ModelSettings
 from hpconv.objective import objective
-from hpconv.objective.budget import Budget
+from hpconv.config import Budget
 given = json.load(sys.stdin)
 selection, model = Selection(Path(given["data"])), ModelSettings(**given["model"])
 budget = Budget(**given["budget"])

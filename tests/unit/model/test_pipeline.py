@@ -7,9 +7,10 @@ import pytest
 from hyperopt import Trials, rand
 from hyperopt.base import Domain
 
+from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
 from hpconv.features.extractor import learn
-from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.model.pipeline import describe
 from hpconv.model.space import search_space
 from tests.unit.objective.test_objective import CANDIDATE
 

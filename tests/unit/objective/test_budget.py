@@ -10,6 +10,6 @@ from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 def test_kernels_of_many_pairs_are_counted() -> None:
     pipeline = describe(CANDIDATE, (1, 8, 8), MODEL)
-    check_memory(pipeline, 5000, MODEL, limit_gb=1, pairs=(2200, 1000))
+    check_memory(pipeline, 5000, MODEL, limit_mb=1024, pairs=(2200, 1000))
     with pytest.raises(CandidateError, match="out_of_memory"):
-        check_memory(pipeline, 5000, MODEL, limit_gb=1, pairs=(22_000, 10_000))
+        check_memory(pipeline, 5000, MODEL, limit_mb=1024, pairs=(22_000, 10_000))

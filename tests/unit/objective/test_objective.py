@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from hpconv.config import Budget, ModelSettings
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose
-from hpconv.model.pipeline import ModelSettings
 from hpconv.objective import objective
-from hpconv.objective.budget import Budget
 
 MODEL = ModelSettings(
     output_sizes=(16,),
@@ -32,7 +31,7 @@ CANDIDATE = {
 }  # fmt: skip
 
 
-BUDGET = Budget(trial_seconds=60, images_per_second=1, trial_memory_gb=4)
+BUDGET = Budget(trial_seconds=60, images_per_second=1, trial_memory_mb=4096)
 
 
 def run(digits: Path, budget: Budget = BUDGET, **changes: Any) -> dict[str, Any]:
@@ -75,9 +74,9 @@ def test_a_candidate_behind_the_required_pace_is_stopped(digits: Path) -> None:
 
 
 def test_a_candidate_too_large_for_memory_is_refused_before_it_runs(digits: Path) -> None:
-    result = run(digits, replace(BUDGET, trial_memory_gb=0.001))
+    result = run(digits, replace(BUDGET, trial_memory_mb=1))
     assert result["failure"]["kind"] == "out_of_memory"
-    assert "0.001 are allowed" in result["failure"]["reason"]
+    assert "MiB would be needed, 1 are allowed" in result["failure"]["reason"]
     assert set(result["seconds"]) == {"learn"}
 
 

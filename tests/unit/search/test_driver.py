@@ -14,13 +14,13 @@ import pytest
 from hyperopt.base import Domain
 
 from hpconv import trials
+from hpconv.config import EnsembleSettings, ModelSettings, SearchSettings
 from hpconv.errors import UserError
-from hpconv.model.pipeline import ModelSettings
 from hpconv.model.space import search_space
 from hpconv.search.driver import Driver, export, fingerprint
-from hpconv.search.rounds import NO_ENSEMBLE, EnsembleSettings
+from hpconv.search.rounds import NO_ENSEMBLE
 from hpconv.status.files import StatusFiles
-from hpconv.status.progress import MAX_CONSECUTIVE_FAILURES, SearchSettings
+from hpconv.status.progress import MAX_CONSECUTIVE_FAILURES
 from hpconv.storage.store import Store
 
 SETTINGS = SearchSettings("tpe", max_evals=8, startup_trials=4, seed=3, patience_minutes=1)

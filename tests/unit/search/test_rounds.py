@@ -12,6 +12,7 @@ import pytest
 from hyperopt import hp
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, Domain
 
+from hpconv.config import EnsembleSettings, SearchSettings
 from hpconv.datasets.protocols import Task
 from hpconv.errors import UserError
 from hpconv.evaluation.select import best_ensemble
@@ -19,8 +20,8 @@ from hpconv.learners.ensemble_member import StoredMember, stored
 from hpconv.model.space import search_space
 from hpconv.objective.objective import Objective
 from hpconv.search.algorithms import Algorithm, algorithm
-from hpconv.search.rounds import EnsembleSettings, Rounds, check_room
-from hpconv.status.progress import Progress, SearchSettings
+from hpconv.search.rounds import Rounds, check_room
+from hpconv.status.progress import Progress
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
 from hpconv.trials import Trial, succeeded, table_row
@@ -132,7 +133,7 @@ def test_without_a_success_there_is_no_ensemble() -> None:
 
 
 def test_a_search_has_reached_its_target_when_its_best_ensemble_has() -> None:
-    settings = SearchSettings("tpe", 100, 2, 0, 1, target_loss=0.1)
+    settings = SearchSettings(max_evals=100, target_loss=0.1)
     progress = Progress()
     progress.tell(trial(0, 0.2))
     assert progress.reason_to_stop(settings, 0) is None

@@ -15,11 +15,12 @@ import pytest
 from rich.console import Console
 
 from hpconv.cli.status import status
+from hpconv.config import SearchSettings
 from hpconv.errors import UserError
 from hpconv.files import write_json
 from hpconv.search.tracker import seconds_left
 from hpconv.status.files import StatusFiles
-from hpconv.status.progress import Pace, SearchSettings
+from hpconv.status.progress import Pace
 from hpconv.status.render import duration, line, panel
 from hpconv.status.snapshot import read
 from hpconv.trials import evaluation_seconds
@@ -213,9 +214,9 @@ def test_a_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
 
 
 def test_the_time_left_is_by_the_bound_that_is_reached_first() -> None:
-    settings = SearchSettings("tpe", 120, 20, 0, 1)
+    settings = SearchSettings(max_evals=120)
     assert seconds_left(settings, 20, 600, pace=100) == 3600
-    timed = SearchSettings("tpe", 120, 20, 0, 1, max_minutes=20)
+    timed = SearchSettings(max_evals=120, max_minutes=20)
     assert seconds_left(timed, 20, 600, pace=100) == 600
     assert seconds_left(timed, 0, 0, pace=None) == 1200
     assert seconds_left(settings, 0, 0, pace=None) is None

@@ -11,9 +11,9 @@ import pytest
 from hyperopt import hp
 from hyperopt.base import JOB_STATE_DONE, Domain
 
+from hpconv.config import SearchSettings
 from hpconv.files import read_json
 from hpconv.search.driver import Driver
-from hpconv.status.progress import SearchSettings
 from hpconv.storage.store import Store
 from tests import objectives
 

