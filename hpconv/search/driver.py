@@ -139,12 +139,12 @@ class Driver:
         now = time.monotonic()
         if not force and now - self._last_watch < WATCH_SECONDS:
             return
-        self._seconds = self._store.search.beat(self._name, now - self._last_watch)
+        self._seconds = self._store.search.heartbeat(self._name, now - self._last_watch)
         self._last_watch = now
         # workers need a moment to find a server again that has been away
-        if now - self._store.connection.back_since > RETURN_SECONDS:
-            self._store.requeue_silent()
-        self._workers = self._store.live_workers()
+        if now - self._store.connection.reachable_since > RETURN_SECONDS:
+            self._store.requeue_expired()
+        self._workers = self._store.count_live_workers()
         self._publisher.update(self._seconds)
         if self._workers:
             self._last_seen_worker = now
@@ -190,7 +190,7 @@ class Driver:
 
     def _send_workers_off(self) -> None:
         self._store.search.close(self._name)
-        poll_until(lambda: not self._store.live_workers(), PARTING_SECONDS, LONGEST_PAUSE)
+        poll_until(lambda: not self._store.count_live_workers(), PARTING_SECONDS, LONGEST_PAUSE)
 
     def _release(self) -> None:
         try:

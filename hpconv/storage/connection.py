@@ -62,7 +62,7 @@ class Connection:
             else:
                 if away_since is not None:
                     log.info("the MongoDB server is back")
-                    self.back_since = time.monotonic()
+                    self.reachable_since = time.monotonic()
                 return result
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class Connection:
             serverSelectionTimeoutMS=SELECTION_MS,
             socketTimeoutMS=SOCKET_MS,
         )
-        self.back_since = time.monotonic()  # since when the server has been in reach
+        self.reachable_since = time.monotonic()  # since when the server has been in reach
 
 
 def retries_when_unreachable(method: Method) -> Method:

@@ -62,7 +62,7 @@ class SearchRecord:
         )
 
     @retries_when_unreachable
-    def beat(self, driver: str, seconds: float) -> float:
+    def heartbeat(self, driver: str, seconds: float) -> float:
         """Say that the driver lives, and has searched for so many seconds since it last did.
 
         Returns:
@@ -94,9 +94,9 @@ class SearchRecord:
     @retries_when_unreachable
     def is_over(self) -> bool:
         """Whether the driver has closed the search."""
-        return self.look()
+        return self.is_over_now()
 
-    def look(self) -> bool:
+    def is_over_now(self) -> bool:
         """The same, without waiting for a server that is away."""
         search = self._searches().find_one({"_id": self._exp_key}, {"finished": True})
         return bool(search and search.get("finished"))

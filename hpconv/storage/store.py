@@ -105,7 +105,7 @@ class Store:
         try:
             return self._reserve(owner)
         except ConnectionFailure:  # it may be reserved, with the answer lost
-            self._connection.retry(lambda: self.give_back(owner))
+            self._connection.retry(lambda: self.requeue_owned(owner))
             return self._connection.retry(lambda: self._reserve(owner))
 
     def _reserve(self, owner: str) -> Trial | None:
@@ -156,7 +156,7 @@ class Store:
         if not self._jobs.find_one({**_owned_by(trial, owner), "state": state}, {"_id": True}):
             raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
-    def give_back(self, owner: str) -> list[int]:
+    def requeue_owned(self, owner: str) -> list[int]:
         """Put whatever this owner holds back into the queue; returns the trials' tids."""
         held = self._query(state=JOB_STATE_RUNNING, owner=owner)
         tids = [trial["tid"] for trial in self._jobs.find(held, {"tid": True})]
@@ -180,12 +180,12 @@ class Store:
             if not jobs.update_one(_owned_by(trial, owner), fresh).matched_count:
                 raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
-    def leave(self, owner: str) -> None:
+    def remove_worker(self, owner: str) -> None:
         """Say that a worker has ended."""
         self._workers.delete_one({"_id": owner})
 
     @retries_when_unreachable
-    def live_workers(self) -> int:
+    def count_live_workers(self) -> int:
         """Workers with a fresh heartbeat."""
         return self._workers.count_documents(self._alive())
 
@@ -208,7 +208,7 @@ class Store:
         )
 
     @retries_when_unreachable
-    def requeue_silent(self) -> None:
+    def requeue_expired(self) -> None:
         """Give the trials of silent workers to others; after three attempts they have failed.
 
         Workers of hyperopt have no heartbeat, and keep their trials.

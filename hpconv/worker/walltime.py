@@ -17,7 +17,7 @@ DURATION = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+):(\d+)|(\d+)")
 log = logging.getLogger(__name__)
 
 
-def seconds(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Read ``SECONDS``, ``MM:SS``, ``HH:MM:SS`` or ``DD:HH:MM:SS``.
 
     Raises:
@@ -46,13 +46,13 @@ class Walltime:
         begun = now - (time.time() - psutil.Process().create_time())
         text = given or os.environ.get("PBS_WALLTIME")
         if text:
-            self._end = begun + seconds(text)
+            self._end = begun + parse_duration(text)
         elif job := os.environ.get("PBS_JOBID"):
             self._end = now + _left_by_qstat(job, now - begun)
         else:
             self._end = inf
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until the scheduler ends this job."""
         return self._end - time.monotonic()
 
@@ -74,4 +74,4 @@ def _left_by_qstat(job: str, age: float) -> float:
 def _field(answer: str, name: str) -> float | None:
     """A duration in the text form of qstat, which all dialects have."""
     match = re.search(rf"^\s*{re.escape(name)} = ([\d:]+)$", answer, re.MULTILINE)
-    return seconds(match[1]) if match else None
+    return parse_duration(match[1]) if match else None

@@ -21,7 +21,7 @@ from hpconv.errors import CandidateError, UserError
 from hpconv.processes import owner_name
 from hpconv.storage.store import Store, TrialLost
 from hpconv.trials import Result, Trial
-from hpconv.worker.ensemble_history import Histories
+from hpconv.worker.ensemble_members import MemberCache
 from hpconv.worker.evaluator import EvaluationError, Evaluator, Outcome
 from hpconv.worker.spool import Spool, Undelivered
 from hpconv.worker.walltime import Walltime
@@ -74,7 +74,7 @@ class Worker:
         self._owner = owner_name()
         self._walltime = Walltime(settings.walltime)
         self._spool = Spool(settings.workdir or Path.cwd(), store.exp_key)
-        self._histories = Histories(store)
+        self._members = MemberCache(store)
         self._evaluator: Evaluator | None = None
         self._objective: ObjectId | None = None
         self._trial: Trial | None = None
@@ -121,7 +121,7 @@ class Worker:
 
     def _ready_evaluator(self) -> Evaluator | None:
         """The evaluation process, if it can take a trial; of the newest objective."""
-        if self._beat() or self._evaluator is None:
+        if self._heartbeat() or self._evaluator is None:
             newest = self._store.attachments.objective()
             if newest is not None and newest != self._objective:
                 self._replace_evaluator(newest)
@@ -155,7 +155,7 @@ class Worker:
         self._check_walltime()
 
     def _check_walltime(self) -> None:
-        left = self._walltime.left()
+        left = self._walltime.seconds_left()
         if left == float("inf"):
             return
         if time.monotonic() - self._last_durations > DURATIONS_SECONDS:
@@ -174,11 +174,11 @@ class Worker:
             self._evaluator.close()
         with contextlib.suppress(PyMongoError), pymongo.timeout(PARTING_SECONDS):
             # by owner: a signal may come between the reservation and its arrival here
-            for tid in self._store.give_back(self._owner):
+            for tid in self._store.requeue_owned(self._owner):
                 log.info("trial %d given back", tid)
-            self._store.leave(self._owner)
+            self._store.remove_worker(self._owner)
 
-    def _beat(self) -> bool:
+    def _heartbeat(self) -> bool:
         """Send a heartbeat if one is due, and say whether it was.
 
         A server that is away misses it; only who has nothing else to do waits for a server.
@@ -208,11 +208,11 @@ class Worker:
             self._errors = 0
 
     def _evaluate(self, evaluator: Evaluator, trial: Trial) -> Outcome:
-        history = self._histories.of(trial)
+        history = self._members.members_of(trial)
         start = time.monotonic()
         evaluator.submit(trial, history)
         while (outcome := evaluator.outcome(WATCH_SECONDS)) is None:
-            if self._beat() and self._is_over():
+            if self._heartbeat() and self._is_over():
                 raise SearchOver
             seconds = time.monotonic() - start
             if (refusal := _exceeded(evaluator, seconds)) is not None:
@@ -222,7 +222,7 @@ class Worker:
 
     def _is_over(self) -> bool:
         with contextlib.suppress(PyMongoError), pymongo.timeout(HEARTBEAT_SECONDS):
-            return self._store.search.look()
+            return self._store.search.is_over_now()
         return False
 
     def _deliver(self, trial: Trial, outcome: Outcome) -> None:

@@ -50,7 +50,7 @@ def work(store: Store, result: Callable[[dict[str, Any]], dict[str, Any]]) -> No
         trial = store.reserve("worker")
         if trial is not None:
             store.finish(trial, "worker", result(trial))
-    store.leave("worker")
+    store.remove_worker("worker")
 
 
 def driver(

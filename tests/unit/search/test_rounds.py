@@ -25,7 +25,7 @@ from hpconv.status.progress import Progress
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
 from hpconv.trials import Trial, succeeded, table_row
-from hpconv.worker.ensemble_history import Histories
+from hpconv.worker.ensemble_members import MemberCache
 from tests.unit.objective.test_objective import BUDGET, CANDIDATE, MODEL
 from tests.unit.worker.test_hyperopt_worker import hyperopt_worker  # noqa: F401
 
@@ -191,7 +191,7 @@ def test_hyperopts_worker_goes_on_from_our_trials_and_we_from_its(
     for result in others:
         assert result["own_error"] == pytest.approx(first["loss"])
         assert result["loss"] == pytest.approx((result["own_error"] + result["ensemble_error"]) / 2)
-    history = Histories(store).of(trial(3, None, (0, 1, 2)))
+    history = MemberCache(store).members_of(trial(3, None, (0, 1, 2)))
     assert [each["tid"] for each, _ in history] == [0, 1, 2]
     assert all(StoredMember(blob).penalty.shape == (10,) for _, blob in history)
 

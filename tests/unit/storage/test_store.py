@@ -77,10 +77,10 @@ def test_a_silent_workers_trial_goes_to_another(store: Store) -> None:
     queue(store, 1)
     lost = store.reserve("dead")
     assert lost is not None
-    store.requeue_silent()
+    store.requeue_expired()
     assert store.reserve("other") is None, "a fresh trial is left alone"
     fall_silent(store)
-    store.requeue_silent()
+    store.requeue_expired()
     taken = store.reserve("other")
     assert taken is not None
     assert taken["attempts"] == 1
@@ -97,7 +97,7 @@ def test_a_trial_that_kills_every_worker_is_lost(store: Store) -> None:
     for attempt in range(MAX_ATTEMPTS):
         assert store.reserve(f"victim {attempt}")
         fall_silent(store)
-        store.requeue_silent()
+        store.requeue_expired()
     assert store.reserve("next") is None
     (lost,) = store.finished()
     assert lost["state"] == JOB_STATE_DONE
@@ -109,18 +109,18 @@ def test_a_heartbeat_keeps_a_trial(store: Store) -> None:
     trial = store.reserve("me")
     fall_silent(store)
     store.heartbeat("me", trial)
-    store.requeue_silent()
+    store.requeue_expired()
     assert store.count(JOB_STATE_RUNNING) == 1
-    assert store.live_workers() == 1
-    store.leave("me")
-    assert store.live_workers() == 0
+    assert store.count_live_workers() == 1
+    store.remove_worker("me")
+    assert store.count_live_workers() == 0
 
 
 def test_a_trial_given_back_waits_again(store: Store) -> None:
     queue(store, 1)
     store.reserve("me")
-    assert store.give_back("another") == []
-    assert store.give_back("me") == [0]
+    assert store.requeue_owned("another") == []
+    assert store.requeue_owned("me") == [0]
     assert store.count(JOB_STATE_NEW) == 1
     assert store.reserve("other")["attempts"] == 0  # type: ignore[index]
 
@@ -178,7 +178,7 @@ def test_trials_of_workers_without_a_heartbeat_are_left_to_them(store: Store) ->
     long_ago = datetime.now() - timedelta(days=1)
     by_hyperopt = {"state": JOB_STATE_RUNNING, "owner": ["host:7"], "refresh_time": long_ago}
     store._jobs.update_one({"tid": 0, "exp_key": store.exp_key}, {"$set": by_hyperopt})
-    store.requeue_silent()
+    store.requeue_expired()
     assert store.count(JOB_STATE_RUNNING) == 1
 
 
@@ -211,7 +211,7 @@ def test_attachments_of_a_refused_result_are_not_kept(store: Store) -> None:
     queue(store, 1)
     trial = store.reserve("me")
     assert trial is not None
-    store.give_back("me")
+    store.requeue_owned("me")
     with pytest.raises(TrialLost):
         store.finish(trial, "me", OK, {"weights": b"123"})
     assert store.connection.db.fs.files.count_documents({"exp_key": store.exp_key}) == 0
@@ -244,7 +244,7 @@ def test_one_driver_leads_a_search(store: Store, monkeypatch: pytest.MonkeyPatch
 
     def lead() -> None:
         while not stop.wait(0.2):
-            store.search.beat("first", 0.2)
+            store.search.heartbeat("first", 0.2)
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lead)
@@ -253,7 +253,7 @@ def test_one_driver_leads_a_search(store: Store, monkeypatch: pytest.MonkeyPatch
         stop.set()
     store.search.open("digits", "second")  # now that the first is silent
     with pytest.raises(UserError, match="second, has taken this search over"):
-        store.search.beat("first", 0.5)
+        store.search.heartbeat("first", 0.5)
     store.search.close("first")
     assert not store.search.is_over()
 
@@ -267,7 +267,7 @@ def test_a_search_that_nobody_leads_yet_is_not_over(store: Store) -> None:
 def test_searching_time_adds_up_over_drivers(store: Store) -> None:
     for name in ("first", "second"):
         store.search.open("digits", name)
-        total = store.search.beat(name, 10)
+        total = store.search.heartbeat(name, 10)
         store.search.release(name)
     assert total == 20
 
@@ -284,17 +284,17 @@ def test_no_operation_walks_through_a_whole_collection(store: Store) -> None:
             store.heartbeat("me", trial)
             end(trial, "me", OK if end == store.finish else "error")  # type: ignore[operator]
         store.reserve("me")
-        store.give_back("me")
-        store.requeue_silent()
-        assert (store.live_workers(), store.count(), store.count(JOB_STATE_DONE)) == (1, 3, 1)
+        store.requeue_owned("me")
+        store.requeue_expired()
+        assert (store.count_live_workers(), store.count(), store.count(JOB_STATE_DONE)) == (1, 3, 1)
         store.finished([0, 1])
         store.unfinished()
         store.queue_state()
         store.durations(10)
         store.attachments.objective()
-        store.search.beat("driver", 1)
+        store.search.heartbeat("driver", 1)
         store.search.is_over()
-        store.leave("me")
+        store.remove_worker("me")
     finally:
         db.command("profile", 0)
     seen = list(db["system.profile"].find({"ns": {"$not": re.compile("profile")}}))

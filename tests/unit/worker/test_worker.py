@@ -111,7 +111,7 @@ def test_a_worker_finishes_trials_and_leaves_when_the_search_is_over(
     for result in (good["result"], bad["result"]):
         assert (result["engine"], result["kernels"]) == (choose("auto"), "c")
     assert bad["result"]["failure"]["kind"] == "homogeneous"
-    assert store.live_workers() == 0
+    assert store.count_live_workers() == 0
 
 
 def test_a_trial_goes_on_from_the_scores_of_those_that_it_continues(
@@ -170,7 +170,7 @@ def test_a_worker_told_to_stop_gives_its_trial_back(
     process.send_signal(number)
     assert process.wait(10) == 128 + number
     assert store.count(JOB_STATE_NEW) == 1
-    assert store.live_workers() == 0
+    assert store.count_live_workers() == 0
 
 
 def test_a_trial_that_is_no_longer_needed_goes_back(
@@ -328,7 +328,7 @@ def test_a_worker_leaves_when_told_to(
     assert reason in said
     assert json.loads((tmp_path / "record.json").read_text()) == {"finished": finished}
     assert store.count(JOB_STATE_DONE) == finished
-    assert store.live_workers() == 0
+    assert store.count_live_workers() == 0
 
 
 def took_an_hour(store: Store) -> None:

@@ -10,14 +10,14 @@ from hpconv.trials import Trial, members
 from hpconv.worker.evaluator import EvaluationError
 
 
-class Histories:
+class MemberCache:
     """The trials that others continue with the scores that they have kept, each read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._read: dict[int, tuple[Trial, bytes]] = {}  # by tid
 
-    def of(self, trial: Trial) -> list[tuple[Trial, bytes]]:
+    def members_of(self, trial: Trial) -> list[tuple[Trial, bytes]]:
         """The trials that a trial continues, oldest first, and their scores.
 
         Raises:
