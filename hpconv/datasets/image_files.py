@@ -17,6 +17,7 @@ from hpconv.config import DataSettings
 from hpconv.datasets.cropping import GRAY, centre_square, pillow_mode, square_size
 from hpconv.datasets.data_file import block_rows
 from hpconv.datasets.data_writer import ImageWriter
+from hpconv.datasets.image_formats import open_image
 from hpconv.errors import UserError
 
 THREADS = 2
@@ -105,12 +106,12 @@ def _reader(paths: Sequence[Path]) -> Iterator[_Reader]:
 
 
 def _header(path: Path) -> _Header:
-    with Image.open(path) as image:
+    with open_image(path) as image:
         return _Header(*image.size, image.mode in GRAY)
 
 
 def _decoded(path: Path, size: int, mode: str) -> np.ndarray:
-    with Image.open(path) as image:
+    with open_image(path) as image:
         image.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at reduced size
         ImageOps.exif_transpose(image, in_place=True)
         return centre_square(image, size, mode)

@@ -7,13 +7,13 @@ from typing import Any
 
 import h5py
 import numpy as np
-from PIL import Image
 
 from hpconv import __version__, experiments, trials
 from hpconv.config import DataSettings, ModelSettings
 from hpconv.datasets import arrays, image_files, protocols
 from hpconv.datasets.data_file import checksum
 from hpconv.datasets.data_writer import ImageWriter
+from hpconv.datasets.image_formats import has_image_name
 from hpconv.errors import UserError
 from hpconv.features import write_features
 from hpconv.features.extractor import Extractor, learn
@@ -101,9 +101,7 @@ def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    Image.init()
-    endings = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in endings]
+    found = [path for path in sorted(folder.rglob("*")) if has_image_name(path)]
     paths = [path for path in found if path.is_file() and not path.name.startswith(".")]
     if not paths:
         raise UserError(f"--images is '{folder}', a folder without image files: {READABLE}")

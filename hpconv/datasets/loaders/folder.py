@@ -3,11 +3,10 @@
 import logging
 from pathlib import Path
 
-from PIL import Image
-
 from hpconv.config import DataSettings
 from hpconv.datasets import image_files, user_data
 from hpconv.datasets.data_writer import Content, ImageWriter
+from hpconv.datasets.image_formats import has_image_name
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +33,6 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
 
 def _files(root: Path) -> dict[str, list[Path]]:
     """Image files by class; other files are told of in the log, hidden ones are not there."""
-    Image.init()
-    extensions = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     by_class, others = {}, 0
     for entry in sorted(root.iterdir()):
         if entry.name.startswith("."):
@@ -44,7 +41,7 @@ def _files(root: Path) -> dict[str, list[Path]]:
             others += 1
             continue
         files = [path for path in sorted(entry.rglob("*")) if _counts(path, entry)]
-        by_class[entry.name] = [path for path in files if path.suffix.lower() in extensions]
+        by_class[entry.name] = [path for path in files if has_image_name(path)]
         others += len(files) - len(by_class[entry.name])
         if not by_class[entry.name]:
             raise user_data.path_error(entry, "has no image files: fill it, or remove it")

@@ -8,11 +8,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from hpconv.config import DataSettings
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_files import MAX_LISTED, decode_files
+from hpconv.datasets.image_formats import has_image_name
 from hpconv.errors import UserError
 
 Save = Callable[..., Path]
@@ -158,6 +159,21 @@ def spoilt(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     save("floats.tif", np.zeros((20, 20), "float32"))
     names = ["truncated.png", "empty.jpg", "text.png", "good.png", "bomb.png", "gone.png"]
     return [tmp_path / name for name in [*names, "floats.tif"]]
+
+
+@pytest.mark.parametrize("name", ["drawing.eps", "drawing.ps", "eps-named.png"])
+def test_postscript_is_never_interpreted(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    content = save("drawing.eps", Image.new("RGB", (20, 20))).read_bytes()
+    (tmp_path / name).write_bytes(content)
+    started: list[object] = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: started.append(name))
+    with pytest.raises(UserError, match=f"{name}: not an image"):
+        decoded([tmp_path / name])
+    assert not started
+    assert has_image_name(Path("photo.JPG"))
+    assert not has_image_name(tmp_path / "drawing.eps")
 
 
 REASONS = {
