@@ -141,7 +141,7 @@ def fit_from_file(limit: str, folder: Path) -> dict[str, float]:
     with h5py.File(folder / "features.h5") as file:
         task = Task("train", np.arange(ROWS), file["labels"][()])
         start = time.perf_counter()
-        algorithm = FeatureClassifier(file["features"], task.rows, SCALING, (), KEPT[limit])
+        algorithm = FeatureClassifier(file["features"], task.rows, SCALING, kept_bytes=KEPT[limit])
         algorithm.fit(task)
         seconds = time.perf_counter() - start
         some = Task("some", task.rows[:5000], task.labels[:5000])

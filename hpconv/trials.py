@@ -22,10 +22,18 @@ class Failure(TypedDict):
     reason: str
 
 
+class PairChoice(TypedDict):
+    """What a classifier of pairs chose on validation pairs."""
+
+    c: float  # of the SVM
+    weights: dict[str, float]  # of the kernels, by comparison
+    own: float  # factor of its scores in the ensemble that it extends
+
+
 class Result(TypedDict, total=False):
     """The result of a trial, in hyperopt's fields and ours.
 
-    ``chosen`` and ``trace`` have the forms that ``learners`` and ``features.signature`` give them.
+    ``trace`` has the form that ``features.signature`` gives it.
     """
 
     status: Required[str]  # hyperopt's: new, ok or fail
@@ -34,7 +42,7 @@ class Result(TypedDict, total=False):
     ensemble_error: float  # with it
     failure: Failure
     feature_shape: list[int]
-    chosen: dict[str, Any]  # what the classifier chose on validation examples
+    chosen: PairChoice
     trace: dict[str, Any]
     seconds: dict[str, float]  # by step
     engine: str

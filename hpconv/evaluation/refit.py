@@ -28,7 +28,7 @@ class StagewiseEnsemble:
     decision: np.ndarray
 
     def __init__(self, new: Sequence[Callable[..., Classifier]]) -> None:
-        """Take a function for each member, that makes it go on from a history."""
+        """Take a function for each member that creates it from the members before it."""
         self._new = new
         self.members: tuple[Classifier, ...] = ()
 
@@ -36,7 +36,7 @@ class StagewiseEnsemble:
         """Fit all members to a task's examples."""
         self.members = ()
         for new in self._new:
-            member = new(history=self.members)
+            member = new(members=self.members)
             member.fit(task, validation)
             self.members += (member,)
 
@@ -47,7 +47,7 @@ class StagewiseEnsemble:
 
     def predict(self, task: Task) -> np.ndarray:
         """Labels for a task's examples: the last member has the last word."""
-        self.decision = self.members[-1].decision(task)
+        self.decision = self.members[-1].decision_function(task)
         return self.classes[self.decision.argmax(axis=1)]
 
 
@@ -84,7 +84,7 @@ def refit_and_test(
                 file["features"],
                 file["rows"][()],
                 describe(trials.hyperparameters(member), evaluation.image_shape, model).classifier,
-                evaluation.pairs,
+                pairs=evaluation.pairs,
                 chosen=member["result"].get("chosen"),
                 kept_bytes=int(KEPT_SHARE * memory_mb * 2**20),
             )

@@ -20,7 +20,7 @@ from hpconv.evaluation.statistics import format_error, summarise
 from hpconv.files import read_json, replacing, write_json
 from hpconv.learners import Classifier, classifier
 from hpconv.model.pipeline import ClassifierSettings
-from hpconv.trials import Trial
+from hpconv.trials import PairChoice, Trial
 
 L2_REGS = (1e-4, 1e-3, 1e-2, 1e-1)  # for raw pixels
 
@@ -33,10 +33,10 @@ def baseline(data: Path, path: Path) -> None:
     with DataFile(data) as file:
         images = file.images
 
-        def pixels(l2_reg: float, chosen: dict[str, Any] | None = None) -> Classifier:
+        def pixels(l2_reg: float, chosen: PairChoice | None = None) -> Classifier:
             settings = ClassifierSettings(l2_reg, varthresh=0.0, remove_std0=True, divrowl2=True)
             rows = np.arange(len(images))
-            return classifier(images, rows, settings, selection.pairs, chosen=chosen)
+            return classifier(images, rows, settings, pairs=selection.pairs, chosen=chosen)
 
         losses, chosen = {}, {}
         for l2_reg in L2_REGS:

@@ -1,7 +1,6 @@
-"""Classifiers over features, and what brings features to one scale."""
+"""Classifiers over extracted features."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import h5py
 import numpy as np
@@ -11,6 +10,7 @@ from hpconv.learners.feature_matrix import KEPT_BYTES
 from hpconv.learners.linear import FeatureClassifier
 from hpconv.learners.pairs import PairClassifier
 from hpconv.model.pipeline import ClassifierSettings
+from hpconv.trials import PairChoice
 
 Classifier = FeatureClassifier | PairClassifier
 
@@ -19,20 +19,24 @@ def classifier(
     features: np.ndarray | h5py.Dataset,
     rows: np.ndarray,
     settings: ClassifierSettings,
+    *,
     pairs: bool,
-    history: Sequence[Member] = (),
-    chosen: dict[str, Any] | None = None,
+    members: Sequence[Member] = (),
+    chosen: PairChoice | None = None,
     kept_bytes: int = KEPT_BYTES,
 ) -> Classifier:
-    """The classifier for images, or for pairs of images.
+    """Create the classifier for images, or for pairs of images.
 
     Args:
         features: of images, ``(n, ...)``.
-        rows: of those images in the data file, rising.
-        history: the members of an ensemble that it continues.
-        chosen: what an earlier fit has chosen on validation examples, for a fit without any.
-        kept_bytes: of images' scaled training features at most; more are read again and again.
+        rows: rows ``(n,)`` of these images in the data file, ascending.
+        pairs: whether examples are pairs of images.
+        members: the members of the ensemble that the classifier extends.
+        chosen: settings that an earlier fit chose on validation pairs; they are used when
+            fitting without validation pairs.
+        kept_bytes: memory limit for the scaled training features of images; larger ones are
+            read again for every pass.
     """
     if pairs:
-        return PairClassifier(features, rows, settings, history, chosen)
-    return FeatureClassifier(features, rows, settings, history, kept_bytes)
+        return PairClassifier(features, rows, settings, members=members, chosen=chosen)
+    return FeatureClassifier(features, rows, settings, members=members, kept_bytes=kept_bytes)

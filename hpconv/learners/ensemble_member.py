@@ -1,4 +1,4 @@
-"""What an ensemble needs to know of a classifier that it goes on from."""
+"""What an ensemble needs of each member: its scores and its regularisation cost."""
 
 import io
 from collections.abc import Sequence
@@ -8,24 +8,24 @@ import numpy as np
 
 from hpconv.datasets.protocols import Task
 
-SCORES = "scores"  # the attachment in which a trial keeps its member
+SCORES = "scores"  # name of the attachment in which a trial stores its member
 
 
 class Member(Protocol):
-    """A fitted classifier, or what was kept of one."""
+    """A fitted classifier, or the stored scores of one."""
 
     @property
     def penalty(self) -> np.ndarray:
-        """What its weights cost in regularisation, ``(classes,)``."""
+        """Regularisation cost of its weights, ``(classes,)``."""
         ...
 
     def scores(self, task: Task) -> np.ndarray:
-        """What it alone says of a task's examples, ``(n, classes)``."""
+        """Scores of a task's examples without the other members, ``(n, classes)``."""
         ...
 
 
 class StoredMember:
-    """A member that was kept as bytes: it knows the tasks for which it was kept, by name."""
+    """A member loaded from bytes; it has scores for the tasks that were stored, by name."""
 
     def __init__(self, blob: bytes) -> None:
         with np.load(io.BytesIO(blob)) as arrays:
@@ -33,16 +33,20 @@ class StoredMember:
 
     @property
     def penalty(self) -> np.ndarray:
-        """What its weights cost in regularisation, ``(classes,)``."""
+        """Regularisation cost of its weights, ``(classes,)``."""
         return self._arrays["penalty"]
 
     def scores(self, task: Task) -> np.ndarray:
-        """What it alone says of a task's examples, ``(n, classes)``."""
+        """Scores of a task's examples without the other members, ``(n, classes)``.
+
+        Raises:
+            KeyError: when the task was not stored.
+        """
         return self._arrays[task.name]
 
 
-def stored(member: Member, tasks: Sequence[Task]) -> bytes:
-    """Keep of a member what an ensemble needs for these tasks: an .npz of float32."""
+def pack_member(member: Member, tasks: Sequence[Task]) -> bytes:
+    """Serialise a member's penalty and its scores for tasks as float32 arrays in an .npz."""
     arrays = {task.name: member.scores(task) for task in tasks} | {"penalty": member.penalty}
     buffer = io.BytesIO()
     small: dict[str, Any] = {name: array.astype("float32") for name, array in arrays.items()}

@@ -1,19 +1,23 @@
-"""Where an objective falls fastest: limited-memory BFGS for many problems side by side."""
+"""Preconditioned limited-memory BFGS for K independent problems at once.
+
+Notation as in Nocedal and Wright, Numerical Optimization (2006), section 7.2; every array has
+one row for each problem.
+"""
 
 from collections import deque
 
 import numpy as np
 
-MEMORY = 10  # steps that curvature is estimated from
-RANK, CONDITION = 400, 1e-5  # leading directions, and their curvature relative to the first
-CURVATURE = 0.3  # of the loss at a typical margin
+MEMORY = 10  # (s, y) pairs that are kept
+RANK, CONDITION = 400, 1e-5  # leading directions: at most, and least relative variance
+CURVATURE = 0.3  # second derivative of the loss at a typical margin
 TINY = np.float32(1e-20)
 
 
 class Preconditioner:
-    """Roughly the inverse Hessian: it knows the directions in which features vary most.
+    """Approximate inverse Hessian from the directions in which features vary most.
 
-    All others are given the curvature of the last of them (Frangella, Tropp and Udell, 2023).
+    All other directions get the curvature of the last of them (Frangella, Tropp and Udell, 2023).
 
     Args:
         sample: scaled rows ``(n, D)``.
@@ -32,41 +36,43 @@ class Preconditioner:
         self._others = others + TINY
 
     def __call__(self, gradient: np.ndarray) -> np.ndarray:
-        """The product ``(K, D + Q)`` with gradients."""
+        """The product with gradients, ``(K, D + Q)``."""
         weights, others = np.split(gradient, [self._basis.shape[1]], axis=1)
         known = weights @ self._basis.T
         weights = (weights + (known * self._gain) @ self._basis) / self._last
         return np.concatenate([weights, others / self._others], axis=1)
 
 
-class History:
-    """The last steps of K problems: changes of their parameters ``(K, P)`` and gradients."""
+class LBFGS:
+    """Inverse Hessians of K problems, from their last steps s and changes y of the gradient.
 
-    def __init__(self, inverse: Preconditioner) -> None:
-        self._inverse = inverse
+    The initial inverse Hessian is the preconditioner, scaled to the newest pair.
+    """
+
+    def __init__(self, preconditioner: Preconditioner) -> None:
+        self._preconditioner = preconditioner
         self._pairs: deque[tuple[np.ndarray, np.ndarray, np.ndarray]] = deque(maxlen=MEMORY)
-        self._size: np.ndarray | float = 1.0
+        self._scale: np.ndarray | float = 1.0
 
-    def append(self, change: np.ndarray, bend: np.ndarray) -> None:
-        """Remember a step; a problem whose gradient did not turn with it learns nothing."""
-        product = dot(change, bend)
-        turned = product > TINY
-        weight = turned / np.where(turned, product, 1)
-        self._pairs.append((change, bend, weight))
-        size = np.where(turned, weight * dot(bend, self._inverse(bend)), 1)
-        self._size = size[:, None]
+    def append(self, s: np.ndarray, y: np.ndarray) -> None:
+        """Store a pair ``(K, P)``; problems without positive curvature along s ignore it."""
+        sy = dot(s, y)
+        curved = sy > TINY
+        rho = curved / np.where(curved, sy, 1)
+        self._pairs.append((s, y, rho))
+        self._scale = np.where(curved, rho * dot(y, self._preconditioner(y)), 1)[:, None]
 
     def direction(self, gradient: np.ndarray) -> np.ndarray:
-        """A downhill direction for each problem, ``(K, P)``: two-loop recursion (Nocedal, 1980)."""
-        towards, shares = gradient.copy(), []
-        for change, bend, weight in reversed(self._pairs):
-            shares.append((weight * dot(change, towards))[:, None])
-            towards -= shares[-1] * bend
-        towards = self._inverse(towards) / self._size
-        for change, bend, weight in self._pairs:
-            towards += (shares.pop() - (weight * dot(bend, towards))[:, None]) * change
-        downhill = dot(towards, gradient) > 0  # rounding can spoil it
-        return -np.where(downhill[:, None], towards, gradient).astype("float32")
+        """A descent direction for each problem, ``(K, P)``, by the two-loop recursion."""
+        q, alphas = gradient.copy(), []
+        for s, y, rho in reversed(self._pairs):
+            alphas.append((rho * dot(s, q))[:, None])
+            q -= alphas[-1] * y
+        r = self._preconditioner(q) / self._scale
+        for s, y, rho in self._pairs:
+            r += (alphas.pop() - (rho * dot(y, r))[:, None]) * s
+        descends = dot(r, gradient) > 0  # rounding errors can prevent it
+        return -np.where(descends[:, None], r, gradient).astype("float32")
 
 
 def dot(left: np.ndarray, right: np.ndarray) -> np.ndarray:

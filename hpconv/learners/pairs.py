@@ -1,8 +1,7 @@
-"""Same or different: pairs of images classified by a kernel SVM over comparisons of features."""
+"""Verification of image pairs (same or different) by a kernel SVM over compared features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, reduce
-from typing import Any
 from warnings import catch_warnings
 
 import h5py
@@ -14,23 +13,34 @@ from hpconv.datasets.protocols import Task, error_rate
 from hpconv.learners.ensemble_member import Member
 from hpconv.learners.pair_kernels import COMPARISONS, PairKernel
 from hpconv.model.pipeline import ClassifierSettings
+from hpconv.trials import PairChoice
 
-MAX_ITERATIONS = 200_000  # of libsvm, which takes very many where classes overlap and C is large
-# what is tried on validation pairs; of equals, the first is chosen
-PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)  # C
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # of the kernel of a comparison
-ALONE = 1e6  # a share beside which the ensemble has nothing to say
-SHARES = (1.0, 0.5, 2.0, 0.25, 4.0, 0.125, 8.0, 0.0, ALONE)  # of a member in its ensemble
+MAX_ITERATIONS = 200_000  # of libsvm, which needs many when classes overlap and C is large
+# values tried on validation pairs; the first of equally good ones is chosen
+C_VALUES = (0.001, 0.01, 0.1, 1.0, 10.0)
+KERNEL_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+ONLY_OWN = 1e6  # a factor so large that the ensemble does not matter
+OWN_FACTORS = (1.0, 0.5, 2.0, 0.25, 4.0, 0.125, 8.0, 0.0, ONLY_OWN)
 
-Choice = tuple[float, tuple[float, ...]]  # C and a weight for each comparison
+Candidate = tuple[float, tuple[float, ...]]  # C and the weight of each comparison's kernel
 
 
 class PairClassifier:
     """Comparisons, kernels and SVM over features of images, as a protocol's learning algorithm.
 
-    Labels are 1 for the same and 0 for different. ``chosen`` is what validation pairs decide:
-    ``c``, the ``weights`` of the comparisons and, for a member that continues an ensemble, by
-    which factor ``own`` its decision joins those of the others.
+    Labels are 1 for same and 0 for different.
+
+    Args:
+        features: of images, ``(n, ...)``.
+        rows: rows ``(n,)`` of these images in the data file, ascending.
+        settings: how comparisons are scaled; C is chosen on validation pairs instead of l2_reg.
+        members: the members of the ensemble that it extends.
+        chosen: the choice of an earlier fit; by default C and all weights are 1.
+
+    Attributes:
+        chosen: C, kernel weights and the factor of its scores in its ensemble; ``fit`` replaces
+            them when it gets validation pairs.
+        classes: ``[0, 1]``.
     """
 
     classes = np.arange(2)
@@ -40,78 +50,80 @@ class PairClassifier:
         features: np.ndarray | h5py.Dataset,
         rows: np.ndarray,
         settings: ClassifierSettings,
-        history: Sequence[Member] = (),
-        chosen: Mapping[str, Any] | None = None,
+        *,
+        members: Sequence[Member] = (),
+        chosen: PairChoice | None = None,
     ) -> None:
-        """Take features ``(n, ...)``, whose rows are these rows of the data file, rising.
-
-        Args:
-            settings: say how comparisons are scaled; C is for validation to choose, not l2_reg.
-        """
         self._features = features
         self._rows = rows
         self._settings = settings
-        self._history = history
-        plain = {"c": 1.0, "weights": dict.fromkeys(COMPARISONS, 1.0), "own": 1.0}
-        self.chosen: dict[str, Any] = plain | dict(chosen or {})
+        self._members = members
+        default = PairChoice(c=1.0, weights=dict.fromkeys(COMPARISONS, 1.0), own=1.0)
+        self.chosen: PairChoice = {**default, **(chosen or default)}
 
     def fit(self, task: Task, validation: Task | None = None) -> None:
-        """Fit to a task's pairs; without validation, with what was chosen before."""
+        """Fit to a task's pairs; without validation, with the settings chosen before.
+
+        Raises:
+            CandidateError: when the comparisons cannot be scaled, as ``Scaler.fit``.
+        """
         pairs = self._pairs(task)
-        weighted = [name for name in COMPARISONS if validation or self.chosen["weights"][name]]
-        kernels = [PairKernel.fit(self._features, n, pairs, self._settings) for n in weighted]
-        grams = [kernel.within(pairs) for kernel in kernels]
+        used = [name for name in COMPARISONS if validation or self.chosen["weights"][name]]
+        kernels = [PairKernel.fit(self._features, name, pairs, self._settings) for name in used]
+        grams = [kernel.gram(pairs) for kernel in kernels]
         if validation:
             tested = self._pairs(validation)
-            between = [kernel.between(tested, pairs) for kernel in kernels]
-            self.chosen |= _choose(grams, task.labels, between, validation.labels)
-        weights = [self.chosen["weights"][name] for name in weighted]
-        svm = _svm(self.chosen["c"], _weighted(grams, weights), task.labels)
+            cross_grams = [kernel.cross_gram(tested, pairs) for kernel in kernels]
+            c, chosen = _choose(grams, task.labels, cross_grams, validation.labels)
+            self.chosen["c"] = c
+            self.chosen["weights"] = dict(zip(COMPARISONS, chosen, strict=True))
+        weights = [self.chosen["weights"][name] for name in used]
+        svm = _svm(self.chosen["c"], _weighted_sum(grams, weights), task.labels)
         support, coefficients = pairs[svm.support_], svm.dual_coef_[0]
         self._bias = svm.intercept_[0]
         self._terms = [
-            (kernel, weight * kernel.direction(support, coefficients))
+            (kernel, weight * kernel.primal_weights(support, coefficients))
             for kernel, weight in zip(kernels, weights, strict=True)
             if weight
         ]
-        if validation and self._history:
-            self.chosen["own"] = self._own(validation)
+        if validation and self._members:
+            self.chosen["own"] = self._choose_own(validation)
 
     @property
     def penalty(self) -> np.ndarray:
-        """Nothing: the weights of an ensemble of such classifiers are not fitted with a penalty."""
+        """Zero: the weights of an ensemble of pair classifiers are not penalised."""
         return np.zeros(1)
 
     def scores(self, task: Task) -> np.ndarray:
-        """What this classifier adds to an ensemble's decision on a task's pairs, ``(n, 1)``."""
-        own = self.chosen["own"] if self._history else 1.0
-        return (own * self._decision(task))[:, None].astype("float32")
+        """Its share of the ensemble's scores of a task's pairs, ``(n, 1)``."""
+        own = self.chosen["own"] if self._members else 1.0
+        return (own * self._own_decision(task))[:, None].astype("float32")
 
-    def decision(self, task: Task) -> np.ndarray:
-        """Scores ``(n, classes)`` of a task's pairs, with the ensemble: the greater decides."""
-        same = self._previous(task) + self.scores(task)[:, 0]
+    def decision_function(self, task: Task) -> np.ndarray:
+        """Scores of a task's pairs with the ensemble, ``(n, classes)``."""
+        same = self._member_decision(task) + self.scores(task)[:, 0]
         return np.stack([-same, same], axis=1)
 
     def predict(self, task: Task) -> np.ndarray:
-        """Labels for a task's pairs, together with the ensemble that is continued."""
-        return self.classes[self.decision(task).argmax(axis=1)]
+        """Labels of a task's pairs, with the ensemble."""
+        return self.classes[self.decision_function(task).argmax(axis=1)]
 
-    def _decision(self, task: Task) -> np.ndarray:
+    def _own_decision(self, task: Task) -> np.ndarray:
         pairs = self._pairs(task)
-        return self._bias + sum(kernel.along(way, pairs) for kernel, way in self._terms)
+        return self._bias + sum(kernel.project(pairs, weights) for kernel, weights in self._terms)
 
-    def _previous(self, task: Task) -> np.ndarray | float:
-        return sum(member.scores(task)[:, 0] for member in self._history)
+    def _member_decision(self, task: Task) -> np.ndarray | float:
+        return sum(member.scores(task)[:, 0] for member in self._members)
 
-    def _own(self, validation: Task) -> float:
-        """The factor with which the own decision does best beside the ensemble's."""
-        own, previous = self._decision(validation), self._previous(validation)
-        even = float(np.std(previous) / np.std(own))  # both decisions then spread alike
+    def _choose_own(self, validation: Task) -> float:
+        """The factor of the own decision with the least ensemble error on validation pairs."""
+        own, ensemble = self._own_decision(validation), self._member_decision(validation)
+        equal_spread = float(np.std(ensemble) / np.std(own))
 
-        def error(share: float) -> float:
-            return error_rate(previous + share * even * own > 0, validation.labels)
+        def error(factor: float) -> float:
+            return error_rate(ensemble + factor * equal_spread * own > 0, validation.labels)
 
-        return even * min(SHARES, key=error)
+        return equal_spread * min(OWN_FACTORS, key=error)
 
     def _pairs(self, task: Task) -> np.ndarray:
         return np.searchsorted(self._rows, task.rows)
@@ -120,35 +132,39 @@ class PairClassifier:
 def _choose(
     grams: Sequence[np.ndarray],
     labels: np.ndarray,
-    between: Sequence[np.ndarray],
-    validation: np.ndarray,
-) -> dict[str, Any]:
-    """C and weights with the least validation error: one comparison, all alike, or a mixture.
+    cross_grams: Sequence[np.ndarray],
+    validation_labels: np.ndarray,
+) -> Candidate:
+    """C and kernel weights with the least validation error.
+
+    C is chosen for single comparisons and for equal weights; then the weights of the best, one
+    after another.
 
     Args:
-        grams: of the training pairs, by comparison; labels are theirs.
-        between: of validation pairs and training pairs.
-        validation: labels of the validation pairs.
+        grams: ``(n, n)`` of the training pairs, by comparison.
+        labels: of the training pairs, ``(n,)``.
+        cross_grams: ``(m, n)`` of validation and training pairs, by comparison.
+        validation_labels: ``(m,)``.
     """
 
     @cache
-    def error(choice: Choice) -> float:
-        c, weights = choice
-        svm = _svm(c, _weighted(grams, weights), labels)
-        return error_rate(svm.predict(_weighted(between, weights)), validation)
+    def error(candidate: Candidate) -> float:
+        c, weights = candidate
+        svm = _svm(c, _weighted_sum(grams, weights), labels)
+        return error_rate(svm.predict(_weighted_sum(cross_grams, weights)), validation_labels)
 
     count = len(COMPARISONS)
     starts = [tuple(row) for row in np.eye(count).tolist()] + [(1.0,) * count]
-    best = min(((c, weights) for weights in starts for c in PENALTIES), key=error)
-    for place in range(count):
+    best = min(((c, weights) for weights in starts for c in C_VALUES), key=error)
+    for i in range(count):
         c, weights = best
-        others = [(*weights[:place], weight, *weights[place + 1 :]) for weight in WEIGHTS]
+        others = [(*weights[:i], weight, *weights[i + 1 :]) for weight in KERNEL_WEIGHTS]
         best = min([best, *((c, mixture) for mixture in others if any(mixture))], key=error)
-    return {"c": best[0], "weights": dict(zip(COMPARISONS, best[1], strict=True))}
+    return best
 
 
-def _weighted(grams: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """Their weighted sum; one of no weight is not looked at."""
+def _weighted_sum(grams: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """The weighted sum, without reading matrices of weight 0."""
     terms = (weight * gram for gram, weight in zip(grams, weights, strict=True) if weight)
     return reduce(np.add, terms)
 

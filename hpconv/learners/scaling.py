@@ -1,4 +1,4 @@
-"""Features are brought to one scale, that of the training rows."""
+"""Standardisation of features by statistics of the training rows."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,12 @@ TINY = 1e-7
 
 @dataclass(frozen=True)
 class Scaler:
-    """``(x - mean) / scale`` with statistics of the training rows."""
+    """``(x - mean) / scale`` with statistics of the training rows.
+
+    Attributes:
+        mean: ``(D,)`` float64.
+        scale: ``(D,)`` float64.
+    """
 
     mean: np.ndarray
     scale: np.ndarray
@@ -22,12 +27,12 @@ class Scaler:
     def fit(cls, features: np.ndarray | FeatureRows, settings: ClassifierSettings) -> "Scaler":
         """Estimate from features ``(N, D)``: scale is ``sqrt(std^2 + varthresh)``.
 
-        remove_std0 turns a deviation of 0 to 1; divrowl2 also divides by the average length
-        of a scaled row.
+        remove_std0 replaces a variance of 0 by 1; divrowl2 also divides by the mean length of
+        a scaled row.
 
         Raises:
             CandidateError: ``homogeneous`` when no feature differs between rows, ``non_finite``
-                when one would be divided by 0 or its variance overflows.
+                when a scale is 0 or not finite.
         """
         rows = features if isinstance(features, FeatureRows) else FeatureRows(features)
         mean, variance = _moments(rows)
@@ -51,7 +56,7 @@ class Scaler:
         return scaled
 
     def in_place(self, features: np.ndarray) -> None:
-        """Scale float32 features ``(N, D)`` where they are."""
+        """Scale float32 features ``(N, D)`` in place."""
         features -= self.mean.astype("float32")
         features /= self.scale.astype("float32")
 
@@ -59,9 +64,9 @@ class Scaler:
 def _moments(rows: FeatureRows) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance ``(D,)`` in float64, in one pass.
 
-    Blocks are centred before they are squared, and joined as in Chan, Golub and LeVeque
-    (1983). All is relative to the first row, so that what never changes has a variance of
-    exactly 0.
+    Blocks are centred before they are squared, and combined as in Chan, Golub and LeVeque
+    (1983). All values are relative to the first row, so that a constant feature has a variance
+    of exactly 0.
     """
     origin, count = rows.first(), 0
     mean = squares = np.zeros(rows.shape[1])
@@ -69,12 +74,12 @@ def _moments(rows: FeatureRows) -> tuple[np.ndarray, np.ndarray]:
         block -= origin
         centre = block.mean(axis=0)
         block -= centre
-        rest = block.mean(axis=0, dtype="float64")  # what rounding has left of the mean
-        own = np.einsum("nd,nd->d", block, block) - len(block) * rest**2
+        residue = block.mean(axis=0, dtype="float64")  # left of the mean by rounding
+        within = np.einsum("nd,nd->d", block, block) - len(block) * residue**2
         total = count + len(block)
-        apart = centre + rest - mean
-        squares = squares + own + apart**2 * (count * len(block) / total)
-        mean = mean + apart * (len(block) / total)
+        shift = centre + residue - mean
+        squares = squares + within + shift**2 * (count * len(block) / total)
+        mean = mean + shift * (len(block) / total)
         count = total
     return mean + origin, np.maximum(squares, 0) / count
 

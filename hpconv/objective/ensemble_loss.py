@@ -8,7 +8,7 @@ from hyperopt.base import Ctrl
 
 from hpconv.datasets.protocols import Selection
 from hpconv.learners import Classifier
-from hpconv.learners.ensemble_member import SCORES, Member, StoredMember, stored
+from hpconv.learners.ensemble_member import SCORES, Member, StoredMember, pack_member
 from hpconv.trials import Result, members
 
 
@@ -53,7 +53,7 @@ def score_trial(
     ``hybrid_loss``).
 
     Args:
-        new: makes a classifier; ``history`` are the members of an ensemble that it continues.
+        new: makes a classifier; ``members`` are those of the ensemble that it extends.
 
     Returns:
         ``loss``; ``own_error`` and ``ensemble_error``, of which it is made; ``chosen``, what
@@ -63,7 +63,7 @@ def score_trial(
     alone = selection.loss(algorithm)
     result: Result = {"status": STATUS_OK, "loss": alone}
     if boosting and boosting.members:
-        algorithm = new(history=boosting.members)
+        algorithm = new(members=boosting.members)
         together = selection.loss(algorithm)
         share = boosting.bagging_fraction
         loss = share * alone + (1 - share) * together
@@ -71,6 +71,6 @@ def score_trial(
     if algorithm.chosen:
         result["chosen"] = algorithm.chosen
     if boosting:
-        blob = stored(algorithm, (selection.train, selection.validation))
+        blob = pack_member(algorithm, (selection.train, selection.validation))
         result["attachments"] = {SCORES: blob}
     return result

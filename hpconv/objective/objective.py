@@ -109,7 +109,7 @@ def _measure(
         traced = signature.record(extractor, selection.unlabelled(signature.N_IMAGES))
     with watch("classify"):
         rows, pairs = selection.rows, selection.pairs
-        new = partial(classifier, features, rows, pipeline.classifier, pairs)
+        new = partial(classifier, features, rows, pipeline.classifier, pairs=pairs)
         result = score_trial(new, selection, boosting)
     shape = list(extractor.feature_shape)
     result.update({"feature_shape": shape, "trace": traced, "seconds": watch.seconds})

@@ -1,4 +1,4 @@
-"""The SVM minimises its published objective, alone and where it continues an ensemble."""
+"""The SVM minimises its published objective, alone and as a member of an ensemble."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import check_grad, minimize
 
 from hpconv.datasets.protocols import Task
-from hpconv.learners.ensemble_member import StoredMember, stored
+from hpconv.learners.ensemble_member import StoredMember, pack_member
 from hpconv.learners.feature_matrix import FeatureRows
 from hpconv.learners.linear import FeatureClassifier, LinearSVM
 from hpconv.learners.smoothed_hinge import Problem
@@ -30,26 +30,26 @@ def objective(
     svm: LinearSVM,
     features: np.ndarray,
     labels: np.ndarray,
-    previous: np.ndarray | None = None,
+    member_scores: np.ndarray | None = None,
     penalties: np.ndarray | float = 0.0,
 ) -> float:
     """The published formula, in double precision."""
     signs = np.where(labels[:, None] == svm.classes, 1.0, -1.0)
-    slack = 10 * (0.9 - signs * svm.decision(features, previous).astype("float64"))
+    slack = 10 * (0.9 - signs * svm.decision_function(features, member_scores).astype("float64"))
     loss = np.logaddexp(0, slack).sum() / (10 * len(labels))
     penalty = svm.l2_reg * np.square(svm.weights, dtype="float64").sum()
-    return float(loss + (penalty + (penalties * svm.previous_weights**2).sum()) / 2)
+    return float(loss + (penalty + (penalties * svm.member_weights**2).sum()) / 2)
 
 
 def problem(n_members: int) -> Problem:
     features = RNG.normal(size=(30, 4)).astype("float32")
     signs = np.where(RNG.random((3, 30)) > 0.5, 1.0, -1.0).astype("float32")
-    previous = RNG.normal(size=(n_members, 3, 30)).astype("float32")
+    member_scores = RNG.normal(size=(n_members, 3, 30)).astype("float32")
     ridge = RNG.uniform(0.1, 1, size=(3, 5 + n_members)).astype("float32")
-    return Problem(FeatureRows(features), signs, previous, ridge)
+    return Problem(FeatureRows(features), signs, member_scores, ridge)
 
 
-def test_svm_separates_what_can_be_separated() -> None:
+def test_svm_separates_separable_classes() -> None:
     centres = RNG.normal(size=(5, 20))
     labels = RNG.integers(0, 5, 300)
     features = (centres[labels] + 0.1 * RNG.normal(size=(300, 20))).astype("float32")
@@ -58,7 +58,7 @@ def test_svm_separates_what_can_be_separated() -> None:
 
 
 @pytest.mark.parametrize("n_members", [0, 2])
-def test_gradient_is_that_of_the_objective(n_members: int) -> None:
+def test_gradient_matches_finite_differences(n_members: int) -> None:
     of, shape = problem(n_members), (3, 5 + n_members)
 
     def value(flat: np.ndarray) -> float:
@@ -79,7 +79,7 @@ def test_no_optimiser_finds_a_lower_objective(l2_reg: float) -> None:
 
     def value(flat: np.ndarray) -> float:
         other = LinearSVM(l2_reg)
-        other.classes, other.previous_weights = svm.classes, svm.previous_weights
+        other.classes, other.member_weights = svm.classes, svm.member_weights
         other.weights, other.bias = np.split(flat.reshape(13, 3), [12])
         return objective(other, features, labels)
 
@@ -88,16 +88,16 @@ def test_no_optimiser_finds_a_lower_objective(l2_reg: float) -> None:
     assert objective(svm, features, labels) <= found.fun * 1.001
 
 
-def test_svm_has_its_objective_where_features_outnumber_examples() -> None:
+def test_svm_is_optimal_with_more_features_than_examples() -> None:
     features, labels = clouds(60, width=500)
     svm = LinearSVM(1e-2).fit(features, labels)
     signs = np.where(labels[:, None] == svm.classes, 1.0, -1.0)
-    violation = 1 / (1 + np.exp(10 * (signs * svm.decision(features) - 0.9)))
+    violation = 1 / (1 + np.exp(10 * (signs * svm.decision_function(features) - 0.9)))
     slope = features.T @ (-signs * violation / len(labels))
     np.testing.assert_allclose(svm.weights, -slope / 1e-2, atol=0.05 * np.abs(svm.weights).max())
 
 
-def test_features_that_resemble_each_other_are_fitted_to_the_end(
+def test_correlated_features_are_fitted_to_convergence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     features, labels = clouds(500, width=40)
@@ -129,43 +129,43 @@ def test_labels_need_not_count_from_zero() -> None:
 
 
 @pytest.mark.parametrize("iterations", [0, 1, 300])
-def test_an_ensemble_only_gets_better_on_its_training_examples(
+def test_extending_an_ensemble_lowers_its_training_objective(
     iterations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     features, labels = clouds(300)
     member = LinearSVM(1e-2).fit(features[:, :6], labels)
-    previous = member.scores(features[:, :6])[None]
+    member_scores = member.scores(features[:, :6])[None]
     penalties = 1e-2 * (member.weights**2).sum(axis=0)[None]
     alone = LinearSVM(1e-2)
     alone.classes, alone.weights, alone.bias = member.classes, np.zeros((6, 3)), np.zeros(3)
-    alone.previous_weights = np.ones((1, 3))
+    alone.member_weights = np.ones((1, 3))
     rest = np.ascontiguousarray(features[:, 6:])
     monkeypatch.setattr("hpconv.learners.smoothed_hinge.MAX_ITERATIONS", iterations)
-    joined = LinearSVM(1e-2).fit(rest, labels, previous, penalties)
-    continued = objective(joined, rest, labels, previous, penalties)
-    ensemble = objective(alone, rest, labels, previous, penalties)
+    joined = LinearSVM(1e-2).fit(rest, labels, member_scores, penalties)
+    continued = objective(joined, rest, labels, member_scores, penalties)
+    ensemble = objective(alone, rest, labels, member_scores, penalties)
     assert continued <= ensemble * (1.0 if iterations < 2 else 0.98) + 1e-6
 
 
-def test_a_member_keeps_its_weight_where_nothing_is_learned_besides() -> None:
+def test_uninformative_features_leave_a_member_its_weight() -> None:
     features, labels = clouds(400)
     member = LinearSVM(1e-3).fit(features, labels)
     penalties = 1e-3 * (member.weights**2).sum(axis=0)[None]
-    silent = np.zeros((400, 2), "float32")
-    joined = LinearSVM(1e-3).fit(silent, labels, member.scores(features)[None], penalties)
-    np.testing.assert_allclose(joined.previous_weights, 1, atol=0.05)
+    zeros = np.zeros((400, 2), "float32")
+    joined = LinearSVM(1e-3).fit(zeros, labels, member.scores(features)[None], penalties)
+    np.testing.assert_allclose(joined.member_weights, 1, atol=0.05)
     np.testing.assert_allclose(joined.bias, member.bias, atol=0.05)
 
 
-def test_a_member_that_says_nothing_changes_nothing() -> None:
+def test_a_member_with_zero_scores_changes_nothing() -> None:
     features, labels = clouds(200)
     plain = LinearSVM(1e-3).fit(features, labels)
-    silent = LinearSVM(1e-3).fit(features, labels, np.zeros((1, 200, 3)), np.zeros((1, 3)))
-    np.testing.assert_allclose(silent.weights, plain.weights, rtol=1e-3, atol=1e-4)
+    joined = LinearSVM(1e-3).fit(features, labels, np.zeros((1, 200, 3)), np.zeros((1, 3)))
+    np.testing.assert_allclose(joined.weights, plain.weights, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 2**30])
-def test_features_in_a_file_are_classified_as_those_in_memory(
+def test_features_in_a_file_give_the_scores_of_those_in_memory(
     kept_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hpconv.learners.feature_matrix.BLOCK_BYTES", 4 * 12 * 70)
@@ -177,28 +177,30 @@ def test_features_in_a_file_are_classified_as_those_in_memory(
     in_memory.fit(train)
     with h5py.File(tmp_path / "features.h5", "w") as file:
         file["features"] = features.reshape(400, 3, 2, 2)
-        in_file = FeatureClassifier(file["features"], np.arange(400), SETTINGS, (), kept_bytes)
+        in_file = FeatureClassifier(
+            file["features"], np.arange(400), SETTINGS, kept_bytes=kept_bytes
+        )
         in_file.fit(train)
         scores = in_file.scores(test)
     np.testing.assert_allclose(scores, in_memory.scores(test), rtol=0.02, atol=0.02)
 
 
-def test_rows_of_a_file_may_be_few_and_in_any_order(tmp_path: Path) -> None:
+def test_rows_of_a_file_are_read_in_any_order(tmp_path: Path) -> None:
     features = RNG.normal(size=(100, 2, 3)).astype("float32")
     numbers = np.array([90, 3, 41, 3])
     with h5py.File(tmp_path / "features.h5", "w") as file:
         file["features"] = features
-        found = FeatureRows(file["features"], numbers).scores(np.eye(6, dtype="float32"))
+        found = FeatureRows(file["features"], numbers).matmul(np.eye(6, dtype="float32"))
     np.testing.assert_array_equal(found.T, features.reshape(100, 6)[numbers])
 
 
-def test_a_classifier_goes_on_from_what_was_kept_of_another() -> None:
+def test_a_classifier_extends_a_stored_member() -> None:
     features, labels = clouds(300)
     task = Task("train", np.arange(300), labels)
     first = FeatureClassifier(features[:, :6], task.rows, SETTINGS)
     first.fit(task)
-    kept = StoredMember(stored(first, (task,)))
-    second = FeatureClassifier(features[:, 6:], task.rows, SETTINGS, [kept])
+    kept = StoredMember(pack_member(first, (task,)))
+    second = FeatureClassifier(features[:, 6:], task.rows, SETTINGS, members=[kept])
     second.fit(task)
     errors = [np.mean(each.predict(task) != labels) for each in (first, second)]
     assert errors[1] < errors[0]

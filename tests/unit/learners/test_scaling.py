@@ -15,7 +15,7 @@ def settings(**changes: float | bool) -> ClassifierSettings:
     return ClassifierSettings(**{**plain, **changes})  # type: ignore[arg-type]
 
 
-def test_scaling_is_of_the_training_rows() -> None:
+def test_training_rows_are_standardised() -> None:
     train = RNG.normal(3, 2, size=(500, 3))
     scaled = Scaler.fit(train, settings())(train)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
@@ -25,19 +25,17 @@ def test_scaling_is_of_the_training_rows() -> None:
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_statistics_of_blocks_are_those_of_the_whole(
-    offset: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_statistics_do_not_depend_on_blocks(offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpconv.learners.feature_matrix.BLOCK_BYTES", 4 * 5 * 37)
     train = RNG.normal(size=(1000, 5)) + offset + np.arange(1000)[:, None] / 100
-    train[0] += 50  # the first row is not like the others
+    train[0] += 50  # an outlier as the origin of the moments
     train = train.astype("float32")
     found = Scaler.fit(train, settings())
     np.testing.assert_allclose(found.mean, train.mean(axis=0, dtype="float64"), rtol=1e-7)
     np.testing.assert_allclose(found.scale, train.std(axis=0, dtype="float64"), rtol=1e-5)
 
 
-def test_divrowl2_gives_rows_of_length_one_on_average() -> None:
+def test_divrowl2_gives_a_mean_row_length_of_one() -> None:
     train = RNG.normal(size=(100, 7))
     scaled = Scaler.fit(train, settings(divrowl2=True))(train)
     assert np.sqrt((scaled**2).sum(axis=1)).mean() == pytest.approx(1, rel=1e-5)
@@ -50,13 +48,13 @@ def test_remove_std0_keeps_a_constant_feature_at_zero() -> None:
     assert scaled[:, 0].std() == pytest.approx(1, rel=1e-5)
 
 
-def test_features_that_never_differ_are_refused() -> None:
+def test_constant_features_are_refused() -> None:
     with pytest.raises(CandidateError) as refusal:
         Scaler.fit(np.full((5000, 3), 0.1), settings())
     assert refusal.value.kind == "homogeneous"
 
 
-def test_features_that_would_be_divided_by_nothing_are_refused() -> None:
+def test_a_scale_of_zero_is_refused() -> None:
     train = np.column_stack([RNG.normal(size=20), np.ones(20)])
     with pytest.raises(CandidateError) as refusal:
         Scaler.fit(train, settings())

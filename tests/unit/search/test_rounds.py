@@ -16,7 +16,7 @@ from hpconv.config import EnsembleSettings, SearchSettings
 from hpconv.datasets.protocols import Task
 from hpconv.errors import UserError
 from hpconv.evaluation.select import best_ensemble
-from hpconv.learners.ensemble_member import StoredMember, stored
+from hpconv.learners.ensemble_member import StoredMember, pack_member
 from hpconv.model.space import search_space
 from hpconv.objective.objective import Objective
 from hpconv.search.algorithms import Algorithm, algorithm
@@ -157,7 +157,7 @@ class Ready:
 
 def test_a_stored_member_knows_the_tasks_that_it_was_stored_for() -> None:
     train, validation = (Task(name, np.arange(n), np.arange(n)) for name, n in [("a", 3), ("b", 2)])
-    member = StoredMember(stored(Ready(), (train, validation)))
+    member = StoredMember(pack_member(Ready(), (train, validation)))
     np.testing.assert_allclose(member.penalty, Ready.penalty)
     for task in (train, validation):
         np.testing.assert_array_equal(member.scores(task), Ready().scores(task))

@@ -130,7 +130,7 @@ def test_a_trial_goes_on_from_the_scores_of_those_that_it_continues(
         features = extractor.transform(selection.images)
         arguments = (features, selection.rows, pipeline.classifier)
         alone = selection.loss(FeatureClassifier(*arguments))
-        together = selection.loss(last := FeatureClassifier(*arguments, history=tuple(ensemble)))
+        together = selection.loss(last := FeatureClassifier(*arguments, members=tuple(ensemble)))
         result = trial["result"]
         assert result["loss"] == pytest.approx(0.25 * alone + 0.75 * together)
         if ensemble:
