@@ -1,18 +1,29 @@
-"""Attachments in GridFS, where hyperopt has them: the objective, and what trials bring along."""
+"""Attachments in GridFS, as hyperopt stores them: the objective, and files of trials."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict, cast
 
 import cloudpickle
 from bson import ObjectId
 from gridfs import GridFS
 from hyperopt.base import Domain
 from pymongo import ASCENDING, DESCENDING
+from pymongo.collection import Collection
 
 from hpconv.storage.connection import Connection, retries_when_unreachable
 from hpconv.trials import Trial, TrialId
 
-OBJECTIVE = "FMinIter_Domain"  # hyperopt's name for it, in every trial's misc.cmd
-MAX_BYTES = 16 * 2**20  # of all attachments of a trial; more belongs into files
+OBJECTIVE = "FMinIter_Domain"  # hyperopt's name for the objective, in every trial's misc.cmd
+MAX_BYTES = 16 * 2**20  # for all attachments of a trial
+
+
+class FileDocument(TypedDict):
+    """A document of the collection ``fs.files``."""
+
+    _id: ObjectId
+    exp_key: str
+    filename: str
+    uploadDate: datetime
 
 
 class Attachments:
@@ -25,9 +36,9 @@ class Attachments:
 
     @retries_when_unreachable
     def put_objective(self, domain: Domain) -> None:
-        """Attach space and objective as hyperopt does, in place of an earlier one.
+        """Attach the search space and objective as hyperopt does, replacing an earlier one.
 
-        The new one is there before the old one goes: a worker never finds none.
+        The new one is written before the old one is deleted, so that workers always find one.
         """
         blob = cloudpickle.dumps(domain)
         new = self._gridfs().put(blob, filename=OBJECTIVE, exp_key=self._exp_key)
@@ -36,7 +47,7 @@ class Attachments:
 
     @retries_when_unreachable
     def objective(self) -> ObjectId | None:
-        """The newest objective's file, or None while no driver has attached one."""
+        """The file of the latest objective; None until a driver has attached one."""
         newest = self._files().find_one(self._named_objective(), sort=[("uploadDate", DESCENDING)])
         return newest and newest["_id"]
 
@@ -45,18 +56,18 @@ class Attachments:
         """The content of a file.
 
         Raises:
-            gridfs.NoFile: when it is gone.
+            gridfs.NoFile: if it has been deleted.
         """
         return self._gridfs().get(file).read()
 
     @retries_when_unreachable
     def put(self, trial: Trial | TrialId, name: str, blob: bytes) -> ObjectId:
-        """Write a file of a trial; Store.finish lists it in the trial."""
+        """Write a file of a trial, to be listed in it by ``Store.finish``."""
         return self._gridfs().put(blob, filename=f"{trial['_id']}_{name}", exp_key=self._exp_key)
 
     @retries_when_unreachable
     def delete(self, file: ObjectId) -> None:
-        """Delete a file, if it is there."""
+        """Delete a file if it exists."""
         self._gridfs().delete(file)
 
     def _named_objective(self) -> dict[str, Any]:
@@ -65,8 +76,8 @@ class Attachments:
     def _gridfs(self) -> GridFS:
         return GridFS(self._connection.db)
 
-    def _files(self) -> Any:
-        return self._connection.db.fs.files
+    def _files(self) -> Collection[FileDocument]:
+        return cast(Collection[FileDocument], self._connection.db.fs.files)
 
     def _index(self) -> None:
         keys = [("exp_key", ASCENDING), ("filename", ASCENDING), ("uploadDate", DESCENDING)]

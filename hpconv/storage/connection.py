@@ -1,4 +1,4 @@
-"""A connection that outlasts its server: it waits, looks the address up anew, and goes on."""
+"""A MongoDB connection that survives server restarts: it retries and re-reads the address."""
 
 import functools
 import logging
@@ -12,11 +12,11 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 
 from hpconv.mongodb.uri import DATABASE, Address
 
-PATIENCE_SECONDS = 900.0  # for a server that is away; a restart on another host takes minutes
-STOPPED_SECONDS = 20.0  # for one that took its address along: it was stopped in order
+PATIENCE_SECONDS = 900.0  # for an unreachable server; a restart on another host takes minutes
+STOPPED_SECONDS = 20.0  # for a server that has removed its address: it was shut down
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 SELECTION_MS, SOCKET_MS = 2_000, 30_000
-AUTHENTICATION_FAILED = 18  # what a new server on the old port says to the old password
+AUTHENTICATION_FAILED = 18  # by a new server on the old port, for the old password
 
 T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -25,10 +25,13 @@ log = logging.getLogger(__name__)
 
 
 class Connection:
-    """The database of an experiment, wherever its server is by now.
+    """The database of an experiment on a server whose address may change.
 
     Args:
-        address: gives the server's URI, again after each failure.
+        address: returns the server's URI; called again after each failure.
+
+    Attributes:
+        reachable_since: when the server was last found reachable again, ``time.monotonic``.
     """
 
     def __init__(self, address: Address, database: str = DATABASE) -> None:
@@ -38,44 +41,44 @@ class Connection:
 
     @property
     def db(self) -> Database[dict[str, Any]]:
-        """The database; ask for it anew with every operation."""
+        """The database; not to be kept, as its client changes with the server's address."""
         return self._client[self._database]
 
     def retry(self, operation: Callable[[], T]) -> T:
-        """Run an operation, again and again while the server is out of reach.
+        """Run an operation, and retry it while the server is unreachable.
 
         Raises:
-            ConnectionFailure: when it stays away.
-            UserError: when it has said why it cannot run.
+            ConnectionFailure: if the server stays unreachable.
+            UserError: if the connection file contains the reason why the server failed.
         """
-        away_since, pause = None, FIRST_PAUSE
+        unreachable_since, pause = None, FIRST_PAUSE
         while True:
             try:
                 result = operation()
             except (ConnectionFailure, OperationFailure) as error:
-                if not _is_absence(error):
+                if not _is_unreachable(error):
                     raise
-                away_since = away_since or _note_absence(error)
+                unreachable_since = unreachable_since or _log_unreachable(error)
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-                self._look_up(away_since, error)
+                self._update_address(unreachable_since, error)
             else:
-                if away_since is not None:
-                    log.info("the MongoDB server is back")
+                if unreachable_since is not None:
+                    log.info("the MongoDB server is reachable again")
                     self.reachable_since = time.monotonic()
                 return result
 
     def close(self) -> None:
-        """Let the server go."""
+        """Close the connection."""
         self._client.close()
 
-    def _look_up(self, away_since: float, error: Exception) -> None:
+    def _update_address(self, unreachable_since: float, error: Exception) -> None:
         patience = PATIENCE_SECONDS
         try:
             uri = self._address()
         except FileNotFoundError:
             uri, patience = self._uri, STOPPED_SECONDS
-        if time.monotonic() - away_since > patience:
+        if time.monotonic() - unreachable_since > patience:
             raise error
         if uri != self._uri:
             self._client.close()
@@ -83,7 +86,7 @@ class Connection:
 
     def _open(self, uri: str) -> None:
         self._uri = uri
-        # a result counts when a majority of servers has it on disk
+        # results are acknowledged when a majority of servers has them on disk
         self._client: MongoClient[dict[str, Any]] = MongoClient(
             uri,
             appname="hpconv",
@@ -92,26 +95,26 @@ class Connection:
             serverSelectionTimeoutMS=SELECTION_MS,
             socketTimeoutMS=SOCKET_MS,
         )
-        self.reachable_since = time.monotonic()  # since when the server has been in reach
+        self.reachable_since = time.monotonic()
 
 
 def retries_when_unreachable(method: Method) -> Method:
-    """Make a method wait for the server of its ``_connection`` while that is out of reach."""
+    """Make a method retry while the server of its ``_connection`` is unreachable."""
 
     @functools.wraps(method)
-    def waiting(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def retrying(self: Any, *args: Any, **kwargs: Any) -> Any:
         return self._connection.retry(lambda: method(self, *args, **kwargs))
 
-    return cast(Method, waiting)
+    return cast(Method, retrying)
 
 
-def _is_absence(error: Exception) -> bool:
+def _is_unreachable(error: Exception) -> bool:
     return isinstance(error, ConnectionFailure) or (
         isinstance(error, OperationFailure) and error.code == AUTHENTICATION_FAILED
     )
 
 
-def _note_absence(error: Exception) -> float:
+def _log_unreachable(error: Exception) -> float:
     reason = str(error).partition(" (configured timeouts")[0]
-    log.warning("the MongoDB server is out of reach, waiting: %s", reason)
+    log.warning("the MongoDB server is unreachable, retrying: %s", reason)
     return time.monotonic()

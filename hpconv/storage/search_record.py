@@ -1,35 +1,54 @@
-"""The record of a search: what it is about, which driver leads it, and whether it is over."""
+"""The record of a search: its fingerprint, which driver leads it, and whether it is over."""
 
-from typing import Any
+from datetime import datetime
+from typing import TypedDict, cast
 
 from pymongo import ReturnDocument
+from pymongo.collection import Collection
 
 from hpconv.errors import UserError
 from hpconv.processes import poll_until
 from hpconv.storage.connection import Connection, retries_when_unreachable
 
-DRIVER_SECONDS = 5.0  # a driver silent for so long may be replaced
-LOOK_SECONDS = 0.5
+DRIVER_SECONDS = 5.0  # a driver may be replaced after this time without a heartbeat
+POLL_SECONDS = 0.5
+
+
+class Leader(TypedDict):
+    """The driver that leads a search, and the time of its last heartbeat."""
+
+    name: str
+    beat: datetime
+
+
+class SearchDocument(TypedDict, total=False):
+    """A document of the collection ``searches``; all times are the server's."""
+
+    _id: str  # the experiment's name
+    driver: Leader | None
+    finished: bool  # no more trials will be queued
+    fingerprint: str  # of data and model
+    seconds: float  # searched by all drivers together
 
 
 class SearchRecord:
-    """One experiment's document in ``searches``; all times in it are the server's."""
+    """The search record of one experiment."""
 
     def __init__(self, connection: Connection, exp_key: str) -> None:
         self._connection = connection
         self._exp_key = exp_key
 
     def open(self, fingerprint: str, driver: str) -> None:
-        """Begin or continue the search, led by this driver and no other.
+        """Begin or continue the search with this driver as its only leader.
 
         Raises:
-            UserError: when another driver leads it, or when the experiment was begun with
-                other data or another space.
+            UserError: if another driver leads it, or the experiment was begun with other data or
+                another model.
         """
         begun = poll_until(
             lambda: self._take(fingerprint, driver),
-            DRIVER_SECONDS + LOOK_SECONDS,  # a dead driver's heartbeat is too old by then
-            LOOK_SECONDS,
+            DRIVER_SECONDS + POLL_SECONDS,  # a dead driver's heartbeat is too old by then
+            POLL_SECONDS,
         )
         if begun is None:
             raise UserError(
@@ -40,11 +59,11 @@ class SearchRecord:
             self.release(driver)
             raise UserError(
                 f"experiment '{self._exp_key}' has trials of other data or another model: "
-                "choose a new 'experiment' name, or delete its folder to begin anew"
+                "choose a new 'experiment' name, or delete its folder to start over"
             )
 
     @retries_when_unreachable
-    def _take(self, fingerprint: str, driver: str) -> dict[str, Any] | None:
+    def _take(self, fingerprint: str, driver: str) -> SearchDocument | None:
         silent = {"$lt": ["$driver.beat", {"$subtract": ["$$NOW", int(DRIVER_SECONDS * 1000)]}]}
         free = [{"driver": None}, {"driver.name": driver}, {"$expr": silent}]
         change = {
@@ -63,13 +82,13 @@ class SearchRecord:
 
     @retries_when_unreachable
     def heartbeat(self, driver: str, seconds: float) -> float:
-        """Say that the driver lives, and has searched for so many seconds since it last did.
+        """Record the driver's heartbeat, and the seconds of searching since the last one.
 
         Returns:
-            the seconds of searching since the experiment began, over all its drivers.
+            the seconds of searching by all drivers of the experiment.
 
         Raises:
-            UserError: when another driver has taken over.
+            UserError: if another driver has taken over.
         """
         led = self._searches().find_one_and_update(
             {"_id": self._exp_key, "driver.name": driver},
@@ -82,12 +101,12 @@ class SearchRecord:
 
     @retries_when_unreachable
     def close(self, driver: str) -> None:
-        """Tell the workers that no more trials will come, if this driver leads the search."""
+        """Mark the search as over, so that workers exit, if this driver leads it."""
         led = {"_id": self._exp_key, "driver.name": driver}
         self._searches().update_one(led, {"$set": {"finished": True}})
 
     def release(self, driver: str) -> None:
-        """Let another driver lead."""
+        """Give up the lead, so that another driver can take it."""
         led = {"_id": self._exp_key, "driver.name": driver}
         self._searches().update_one(led, {"$set": {"driver": None}})
 
@@ -97,14 +116,15 @@ class SearchRecord:
         return self.is_over_now()
 
     def is_over_now(self) -> bool:
-        """The same, without waiting for a server that is away."""
+        """As ``is_over``, but raises pymongo's error if the server is unreachable."""
         search = self._searches().find_one({"_id": self._exp_key}, {"finished": True})
         return bool(search and search.get("finished"))
 
     @retries_when_unreachable
     def _leader(self) -> str:
         search = self._searches().find_one({"_id": self._exp_key}, {"driver": True})
-        return str(((search or {}).get("driver") or {}).get("name"))
+        leader = search.get("driver") if search else None
+        return leader["name"] if leader else "unknown"
 
-    def _searches(self) -> Any:
-        return self._connection.db.searches
+    def _searches(self) -> Collection[SearchDocument]:
+        return cast(Collection[SearchDocument], self._connection.db.searches)

@@ -1,18 +1,19 @@
-"""Trials in MongoDB: hyperopt's collections and fields, with leases so that none is lost.
+"""Trials in MongoDB: hyperopt's collections and fields, and leases so that no trial is lost.
 
-A trial is NEW until a worker reserves it, RUNNING while that worker's heartbeat is fresh, and
-DONE (with a result, which may be a failed candidate) or ERROR in the end. All times are the
-server's, so hosts need not agree on the clock. What waits for a server that is away says so
-(``retries_when_unreachable``); what a worker does beside its evaluation does not wait.
+A trial is NEW until a worker reserves it, then RUNNING as long as its worker sends heartbeats,
+and finally DONE (with a result, which may be a failure) or ERROR (a programming error). All times
+are the server's, so the clocks of hosts may differ. Methods with ``retries_when_unreachable`` wait
+for a server that is unreachable; those that a worker calls during an evaluation do not.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple, TypedDict, cast
 
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
 from pymongo import ASCENDING, DESCENDING, ReturnDocument, WriteConcern
+from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
 from hpconv.errors import CandidateError
@@ -24,38 +25,62 @@ from hpconv.trials import Result, Trial, TrialId, failed_result
 
 Query = dict[str, Any]  # in MongoDB's query language
 
-LEASE_SECONDS = 60  # a worker silent for so long has lost its trial
+LEASE_SECONDS = 60  # a worker loses its trial after this time without a heartbeat
 MAX_ATTEMPTS = 3
-LOST = CandidateError("lost", f"{MAX_ATTEMPTS} workers fell silent with it")
+LOST = CandidateError("lost", f"{MAX_ATTEMPTS} workers stopped responding during this trial")
 FINISHED = (JOB_STATE_DONE, JOB_STATE_ERROR)
 OPEN = {"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]}
 WAITING = {"state": JOB_STATE_NEW, "owner": None, "lease": None}
-NEXT_VERSION = {"version": {"$add": ["$version", 1]}}  # by which hyperopt sees what changed
-IN_MEMORY = WriteConcern(w=1)  # for heartbeats, which a crash of the server may undo
+NEXT_VERSION = {"version": {"$add": ["$version", 1]}}  # tells hyperopt that the trial has changed
+IN_MEMORY = WriteConcern(w=1)  # for heartbeats, which a server crash may undo
 INDEXES = (("tid",), ("state", "tid"), ("state", "refresh_time", "book_time"))
 
 
 class TrialLost(Exception):
-    """The trial was given to another worker in the meantime."""
+    """The trial has been requeued, and may be another worker's now."""
+
+
+class WorkerDocument(TypedDict):
+    """A document of the collection ``workers``."""
+
+    _id: str  # the worker's name, ``processes.owner_name``
+    exp_key: str
+    heartbeat: datetime
+
+
+class HeldTrial(NamedTuple):
+    """A trial that a worker has reserved, and for how long."""
+
+    tid: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class QueueState:
-    """What has not ended, and who works.
+    """Numbers of open trials, and the workers.
 
-    Args:
+    Attributes:
         now: the server's time, UTC.
-        workers: by name, the tid of the trial that each holds and since how many seconds.
+        queued: trials that wait for a worker.
+        running: trials that a worker has reserved.
+        workers: by name, the trial that each one holds.
     """
 
     now: datetime
     queued: int = 0
     running: int = 0
-    workers: dict[str, tuple[int, float] | None] = field(default_factory=dict)
+    workers: dict[str, HeldTrial | None] = field(default_factory=dict)
 
 
 class Store:
-    """The queue and history of one experiment (its exp_key)."""
+    """The queue and history of one experiment.
+
+    Attributes:
+        exp_key: the experiment's name.
+        connection: to the database.
+        search: the experiment's search record.
+        attachments: the experiment's files.
+    """
 
     def __init__(self, address: Address, exp_key: str, database: str = DATABASE) -> None:
         self.exp_key = exp_key
@@ -73,38 +98,38 @@ class Store:
         self._workers.create_index([("exp_key", ASCENDING), ("heartbeat", ASCENDING)])
 
     @property
-    def _jobs(self) -> Any:
-        return self._connection.db.jobs
+    def _jobs(self) -> MongoCollection[Trial]:
+        return cast(MongoCollection[Trial], self._connection.db.jobs)
 
     @property
-    def _workers(self) -> Any:
-        return self._connection.db.workers
+    def _workers(self) -> MongoCollection[WorkerDocument]:
+        return cast(MongoCollection[WorkerDocument], self._connection.db.workers)
 
     @retries_when_unreachable
     def insert(self, trial: Trial) -> None:
         """Queue a trial.
 
         Raises:
-            DuplicateKeyError: when there is another trial with its tid.
+            DuplicateKeyError: if another trial has its tid.
         """
         waiting = {**WAITING, "book_time": None, "refresh_time": None, "attempts": 0, "version": 0}
-        document = {"exp_key": self.exp_key, **trial, **waiting}
+        document = cast(Trial, {"exp_key": self.exp_key, **trial, **waiting})
         try:
             self._jobs.insert_one(document)
-        except DuplicateKeyError:  # maybe this very trial, whose acknowledgement was lost
-            there = self._jobs.find_one(self._query(tid=trial["tid"]))
-            if there is None or there["misc"] != trial["misc"]:
+        except DuplicateKeyError:  # maybe the same trial, whose acknowledgement was lost
+            existing = self._jobs.find_one(self._query(tid=trial["tid"]))
+            if existing is None or existing["misc"] != trial["misc"]:
                 raise
-        # where hyperopt counts: it would go on after our trials
+        # hyperopt's counter, from which its own drivers would continue
         counted = {"$max": {"last_id": trial["tid"] + 1}}
         job_ids = self._connection.db.job_ids.with_options(write_concern=IN_MEMORY)
         job_ids.update_one({"a": 0}, counted, upsert=True)
 
     def reserve(self, owner: str) -> Trial | None:
-        """Take the oldest waiting trial, or None."""
+        """Reserve the oldest queued trial; None if there is none."""
         try:
             return self._reserve(owner)
-        except ConnectionFailure:  # it may be reserved, with the answer lost
+        except ConnectionFailure:  # a trial may be reserved, and only the answer lost
             self._connection.retry(lambda: self.requeue_owned(owner))
             return self._connection.retry(lambda: self._reserve(owner))
 
@@ -124,10 +149,10 @@ class Store:
         result: Result,
         attachments: dict[str, bytes] | None = None,
     ) -> None:
-        """Write a result and the end of its trial at once.
+        """Write a trial's result and attachments; idempotent.
 
         Raises:
-            TrialLost: when the trial is no longer this owner's.
+            TrialLost: if the trial is no longer this owner's.
         """
         attached = (attachments or {}).items()
         files = [(name, self.attachments.put(trial, name, blob)) for name, blob in attached]
@@ -139,10 +164,10 @@ class Store:
             raise
 
     def fail(self, trial: Trial, owner: str, error: str) -> None:
-        """End a trial that showed a programming error.
+        """End a trial with the traceback of a programming error.
 
         Raises:
-            TrialLost: when the trial is no longer this owner's.
+            TrialLost: if the trial is no longer this owner's.
         """
         self._end(trial, owner, JOB_STATE_ERROR, error=error)
 
@@ -152,22 +177,22 @@ class Store:
         change = [{"$set": {**ended, "state": state, "refresh_time": "$$NOW", **NEXT_VERSION}}]
         if self._jobs.update_one(_owned_by(trial, owner), change).matched_count:
             return
-        # maybe it was written before, and only the acknowledgement was lost
+        # maybe it has been written, and only the acknowledgement was lost
         if not self._jobs.find_one({**_owned_by(trial, owner), "state": state}, {"_id": True}):
             raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
     def requeue_owned(self, owner: str) -> list[int]:
-        """Put whatever this owner holds back into the queue; returns the trials' tids."""
+        """Requeue all trials of this owner; returns their tids."""
         held = self._query(state=JOB_STATE_RUNNING, owner=owner)
         tids = [trial["tid"] for trial in self._jobs.find(held, {"tid": True})]
         self._jobs.update_many(held, [{"$set": {**WAITING, **NEXT_VERSION}}])
         return tids
 
     def heartbeat(self, owner: str, trial: Trial | None) -> None:
-        """Say that a worker lives, and that it still works on its trial.
+        """Record the worker's heartbeat and extend its trial's lease.
 
         Raises:
-            TrialLost: when the trial is no longer this owner's.
+            TrialLost: if the trial is no longer this owner's.
         """
         self._workers.with_options(write_concern=IN_MEMORY).update_one(
             {"_id": owner},
@@ -181,39 +206,39 @@ class Store:
                 raise TrialLost(f"trial {trial['tid']} was given to another worker")
 
     def remove_worker(self, owner: str) -> None:
-        """Say that a worker has ended."""
+        """Remove a worker that ends from the list of live workers."""
         self._workers.delete_one({"_id": owner})
 
     @retries_when_unreachable
     def count_live_workers(self) -> int:
-        """Workers with a fresh heartbeat."""
+        """The number of workers whose last heartbeat is fresh."""
         return self._workers.count_documents(self._alive())
 
     @retries_when_unreachable
     def queue_state(self) -> QueueState:
-        """What waits, what runs, and who works; without a look at trials that have ended."""
+        """Read the state of the queue; reads no trials that have ended."""
         seconds = {"$divide": [{"$subtract": ["$$NOW", "$book_time"]}, 1000]}
         fields = {"_id": False, "tid": True, "state": True, "owner": True, "seconds": seconds}
         found = self._jobs.aggregate([{"$match": self._query(state=OPEN)}, {"$project": fields}])
-        trials = list(found)
+        trials = cast(list[dict[str, Any]], list(found))
         running = [trial for trial in trials if trial["state"] == JOB_STATE_RUNNING]
         alive = self._workers.find(self._alive(), {"_id": True})
         return QueueState(
             self._connection.db.command("hello")["localTime"].replace(tzinfo=UTC),
             queued=len(trials) - len(running),
             running=len(running),
-            # workers of hyperopt have no heartbeat, only trials
+            # hyperopt's workers send no heartbeat, but hold trials
             workers=dict.fromkeys((worker["_id"] for worker in alive), None)
-            | {str(trial["owner"]): (trial["tid"], trial["seconds"]) for trial in running},
+            | {str(t["owner"]): HeldTrial(t["tid"], t["seconds"]) for t in running},
         )
 
     @retries_when_unreachable
     def requeue_expired(self) -> None:
-        """Give the trials of silent workers to others; after three attempts they have failed.
+        """Requeue trials whose lease has expired; the third time they fail as ``lost``.
 
-        Workers of hyperopt have no heartbeat, and keep their trials.
+        Trials of hyperopt's workers, which send no heartbeat, have no lease.
         """
-        silent = {"$expr": {"$lt": ["$refresh_time", _seconds_ago("$lease")]}}
+        expired = {"$expr": {"$lt": ["$refresh_time", _seconds_ago("$lease")]}}
         lost = {"$gte": ["$attempts", MAX_ATTEMPTS - 1]}
         change = {
             **WAITING,
@@ -223,19 +248,19 @@ class Store:
             "attempts": {"$add": ["$attempts", 1]},
             "refresh_time": "$$NOW",
         }
-        running = self._query(state=JOB_STATE_RUNNING, lease={"$ne": None}, **silent)
+        running = self._query(state=JOB_STATE_RUNNING, lease={"$ne": None}, **expired)
         self._jobs.update_many(running, [{"$set": change}])
 
     @retries_when_unreachable
     def count(self, state: int | None = None) -> int:
-        """Trials in a state, or all."""
+        """The number of trials in a state, or of all trials."""
         return self._jobs.count_documents(
             self._query(**({} if state is None else {"state": state}))
         )
 
     @retries_when_unreachable
     def finished(self, tids: Collection[int] | None = None) -> list[Trial]:
-        """Trials that have ended, all or those among some tids, by tid."""
+        """Trials that have ended, sorted by tid: all, or those with these tids."""
         query = self._query(state={"$in": FINISHED})
         if tids is not None:
             query["tid"] = {"$in": list(tids)}
@@ -249,14 +274,15 @@ class Store:
 
     @retries_when_unreachable
     def durations(self, count: int) -> list[float]:
-        """Seconds that the latest finished trials took, count of them at most."""
+        """Durations (s) of the last finished trials, at most count of them."""
         done = self._jobs.find(
             self._query(state=JOB_STATE_DONE),
-            {"book_time": True, "refresh_time": True, "_id": False},  # the index has them
+            {"book_time": True, "refresh_time": True, "_id": False},  # covered by an index
             sort=[("refresh_time", DESCENDING)],
             limit=count,
         )
-        return [(trial["refresh_time"] - trial["book_time"]).total_seconds() for trial in done]
+        times = cast(list[dict[str, datetime]], list(done))
+        return [(each["refresh_time"] - each["book_time"]).total_seconds() for each in times]
 
     def _alive(self) -> Query:
         return self._query(**{"$expr": {"$gt": ["$heartbeat", _seconds_ago(LEASE_SECONDS)]}})
@@ -266,7 +292,7 @@ class Store:
 
 
 def _owned_by(trial: Trial | TrialId, owner: str) -> Query:
-    # the same worker may hold a trial twice; book_time tells which
+    # book_time distinguishes two reservations of a trial by the same worker
     return {
         "_id": trial["_id"],
         "owner": owner,

@@ -110,14 +110,14 @@ def test_driver_and_workers_wait_for_a_server_that_is_gone(begin: Begin) -> None
     until(lambda: search.finished() >= 5)
     search.kill_server()
     for name in ("driver", "one", "two"):
-        until(lambda who=name: "out of reach" in search.log(who).read_text())
+        until(lambda who=name: "is unreachable" in search.log(who).read_text())
     assert [process.poll() for process in (driver, *workers)] == [None] * 3
     search.start_server()
     assert driver.wait(60) == 0
     assert [worker.wait(20) for worker in workers] == [0, 0]
     trials = search.check("one", "two")
     assert {trial["attempts"] for trial in trials} == {0}
-    assert "is back" in search.log("one").read_text()
+    assert "is reachable again" in search.log("one").read_text()
 
 
 def test_a_result_without_a_server_waits_for_the_next_worker(begin: Begin) -> None:
@@ -128,7 +128,7 @@ def test_a_result_without_a_server_waits_for_the_next_worker(begin: Begin) -> No
     first = search.worker("first")
     until(lambda: store.count(JOB_STATE_RUNNING))
     search.kill_server()
-    until(lambda: "out of reach" in search.log("first").read_text())
+    until(lambda: "is unreachable" in search.log("first").read_text())
     first.terminate()
     assert first.wait(20) == 128 + signal.SIGTERM
     assert list(search.folder.glob("undelivered-*"))

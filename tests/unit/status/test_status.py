@@ -156,7 +156,7 @@ def test_a_search_that_was_over_before_there_were_statuses_has_one_by_its_histor
     demo: Path,
 ) -> None:
     slow = {"kind": "too_slow", "reason": "stopped after 30 s"}
-    lost = {"kind": "lost", "reason": "3 workers fell silent with it"}
+    lost = {"kind": "lost", "reason": "3 workers stopped responding during this trial"}
     history = [
         trial(0, status="ok", loss=0.2),
         trial(1, status="ok", loss=0.1),
