@@ -24,9 +24,9 @@ def loaded(path: Path) -> optuna.Study:
     return optuna.load_study(study_name="mine", storage=f"sqlite:///{path}")
 
 
-def exported(trials: list[Trial], folder: Path) -> optuna.Study:
+def exported(history: list[Trial], folder: Path) -> optuna.Study:
     """A history written as a study, and read by Optuna."""
-    assert trials.write(write(folder / "mine", trials), folder / "optuna.db") == len(trials)
+    assert trials.write(write(folder / "mine", history), folder / "optuna.db") == len(history)
     return loaded(folder / "optuna.db")
 
 
