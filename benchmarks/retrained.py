@@ -21,7 +21,7 @@ from hpconv.datasets import write
 from hpconv.evaluation import retrain
 from hpconv.files import read_json, write_json
 
-GIGABYTES = 6.0
+MEMORY_MB = 6 * 1024
 
 
 def without_trace(history: list[trials.Trial]) -> list[trials.Trial]:
@@ -41,15 +41,23 @@ def retrained(results: Path, data: Path, folder: Path) -> dict[str, float]:
     extracted, evaluation = folder / "features.h5", folder / "evaluation.json"
     features.extract(winner, data, model, extracted, cache)
     retrain.retrain(
-        folder / "trial.json", data, extracted, model, evaluation, folder / "scores.npz", 1,
-        cache, GIGABYTES,
-    )  # fmt: skip
+        folder / "trial.json",
+        data,
+        extracted,
+        model,
+        output=evaluation,
+        scores=folder / "scores.npz",
+        seeds=1,
+        cache=cache,
+        memory_mb=MEMORY_MB,
+    )
     errors = {"best trial": read_json(evaluation)["test_error"]}
     if trials.continues(history[-1]) is None:
         return errors
     (folder / "trials.jsonl").write_text("".join(json.dumps(t) + "\n" for t in history))
     grown = folder / "ensemble.json"
-    retrain.ensemble(folder / "trials.jsonl", data, model, folder, grown, cache, GIGABYTES)
+    options = {"folder": folder, "output": grown, "cache": cache, "memory_mb": MEMORY_MB}
+    retrain.ensemble(folder / "trials.jsonl", data, model, **options)
     return errors | {"ensemble": read_json(grown)["test_error"]}
 
 

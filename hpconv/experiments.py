@@ -1,25 +1,24 @@
-"""Where experiments keep their files: the one that is meant, and its history of trials."""
+"""Locate an experiment and its history of trials."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from hpconv.errors import UserError
-from hpconv.files import read_json
 
 RESULTS = Path("results")
-HISTORIES = ("trials.jsonl", "live/trials.jsonl")  # of a search that has ended, of one that runs
+HISTORIES = ("trials.jsonl", "live/trials.jsonl")  # of a finished search, of a running one
 
 
 def find_experiment(experiment: Path | None, needed: Sequence[str]) -> Path:
-    """The folder of the experiment that a person means.
+    """The folder of an experiment.
 
     Args:
-        experiment: its folder, or its name under ``results/``; None where there is but one.
-        needed: files or folders of an experiment, one of which it must have.
+        experiment: its folder, or its name under ``results/``; None if there is only one.
+        needed: files or folders, at least one of which must be in the folder.
 
     Raises:
-        UserError: when there is no such experiment, or several to choose from.
+        UserError: when no experiment matches, or several.
     """
     candidates = [folder for folder in sorted(RESULTS.glob("*")) if _has_any(folder, needed)]
     if experiment is None:
@@ -37,31 +36,24 @@ def find_experiment(experiment: Path | None, needed: Sequence[str]) -> Path:
 
 
 def history(folder: Path) -> Path:
-    """The trials of an experiment that have ended, one JSON document a line.
+    """The newest JSON Lines file of an experiment's finished trials.
 
-    The newest file of them: a search that is continued has an older history besides.
+    A search that was continued has two: that of the earlier run is older.
 
     Raises:
-        UserError: when there are none yet.
+        UserError: when there is none yet.
     """
     found = [folder / name for name in HISTORIES if (folder / name).is_file()]
     if found:
         return max(found, key=lambda path: path.stat().st_mtime)
     raise UserError(
-        f"{folder} has no trials yet, neither {' nor '.join(HISTORIES)}: wait until the search "
-        "has begun, or run the workflow"
+        f"{folder} has no trials yet (no {' or '.join(HISTORIES)}): wait until the search has "
+        "started, or run the workflow"
     )
 
 
-def tested(folder: Path) -> dict[int, float]:
-    """The test errors of an experiment's winners, by tid; none before its final evaluation."""
-    path = folder / "final_evaluation.json"
-    entries = read_json(path)["winners"] if path.exists() else []
-    return {entry["tid"]: entry["test_error"] for entry in entries if "tid" in entry}
-
-
 def _has_any(folder: Path, needed: Sequence[str]) -> bool:
-    with suppress(PermissionError):  # somebody else's
+    with suppress(PermissionError):  # a folder of another user
         return any((folder / name).exists() for name in needed)
     return False
 

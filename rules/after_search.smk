@@ -72,13 +72,13 @@ def report_missing_winners():
 
     They get the date of the search, so that the next run writes them again.
     """
-    from hpconv.evaluation.summary import (
-        is_current,
+    from hpconv.evaluation.records import (
+        read_evaluation,
     )  # with numpy and all: not for every start
 
     winners = of_winners("evaluation.json")
     needed = [ENDED, BASELINE, *of_winners("trial.json")]
-    missing = [each for each in winners if not is_current(Path(each))]
+    missing = [each for each in winners if read_evaluation(Path(each)) is None]
     if not (missing and all(map(os.path.exists, needed))):
         return
     ensemble = " ".join(f"--ensemble {path}" for path in grown_ensemble())

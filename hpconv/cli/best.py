@@ -28,12 +28,13 @@ def best(
     Winners have a test error too, once the final evaluation has measured it.
     """
     from hpconv import experiments, trials
+    from hpconv.evaluation.records import winner_test_errors
 
     folder = experiments.find_experiment(experiment, experiments.HISTORIES)
     ranked = trials.succeeded(trials.read(experiments.history(folder)))[:number]
     if not ranked:
         raise UserError(f"no trial of {folder} has succeeded yet: 'hpconv status' tells why")
-    tested = experiments.tested(folder)
+    tested = winner_test_errors(folder)
     rows = [_row(trial, tested.get(trial["tid"])) for trial in ranked]
     if json_:
         print(json.dumps(rows, indent=2))

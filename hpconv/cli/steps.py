@@ -86,7 +86,17 @@ def retrain(
     from hpconv.evaluation import retrain
 
     settings = sections.settings("model", model)
-    retrain.retrain(trial, data, features, settings, output, scores, seeds, cache, memory_mb)
+    retrain.retrain(
+        trial,
+        data,
+        features,
+        settings,
+        output=output,
+        scores=scores,
+        seeds=seeds,
+        cache=cache,
+        memory_mb=memory_mb,
+    )
 
 
 def ensemble(
@@ -102,7 +112,9 @@ def ensemble(
     from hpconv.evaluation import retrain
 
     settings = sections.settings("model", model)
-    retrain.ensemble(history, data, settings, folder, output, cache, memory_mb)
+    retrain.ensemble(
+        history, data, settings, folder=folder, output=output, cache=cache, memory_mb=memory_mb
+    )
 
 
 def evaluate(
@@ -122,4 +134,4 @@ def evaluate(
     """Gather the evaluations of winners, ensemble and baseline."""
     from hpconv.evaluation import summary
 
-    summary.write_summary(data, baseline, winners, logs, output, ensemble)
+    summary.write_summary(data, baseline, winners, logs=logs, output=output, ensemble=ensemble)

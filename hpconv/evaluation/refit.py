@@ -1,4 +1,4 @@
-"""Chosen trials fitted again on all that they may see, and measured once on the rest."""
+"""Refit selected trials on the training examples of each fold and test them once."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,44 +16,54 @@ from hpconv.model.pipeline import describe
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Trial
 
-KEPT_SHARE = 0.7  # of the memory, for features; the rest is for what is made of them
+KEPT_SHARE = 0.7  # of the memory, for features; the rest is for fitting
 
 
 class StagewiseEnsemble:
-    """Classifiers that are fitted one after another, each on what those before it say.
+    """Classifiers that are fitted one after another, each given those before it.
 
-    After it has labelled a task, ``decision`` (n, classes) are its scores there.
+    Args:
+        factories: one for each member; each takes the earlier members as ``members``.
+
+    Attributes:
+        members: fitted so far, oldest first.
+        decision: scores ``(n, classes)`` of the last member in the latest call of ``predict``.
     """
 
     decision: np.ndarray
 
-    def __init__(self, new: Sequence[Callable[..., Classifier]]) -> None:
-        """Take a function for each member that creates it from the members before it."""
-        self._new = new
+    def __init__(self, factories: Sequence[Callable[..., Classifier]]) -> None:
+        self._factories = factories
         self.members: tuple[Classifier, ...] = ()
 
     def fit(self, task: Task, validation: Task | None = None) -> None:
         """Fit all members to a task's examples."""
         self.members = ()
-        for new in self._new:
-            member = new(members=self.members)
+        for factory in self._factories:
+            member = factory(members=self.members)
             member.fit(task, validation)
             self.members += (member,)
 
     @property
     def classes(self) -> np.ndarray:
-        """The labels that it can give, rising."""
+        """The class numbers that can be predicted, ascending."""
         return self.members[-1].classes
 
     def predict(self, task: Task) -> np.ndarray:
-        """Labels for a task's examples: the last member has the last word."""
+        """Class numbers ``(n,)`` that the last member predicts for a task's examples."""
         self.decision = self.members[-1].decision_function(task)
         return self.classes[self.decision.argmax(axis=1)]
 
 
 @dataclass(frozen=True)
 class RefitResult:
-    """A trial or ensemble that was measured: outcome and fitted algorithm of each fold."""
+    """A refitted and tested trial or ensemble.
+
+    Attributes:
+        outcomes, fitted: of each fold.
+        feature_shape: of an image, for an ensemble those of the last member.
+        seconds: by step, summed over members.
+    """
 
     outcomes: list[Outcome]
     fitted: list[StagewiseEnsemble]
@@ -66,19 +76,21 @@ def refit_and_test(
     data: Path,
     extracted: list[Path],
     model: ModelSettings,
+    *,
     memory_mb: int,
 ) -> RefitResult:
-    """Fit trials one after another to each fold, and measure the last on the fold's test examples.
+    """Fit a trial or an ensemble to each fold and test it on the fold's test examples.
 
     Args:
         members: a trial, or the members of an ensemble, oldest first.
-        extracted: their features.
-        memory_mb: MiB that the process may take; features beyond are read anew for each step.
+        extracted: their feature files.
+        memory_mb: memory limit of the process in MiB; features beyond it are read again for
+            each step of the solver.
     """
     watch, evaluation = Stopwatch(), Evaluation(data)
     with ExitStack() as open_files:
         files = [open_files.enter_context(features.opened(path)) for path in extracted]
-        new = [
+        factories = [
             partial(
                 classifier,
                 file["features"],
@@ -90,7 +102,7 @@ def refit_and_test(
             )
             for file, member in zip(files, members, strict=True)
         ]
-        fitted = [StagewiseEnsemble(new) for _ in evaluation.folds]
+        fitted = [StagewiseEnsemble(factories) for _ in evaluation.folds]
         with watch("retrain"):
             outcomes = [
                 fold.fit_and_test(algorithm)

@@ -1,4 +1,4 @@
-"""The evaluations that follow a search: of raw pixels, of each winner, of an ensemble."""
+"""Final evaluation of each winner, of the ensemble, and of a baseline on raw pixels."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from hpconv import features, trials
 from hpconv.config import ModelSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Selection
-from hpconv.evaluation import select
+from hpconv.evaluation import records, select
 from hpconv.evaluation.refit import RefitResult, refit_and_test
 from hpconv.evaluation.select import best_ensemble
 from hpconv.evaluation.statistics import format_error, summarise
@@ -22,13 +22,13 @@ from hpconv.learners import Classifier, classifier
 from hpconv.model.pipeline import ClassifierSettings
 from hpconv.trials import PairChoice, Trial
 
-L2_REGS = (1e-4, 1e-3, 1e-2, 1e-1)  # for raw pixels
+L2_REGS = (1e-4, 1e-3, 1e-2, 1e-1)  # candidates on raw pixels
 
 log = logging.getLogger(__name__)
 
 
-def baseline(data: Path, path: Path) -> None:
-    """Evaluate the winners' classifier on raw pixels, its l2_reg chosen on validation."""
+def baseline(data: Path, output: Path) -> None:
+    """Evaluate the winners' classifier on raw pixels; l2_reg has the lowest validation error."""
     selection = Selection(data)
     with DataFile(data) as file:
         images = file.images
@@ -40,16 +40,19 @@ def baseline(data: Path, path: Path) -> None:
 
         losses, chosen = {}, {}
         for l2_reg in L2_REGS:
-            tried = pixels(l2_reg)
-            losses[l2_reg], chosen[l2_reg] = selection.loss(tried), tried.chosen
+            candidate = pixels(l2_reg)
+            losses[l2_reg], chosen[l2_reg] = selection.loss(candidate), candidate.chosen
         best = min(losses, key=losses.__getitem__)
         outcomes = [
             fold.fit_and_test(pixels(best, chosen[best])) for fold in Evaluation(data).folds
         ]
-    record = {"method": f"the same classifier on pixels, l2_reg={best:g}"}
-    told = summarise([outcomes])
-    write_json(path, record | {"validation_error": losses[best]} | told)
-    log.info("raw pixels: test error %s", format_error(told))
+    record: records.Baseline = {
+        "method": f"the same classifier on pixels, l2_reg={best:g}",
+        "validation_error": losses[best],
+        **summarise([outcomes]),
+    }
+    write_json(output, record)
+    log.info("raw pixels: test error %s", format_error(record))
 
 
 def retrain(
@@ -57,87 +60,97 @@ def retrain(
     data: Path,
     extracted: Path,
     model: ModelSettings,
-    path: Path,
+    *,
+    output: Path,
     scores: Path,
     seeds: int,
     cache: Path,
     memory_mb: int,
 ) -> None:
-    """Fit a winner's classifier anew for each fold, and measure it on the fold's test examples.
+    """Fit a winner's classifier to each fold and test it on the fold's test examples.
 
     Args:
-        extracted: its features.
-        scores: for its decisions on the test examples, a mean over seeds: of each fold K,
-            ``decision/K`` (n, k) and the k labels ``classes/K``.
-        seeds: the first keeps its own filters; for each of the others, random filters are drawn
-            anew.
-        cache: of features.
-        memory_mb: MiB that this may take.
+        extracted: the winner's feature file.
+        output: evaluation to write.
+        scores: ``.npz`` file for the mean decision scores over seeds: for each fold K,
+            ``decision/K`` (n, k) of the test examples and the k class numbers ``classes/K``.
+        seeds: number of retrainings; all but the first use new random filters.
+        cache: folder of the feature cache.
+        memory_mb: memory limit in MiB.
     """
     trial = read_json(trial_path)
-    measured = [refit_and_test([trial], data, [extracted], model, memory_mb)]
+    results = [refit_and_test([trial], data, [extracted], model, memory_mb=memory_mb)]
     for seed in range(1, seeds):
         variant = select.with_new_random_filters(trial, seed)
-        with _features_of(variant, data, model, path.parent, cache) as others:
-            measured.append(refit_and_test([variant], data, [others], model, memory_mb))
-    _write_scores(scores, measured)
-    record = {"validation_error": trials.validation_error(trial)}
-    write_json(path, record | _told([trial], measured))
+        with _temporary_features(variant, data, model, cache, folder=output.parent) as features_:
+            results.append(refit_and_test([variant], data, [features_], model, memory_mb=memory_mb))
+    _write_scores(scores, results)
+    write_json(output, _evaluation(trial, trials.validation_error(trial), results))
 
 
 def ensemble(
     history: Path,
     data: Path,
     model: ModelSettings,
+    *,
     folder: Path,
-    path: Path,
+    output: Path,
     cache: Path,
     memory_mb: int,
 ) -> None:
-    """Fit the members of the best ensemble of a search one after another, and measure it.
+    """Fit the best ensemble of a search member by member and test it on each fold.
 
     Args:
-        folder: for files that show the members' features.
-        memory_mb: MiB that this may take.
+        history: ``trials.jsonl``.
+        folder: for the members' feature files.
+        output: evaluation to write.
+        cache: folder of the feature cache.
+        memory_mb: memory limit in MiB.
     """
     members = best_ensemble(trials.read(history))
     extracted = [folder / f"features-{member['tid']}.h5" for member in members]
     for member, target in zip(members, extracted, strict=True):
         features.extract(member, data, model, target, cache)
-    record = {"validation_error": trials.ensemble_error(members[-1])}
-    tids = [member["tid"] for member in members]
-    measured = [refit_and_test(members, data, extracted, model, memory_mb)]
-    write_json(path, record | _told(members, measured) | {"members": tids})
+    result = refit_and_test(members, data, extracted, model, memory_mb=memory_mb)
+    record: records.EnsembleEvaluation = {
+        **_evaluation(members[-1], trials.ensemble_error(members[-1]), [result]),
+        "members": [member["tid"] for member in members],
+    }
+    write_json(output, record)
 
 
-def _told(members: list[Trial], measured: list[RefitResult]) -> dict[str, Any]:
-    """What is to be told of a trial, or of an ensemble, that was measured with some seeds."""
-    last, told = members[-1], summarise([each.outcomes for each in measured])
-    log.info("trial %d: test error %s", last["tid"], format_error(told))
-    steps = measured[0].seconds
+def _evaluation(
+    trial: Trial, validation_error: float, results: list[RefitResult]
+) -> records.Evaluation:
+    """The record of a trial or of the ensemble that ends with it, by results of each seed."""
+    statistics = summarise([result.outcomes for result in results])
+    log.info("trial %d: test error %s", trial["tid"], format_error(statistics))
     return {
-        "tid": last["tid"],
-        **told,
-        "hyperparameters": trials.hyperparameters(last),
-        "feature_shape": list(measured[0].feature_shape),
-        "seconds": {step: sum(each.seconds[step] for each in measured) for step in steps},
+        "validation_error": validation_error,
+        "tid": trial["tid"],
+        **statistics,
+        "hyperparameters": trials.hyperparameters(trial),
+        "feature_shape": list(results[0].feature_shape),
+        "seconds": {
+            step: sum(result.seconds[step] for result in results) for step in results[0].seconds
+        },
     }
 
 
 @contextmanager
-def _features_of(
-    trial: Trial, data: Path, model: ModelSettings, folder: Path, cache: Path
+def _temporary_features(
+    trial: Trial, data: Path, model: ModelSettings, cache: Path, *, folder: Path
 ) -> Iterator[Path]:
-    """A file that shows a trial's features in the cache, and is gone afterwards."""
+    """A feature file of a trial in folder, deleted at the end."""
     with TemporaryDirectory(dir=folder, prefix=".features-") as temporary:
         path = Path(temporary, "features.h5")
         features.extract(trial, data, model, path, cache)
         yield path
 
 
-def _write_scores(path: Path, measured: list[RefitResult]) -> None:
+def _write_scores(path: Path, results: list[RefitResult]) -> None:
     arrays: dict[str, Any] = {}
-    for fold, algorithms in enumerate(zip(*(each.fitted for each in measured), strict=True)):
+    for fold, algorithms in enumerate(zip(*(result.fitted for result in results), strict=True)):
         decisions = [algorithm.decision for algorithm in algorithms]
         arrays[f"decision/{fold}"] = np.mean(decisions, axis=0, dtype="float32")
         arrays[f"classes/{fold}"] = algorithms[0].classes

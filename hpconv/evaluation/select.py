@@ -1,18 +1,17 @@
-"""Which trials win: those with the least validation error, no pipeline twice."""
+"""Selection of the winners: the lowest validation errors, each pipeline once."""
 
 from pathlib import Path
-from typing import Any
 
 from hpconv.errors import UserError
 from hpconv.files import write_json
 from hpconv.model.space import N_SEEDS
 from hpconv.trials import Trial, ensemble_error, hyperparameters, members, succeeded, write_csv
 
-CLASSIFIER = ("_l2_reg", "_varthresh", "_remove_std0", "_divrowl2")  # ends of labels
+CLASSIFIER_LABELS = ("_l2_reg", "_varthresh", "_remove_std0", "_divrowl2")  # suffixes
 
 
 def write(history: list[Trial], count: int, table: Path, folder: Path) -> None:
-    """Trials that succeeded as a table, the best first; each winner as ``folder/RANK/trial.json``.
+    """Write a table of all trials that succeeded, best first, and ``folder/RANK/trial.json``.
 
     Raises:
         UserError: when there are fewer winners than count.
@@ -24,45 +23,44 @@ def write(history: list[Trial], count: int, table: Path, folder: Path) -> None:
 
 
 def choose(history: list[Trial], count: int) -> list[Trial]:
-    """The best trials of different pipelines, by validation error alone; of equals, the oldest.
+    """The trials with the lowest validation errors, one for each pipeline; the older of equals.
 
-    Trials are of the same pipeline when only their classifiers' hyperparameters differ.
+    Trials have the same pipeline if only hyperparameters of the classifier differ.
 
     Raises:
         UserError: when there are fewer than count.
     """
     ranked = succeeded(history)
-    different: dict[str, Trial] = {}
+    by_pipeline: dict[str, Trial] = {}
     for trial in ranked:
-        different.setdefault(_pipeline(trial), trial)
-    if len(different) < count:
+        by_pipeline.setdefault(_pipeline(trial), trial)
+    if len(by_pipeline) < count:
         raise UserError(
             f"config key 'evaluation.winners' is {count}, but the {len(ranked)} of {len(history)} "
-            f"trials that succeeded have {len(different)} different pipelines: write "
-            f"{len(different)} or less, or raise 'search.max_evals'"
+            f"trials that succeeded have {len(by_pipeline)} different pipelines: write "
+            f"{len(by_pipeline)} or less, or raise 'search.max_evals'"
         )
-    return list(different.values())[:count]
+    return list(by_pipeline.values())[:count]
 
 
 def with_new_random_filters(trial: Trial, seed: int) -> Trial:
-    """The same trial with other random filters: the choices of its seeds moved on by seed.
+    """A copy of a trial with other random filters: seed is added to each of its filter seeds.
 
-    Its trace is left out: that is of its own filters.
+    The copy has no trace, because that describes the original filters.
     """
-    vals = {
-        label: [(value + seed) % N_SEEDS for value in values]
-        if label.endswith("_rseed")
-        else values
-        for label, values in trial["misc"]["vals"].items()
-    }
+    vals = dict(trial["misc"]["vals"])
+    for label in vals:
+        if label.endswith("_rseed"):
+            vals[label] = [(value + seed) % N_SEEDS for value in vals[label]]
     result = trial["result"].copy()
     result.pop("trace", None)
     return {**trial, "misc": {**trial["misc"], "vals": vals}, "result": result}
 
 
 def _pipeline(trial: Trial) -> str:
-    found: dict[str, Any] = hyperparameters(trial)
-    return repr(sorted(item for item in found.items() if not item[0].endswith(CLASSIFIER)))
+    """A key of the hyperparameters that are not of the classifier."""
+    items = hyperparameters(trial).items()
+    return repr(sorted(item for item in items if not item[0].endswith(CLASSIFIER_LABELS)))
 
 
 def best_ensemble(trials: list[Trial]) -> list[Trial]:

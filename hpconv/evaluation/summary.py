@@ -1,70 +1,84 @@
-"""The final evaluation: winners, their average, an ensemble and the baseline in one file."""
+"""Gather the evaluations of winners, their combination, the ensemble and the baseline."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Task
+from hpconv.evaluation.records import (
+    EnsembleEvaluation,
+    FinalEntry,
+    FinalEvaluation,
+    MissingWinner,
+    TestStatistics,
+    WinnerEntry,
+    read_evaluation,
+)
 from hpconv.evaluation.statistics import summarise
 from hpconv.files import read_json, write_json
-from hpconv.trials import error_line, hyperparameters
+from hpconv.trials import error_line
 
-STEPS = ("features", "retrain")  # each with a log of its own, STEP-RANK.log
+STEPS = ("features", "retrain")  # each writes a log, STEP-RANK.log
 
 
 def write_summary(
     data: Path,
     baseline: Path,
     evaluations: Sequence[Path],
+    *,
     logs: Path,
-    path: Path,
-    grown: Path | None = None,
+    output: Path,
+    ensemble: Path | None = None,
 ) -> None:
-    """Gather the evaluations that are there, and why the others are not.
+    """Write the final evaluation: available results, and the reasons for missing winners.
 
     Args:
         evaluations: of the winners, by rank; ``trial.json`` and ``scores.npz`` are beside them.
-        logs: folder of their logs.
-        grown: evaluation of the ensemble that the search has grown.
+        logs: folder of the winners' logs.
+        ensemble: evaluation of the ensemble that the search has grown.
     """
-    with DataFile(data) as file:
-        source = {"name": file.name, "checksum": file.checksum}
-    winners: list[dict[str, Any]] = []
-    missing = []
-    for rank, evaluation in enumerate(evaluations, start=1):
-        if is_current(evaluation):
-            winners.append({"rank": rank, **read_json(evaluation)})
-        else:
-            missing.append({"rank": rank, "reason": _reason(logs, rank)})
-    entries = list(winners)
+    winners, missing = _winners(evaluations, logs)
+    entries: list[FinalEntry] = [*winners]
     if len(winners) > 1:
-        scores = [evaluations[winner["rank"] - 1].with_name("scores.npz") for winner in winners]
+        scores = [evaluations[entry["rank"] - 1].with_name("scores.npz") for entry in winners]
         tids = [winner["tid"] for winner in winners]
         entries.append({"rank": "average", "members": tids, **average(data, scores)})
-    if grown is not None and grown.exists():
-        entries.append({"rank": "ensemble", **read_json(grown)})
-    found = {"raw_pixels": read_json(baseline), "winners": entries, "missing": missing}
-    write_json(path, {"data": source} | found)
+    if ensemble is not None and ensemble.exists():
+        grown: EnsembleEvaluation = read_json(ensemble)
+        entries.append({"rank": "ensemble", **grown})
+    with DataFile(data) as file:
+        final: FinalEvaluation = {
+            "data": {"name": file.name, "checksum": file.checksum},
+            "raw_pixels": read_json(baseline),
+            "winners": entries,
+            "missing": missing,
+        }
+    write_json(output, final)
 
 
-def is_current(evaluation: Path) -> bool:
-    """Whether there is an evaluation of the very trial that has this rank now."""
-    try:
-        found, trial = read_json(evaluation), read_json(evaluation.with_name("trial.json"))
-        told = {"tid": trial["tid"], "hyperparameters": hyperparameters(trial)}
-        return {key: found[key] for key in told} == told
-    except (OSError, ValueError, LookupError):  # gone, or damaged
-        return False
+def _winners(
+    evaluations: Sequence[Path], logs: Path
+) -> tuple[list[WinnerEntry], list[MissingWinner]]:
+    winners: list[WinnerEntry] = []
+    missing: list[MissingWinner] = []
+    for rank, path in enumerate(evaluations, start=1):
+        evaluation = read_evaluation(path)
+        if evaluation is None:
+            missing.append({"rank": rank, "reason": _reason(logs, rank)})
+        elif "test_error" in evaluation:
+            winners.append({"rank": rank, **evaluation})
+        else:
+            missing.append({"rank": rank, "reason": evaluation["failure"]["reason"]})
+    return winners, missing
 
 
-def average(data: Path, scores: Sequence[Path]) -> dict[str, Any]:
-    """What is to be told of winners that decide together, by the mean of their decisions.
+def average(data: Path, scores: Sequence[Path]) -> TestStatistics:
+    """Test statistics of the winners' averaged decision scores.
 
-    Each winner's are divided by their standard deviation over a fold's test examples and
-    classes, so that all weigh the same; no label is read for that, and no error.
+    Each winner's scores are divided by their standard deviation over a fold's test examples and
+    classes, so that all winners have the same weight. That uses neither labels nor errors.
     """
     by_winner = []
     for path in scores:
@@ -78,7 +92,12 @@ def average(data: Path, scores: Sequence[Path]) -> dict[str, Any]:
 
 
 class AveragedDecisions:
-    """Winners whose decisions on a fold's test examples are known."""
+    """Classifier by the mean of several winners' decision scores on a fold's test examples.
+
+    Args:
+        winners: arrays of their ``scores.npz``.
+        fold: its number.
+    """
 
     def __init__(self, winners: Sequence[dict[str, np.ndarray]], fold: int) -> None:
         decisions = [arrays[f"decision/{fold}"] for arrays in winners]
@@ -86,16 +105,16 @@ class AveragedDecisions:
         self._classes = winners[0][f"classes/{fold}"]
 
     def fit(self, task: Task, validation: Task | None = None) -> None:
-        """They are fitted already."""
+        """Do nothing: the winners are fitted."""
 
     def predict(self, task: Task) -> np.ndarray:
-        """Labels of the test examples: the class with the greatest mean."""
+        """Class numbers ``(n,)`` of the test examples: those of the greatest mean scores."""
         labels: np.ndarray = self._classes[self._mean.argmax(axis=1)]
         return labels
 
 
 def _reason(logs: Path, rank: int) -> str:
-    """The last line of the latest log of a winner."""
+    """The last line of the newest log of a winner."""
     found = [log for step in STEPS if (log := logs / f"{step}-{rank}.log").exists()]
     text = max(found, key=lambda log: log.stat().st_mtime).read_text() if found else ""
     return error_line(text).removeprefix("hpconv: ") if text.strip() else "it was not begun"

@@ -7,6 +7,7 @@ from typing import Any
 
 from hpconv import experiments, trials
 from hpconv.errors import UserError
+from hpconv.evaluation.records import winner_test_errors
 from hpconv.files import replacing
 from hpconv.trials import COLUMNS, Trial, as_utc, hyperparameters, table_row
 
@@ -56,7 +57,7 @@ def write(folder: Path, path: Path) -> int:
             from hpconv.export import optuna_study
 
             optuna_study.write(
-                history, folder.resolve().name, experiments.tested(folder), unfinished
+                history, folder.resolve().name, winner_test_errors(folder), unfinished
             )
     return len(history)
 

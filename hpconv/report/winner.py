@@ -8,7 +8,7 @@ from hpconv import trials
 from hpconv.config import ModelSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
-from hpconv.evaluation.summary import is_current
+from hpconv.evaluation.records import Evaluation, read_evaluation, read_final
 from hpconv.files import read_json
 from hpconv.model.pipeline import Pipeline, describe
 from hpconv.report import confusion, diagram, learned_filters, misclassified
@@ -22,23 +22,30 @@ def collect(folder: Path) -> list[dict[str, Any]]:
     Args:
         folder: of the experiment, ``results/<experiment>``.
     """
-    final = folder / "final_evaluation.json"
-    ranks = [entry["rank"] for entry in read_json(final)["winners"]] if final.exists() else []
+    final = read_final(folder)
+    ranks = [entry["rank"] for entry in final["winners"]] if final else []
     folders = [folder / "winners" / str(rank) for rank in ranks if isinstance(rank, int)]
-    there = [each for each in folders if is_current(each / "evaluation.json")]
-    return [_winner(each, folder / "data.h5") for each in there]
+    evaluated = [(each, read_evaluation(each / "evaluation.json")) for each in folders]
+    return [
+        _winner(each, evaluation, folder / "data.h5")
+        for each, evaluation in evaluated
+        if evaluation is not None and "test_error" in evaluation
+    ]
 
 
-def _winner(folder: Path, data: Path) -> dict[str, Any]:
-    evaluation, trial = (read_json(folder / name) for name in ("evaluation.json", "trial.json"))
+def _winner(folder: Path, evaluation: Evaluation, data: Path) -> dict[str, Any]:
+    trial = read_json(folder / "trial.json")
     with DataFile(data) as file:
         classes, image_shape, pairs = list(file.classes), file.image_shape, file.has_pairs
     model = ModelSettings(**trial["misc"]["model"])
     pipeline = describe(trials.hyperparameters(trial), image_shape, model)
     chosen = trial["result"].get("chosen")
-    keys = ("tid", "validation_error", "test_error", "interval", "seed_deviation")
     return {
-        **{key: evaluation[key] for key in keys},
+        "tid": evaluation["tid"],
+        "validation_error": evaluation["validation_error"],
+        "test_error": evaluation["test_error"],
+        "interval": evaluation["interval"],
+        "seed_deviation": evaluation["seed_deviation"],
         "rank": int(folder.name),
         "features": prod(evaluation["feature_shape"]),
         "seconds": sum(evaluation["seconds"].values()),

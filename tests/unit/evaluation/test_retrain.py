@@ -45,8 +45,8 @@ def evaluated(data: Path, folder: Path, doc: dict[str, Any], seeds: int = 1) -> 
     write_json(folder / "trial.json", doc)
     shown, record, cache = folder / "features.h5", folder / "evaluation.json", folder / "cache"
     features.extract(doc, data, MODEL, shown, cache)
-    scores = folder / "scores.npz"
-    retrain.retrain(folder / "trial.json", data, shown, MODEL, record, scores, seeds, cache, 1)
+    options = {"output": record, "scores": folder / "scores.npz", "seeds": seeds, "cache": cache}
+    retrain.retrain(folder / "trial.json", data, shown, MODEL, **options, memory_mb=1024)
     return read_json(record)
 
 
@@ -62,7 +62,7 @@ def finals(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_winner_is_judged_on_every_fold(digits: Path, labels: np.ndarray, tmp_path: Path) -> None:
+def test_winner_is_tested_on_every_fold(digits: Path, labels: np.ndarray, tmp_path: Path) -> None:
     repeated = splits.repeated_random(labels, n_folds=3, test=0.1, seed=0)
     content = Content(labels, DIGITS)
     data = rewritten(digits, tmp_path / "folds.h5", content, repeated)
@@ -82,7 +82,7 @@ def test_a_winner_is_judged_on_every_fold(digits: Path, labels: np.ndarray, tmp_
     assert confusion.sum() - np.trace(confusion) == pytest.approx(sum(wrong))
 
 
-def test_other_seeds_are_other_filters_and_the_first_is_the_winner_itself(
+def test_first_seed_keeps_the_filters_and_others_draw_new_ones(
     digits: Path, finals: Path, tmp_path: Path
 ) -> None:
     alone = read_json(finals / "winners/2/evaluation.json")
@@ -96,12 +96,12 @@ def test_other_seeds_are_other_filters_and_the_first_is_the_winner_itself(
     assert len(list((tmp_path / "cache").glob("*/entry.json"))) == 2
 
 
-def test_the_interval_of_one_fold_is_wilsons() -> None:
+def test_interval_of_one_fold_is_wilsons() -> None:
     assert statistics.interval(np.array([0.0]), 10) == pytest.approx([0, 0.27753], abs=1e-5)
     assert statistics.interval(np.array([0.5]), 10) == pytest.approx([0.23659, 0.76341], abs=1e-5)
 
 
-def test_no_choice_knows_the_labels_of_the_test(
+def test_baseline_selection_does_not_use_test_labels(
     digits: Path, labels: np.ndarray, finals: Path, tmp_path: Path
 ) -> None:
     parts = splits.stratified(labels, 0.25, 0.25, seed=0)
@@ -110,20 +110,22 @@ def test_no_choice_knows_the_labels_of_the_test(
     wrong[tested] = (labels[tested] + 1) % 10
     shifted = rewritten(digits, tmp_path / "shifted.h5", Content(wrong, DIGITS), parts)
     retrain.baseline(shifted, tmp_path / "false.json")
-    told, lied = read_json(finals / "baseline.json"), read_json(tmp_path / "false.json")
+    true, false = read_json(finals / "baseline.json"), read_json(tmp_path / "false.json")
     chosen = ("method", "validation_error")
-    assert [told[key] for key in chosen] == [lied[key] for key in chosen]
-    assert lied["test_error"] > 0.9 > told["test_error"]
+    assert [true[key] for key in chosen] == [false[key] for key in chosen]
+    assert false["test_error"] > 0.9 > true["test_error"]
 
 
 def summarised(data: Path, folder: Path) -> dict[str, Any]:
     evaluations = [folder / f"winners/{rank}/evaluation.json" for rank in (1, 2, 3)]
     output = folder / "final.json"
-    summary.write_summary(data, folder / "baseline.json", evaluations, folder / "logs", output)
+    summary.write_summary(
+        data, folder / "baseline.json", evaluations, logs=folder / "logs", output=output
+    )
     return read_json(output)
 
 
-def test_winners_that_decide_together_are_one_more_entry(digits: Path, finals: Path) -> None:
+def test_winners_combined_are_one_more_entry(digits: Path, finals: Path) -> None:
     *winners, average = summarised(digits, finals)["winners"]
     assert [winner["rank"] for winner in winners] == [1, 2]
     assert (average["rank"], average["members"]) == ("average", [7, 5])
@@ -131,19 +133,17 @@ def test_winners_that_decide_together_are_one_more_entry(digits: Path, finals: P
     assert np.sum(average["confusion"]) == np.sum(winners[0]["confusion"])
 
 
-def test_a_winner_that_decides_with_itself_decides_as_alone(digits: Path, finals: Path) -> None:
+def test_winner_combined_with_itself_makes_the_same_decisions(digits: Path, finals: Path) -> None:
     alone = read_json(finals / "winners/1/evaluation.json")
     twice = summary.average(digits, [finals / "winners/1/scores.npz"] * 2)
     assert twice["confusion"] == alone["confusion"]
 
 
-def test_a_missing_winner_is_told_with_its_reason(digits: Path, finals: Path) -> None:
+def test_missing_winner_is_listed_with_the_last_log_line(digits: Path, finals: Path) -> None:
     assert summarised(digits, finals)["missing"] == [{"rank": 3, "reason": "the disk is full"}]
 
 
-def test_an_evaluation_of_a_trial_that_lost_its_rank_does_not_count(
-    digits: Path, finals: Path, tmp_path: Path
-) -> None:
+def test_evaluation_of_another_trial_is_ignored(digits: Path, finals: Path, tmp_path: Path) -> None:
     shutil.copytree(finals, tmp_path, dirs_exist_ok=True)
     write_json(tmp_path / "winners/2/trial.json", trial(9, OTHER))
     found = summarised(digits, tmp_path)
@@ -151,7 +151,24 @@ def test_an_evaluation_of_a_trial_that_lost_its_rank_does_not_count(
     assert found["missing"][0] == {"rank": 2, "reason": "it was not begun"}
 
 
-def test_an_ensemble_is_fitted_member_by_member(digits: Path, tmp_path: Path) -> None:
+def test_failed_evaluation_is_a_missing_winner_with_its_reason(
+    digits: Path, finals: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finals, tmp_path, dirs_exist_ok=True)
+    evaluation = read_json(tmp_path / "winners/2/evaluation.json")
+    failure = {"kind": "too_many_features", "reason": "9 GiB of features"}
+    failed = {key: evaluation[key] for key in ("tid", "hyperparameters")} | {"failure": failure}
+    write_json(tmp_path / "winners/2/evaluation.json", failed)
+    found = summarised(digits, tmp_path)
+    assert [entry["tid"] for entry in found["winners"]] == [7]
+    assert found["missing"][0] == {"rank": 2, "reason": "9 GiB of features"}
+
+
+def test_interval_of_equal_folds_has_no_width() -> None:
+    assert statistics.interval(np.array([0.25, 0.25]), 10) == [0.25, 0.25]
+
+
+def test_ensemble_is_fitted_member_by_member(digits: Path, tmp_path: Path) -> None:
     first = trial(0, CANDIDATE, own_error=0.03)
     second = trial(1, OTHER, own_error=0.04, ensemble_error=0.01)
     second["misc"]["boosting"] = {"continues": 0, "members": [0]}
@@ -159,7 +176,8 @@ def test_an_ensemble_is_fitted_member_by_member(digits: Path, tmp_path: Path) ->
     history = tmp_path / "trials.jsonl"
     history.write_text("".join(json.dumps(doc) + "\n" for doc in (first, second, worse)))
     output = tmp_path / "ensemble.json"
-    retrain.ensemble(history, digits, MODEL, tmp_path / "members", output, tmp_path / "cache", 1)
+    options = {"folder": tmp_path / "members", "output": output, "cache": tmp_path / "cache"}
+    retrain.ensemble(history, digits, MODEL, **options, memory_mb=1024)
     record = read_json(output)
     assert record["members"] == [0, 1]
     assert record["validation_error"] == 0.01
@@ -168,7 +186,7 @@ def test_an_ensemble_is_fitted_member_by_member(digits: Path, tmp_path: Path) ->
     assert record["confusion"] != alone["confusion"]
 
 
-def test_features_of_a_fraction_are_of_its_images_only(
+def test_fraction_extracts_features_of_its_images_only(
     digits: Path, labels: np.ndarray, tmp_path: Path
 ) -> None:
     few = splits.subsample(splits.stratified(labels, 0.25, 0.25, seed=0), labels, 0.2, seed=0)
@@ -179,7 +197,7 @@ def test_features_of_a_fraction_are_of_its_images_only(
     assert np.sum(record["confusion"]) == len(few.folds[0][1])
 
 
-def test_pairs_are_judged_too(digits: Path, labels: np.ndarray, tmp_path: Path) -> None:
+def test_pairs_of_images_are_tested(digits: Path, labels: np.ndarray, tmp_path: Path) -> None:
     rows = np.random.default_rng(0).permutation(1797)
     left, right = rows[:600], rows[600:1200]
     for label in range(10):  # half of the pairs show the same digit

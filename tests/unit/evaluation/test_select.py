@@ -1,4 +1,4 @@
-"""Winners: the best by validation error alone, and no pipeline twice."""
+"""Selection of winners by validation error alone, each pipeline once."""
 
 from pathlib import Path
 from typing import Any
@@ -29,25 +29,25 @@ HISTORY = [
 ]
 
 
-def test_trials_that_differ_in_their_classifier_only_win_once() -> None:
+def test_trials_with_one_pipeline_give_one_winner() -> None:
     assert [winner["tid"] for winner in select.choose(HISTORY, 3)] == [2, 4, 0]
 
 
-def test_fewer_winners_are_the_first_of_more() -> None:
+def test_smaller_count_gives_the_first_winners() -> None:
     assert select.choose(HISTORY, 2) == select.choose(HISTORY, 3)[:2]
 
 
-def test_what_a_trial_says_of_the_test_does_not_count() -> None:
-    told = [trial(0, 0.2, {}, true_loss=0.0), trial(1, 0.1, {"l0eg_fsize": 3.0}, true_loss=1.0)]
-    assert [winner["tid"] for winner in select.choose(told, 2)] == [1, 0]
+def test_test_error_of_a_trial_is_not_used() -> None:
+    history = [trial(0, 0.2, {}, true_loss=0.0), trial(1, 0.1, {"l0eg_fsize": 3.0}, true_loss=1.0)]
+    assert [winner["tid"] for winner in select.choose(history, 2)] == [1, 0]
 
 
-def test_too_few_different_trials_are_explained() -> None:
+def test_too_few_different_pipelines_are_a_user_error() -> None:
     with pytest.raises(UserError, match="'evaluation.winners' is 4, .* 5 of 6 .* write 3 or less"):
         select.choose(HISTORY, 4)
 
 
-def test_each_winner_has_a_folder_and_the_table_has_all(tmp_path: Path) -> None:
+def test_winners_get_folders_and_the_table_has_all_trials(tmp_path: Path) -> None:
     select.write(HISTORY, 2, tmp_path / "best.tsv", tmp_path / "winners")
     assert read_json(tmp_path / "winners/1/trial.json") == HISTORY[2]
     assert not (tmp_path / "winners/3").exists()
@@ -55,7 +55,7 @@ def test_each_winner_has_a_folder_and_the_table_has_all(tmp_path: Path) -> None:
     assert [row.split("\t")[0] for row in rows] == ["tid", "2", "1", "3", "4", "0"]
 
 
-def test_another_seed_changes_the_random_filters_and_nothing_else() -> None:
+def test_new_seed_changes_the_random_filters_only() -> None:
     own = trial(0, 0.1, {"l0eg_fbncc_wp_rseed": 9}, trace={"parts": []})
     other = select.with_new_random_filters(own, 3)
     before, after = hyperparameters(own), hyperparameters(other)

@@ -53,13 +53,14 @@ def finished(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_json(folder / "winners/2/trial.json", second)
     features.extract(best, data, MODEL, first / "features.h5", folder / "cache")
     record, scores = first / "evaluation.json", first / "scores.npz"
-    retrain.retrain(
-        first / "trial.json", data, first / "features.h5", MODEL, record, scores, 1, folder, 1
-    )
+    options = {"output": record, "scores": scores, "seeds": 1, "cache": folder, "memory_mb": 1024}
+    retrain.retrain(first / "trial.json", data, first / "features.h5", MODEL, **options)
     write_json(folder / "baseline.json", read_json(record) | {"method": "pixels"})
     evaluations = [record, folder / "winners/2/evaluation.json"]
     output = folder / "final_evaluation.json"
-    summary.write_summary(data, folder / "baseline.json", evaluations, folder / "logs", output)
+    summary.write_summary(
+        data, folder / "baseline.json", evaluations, logs=folder / "logs", output=output
+    )
     lines = [
         path.read_text().replace("\n", "") for path in sorted(folder.glob("winners/*/trial.json"))
     ]

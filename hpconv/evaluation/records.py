@@ -1,0 +1,131 @@
+"""Contents of the evaluation files: types and readers."""
+
+from pathlib import Path
+from typing import Literal, TypedDict, final
+
+from hpconv.files import read_json
+from hpconv.trials import Failure, hyperparameters
+
+FINAL_EVALUATION = "final_evaluation.json"
+
+
+class TestStatistics(TypedDict):
+    """Test error over retraining seeds and folds.
+
+    ``confusion`` counts examples by true class (row) and predicted class (column).
+    """
+
+    test_error: float  # mean; hyperopt's ``true_loss``
+    interval: list[float]  # 95 % confidence interval of test_error
+    standard_error: float | None  # over folds; None for one fold
+    seed_deviation: float | None  # standard deviation over seeds; None for one seed
+    test_errors: list[float]  # of each fold, seed by seed
+    confusion: list[list[int]]  # summed over seeds and folds
+
+
+class Baseline(TestStatistics):
+    """``baseline.json``: a classifier on raw pixels."""
+
+    method: str
+    validation_error: float
+
+
+class Evaluation(TestStatistics):
+    """``evaluation.json`` of a winner: a retrained trial."""
+
+    tid: int
+    validation_error: float
+    hyperparameters: dict[str, float]
+    feature_shape: list[int]
+    seconds: dict[str, float]  # by step
+
+
+class EnsembleEvaluation(Evaluation):
+    """``evaluation.json`` of the ensemble that the search has grown.
+
+    The errors are those of the whole ensemble, the rest is of its last member.
+    """
+
+    members: list[int]  # tids, oldest first
+
+
+@final
+class FailedEvaluation(TypedDict):
+    """``evaluation.json`` of a winner that could not be evaluated."""
+
+    tid: int
+    hyperparameters: dict[str, float]
+    failure: Failure
+
+
+class WinnerEntry(Evaluation):
+    """A winner in the final evaluation."""
+
+    rank: int
+
+
+@final
+class CombinedEntry(TestStatistics):
+    """The winners' averaged decision scores in the final evaluation."""
+
+    rank: Literal["average"]
+    members: list[int]  # tids of the winners
+
+
+class EnsembleEntry(EnsembleEvaluation):
+    """The ensemble in the final evaluation."""
+
+    rank: Literal["ensemble"]
+
+
+FinalEntry = WinnerEntry | CombinedEntry | EnsembleEntry
+
+
+class MissingWinner(TypedDict):
+    """A winner without an evaluation."""
+
+    rank: int
+    reason: str
+
+
+class DataSource(TypedDict):
+    """The data set of an experiment."""
+
+    name: str
+    checksum: str
+
+
+class FinalEvaluation(TypedDict):
+    """``final_evaluation.json``."""
+
+    data: DataSource
+    raw_pixels: Baseline
+    winners: list[FinalEntry]  # by rank; then the winners combined, then the ensemble
+    missing: list[MissingWinner]
+
+
+def read_evaluation(path: Path) -> Evaluation | FailedEvaluation | None:
+    """A winner's evaluation; None unless it is of the trial that has this rank now.
+
+    Args:
+        path: ``evaluation.json``, with ``trial.json`` beside it.
+    """
+    try:
+        evaluation, trial = read_json(path), read_json(path.with_name("trial.json"))
+        expected = {"tid": trial["tid"], "hyperparameters": hyperparameters(trial)}
+        return evaluation if {key: evaluation[key] for key in expected} == expected else None
+    except (OSError, ValueError, LookupError):  # missing or damaged
+        return None
+
+
+def read_final(folder: Path) -> FinalEvaluation | None:
+    """The final evaluation of an experiment, ``results/<experiment>``; None if there is none."""
+    path = folder / FINAL_EVALUATION
+    return read_json(path) if path.exists() else None
+
+
+def winner_test_errors(folder: Path) -> dict[int, float]:
+    """Test errors of an experiment's winners by tid; empty before the final evaluation."""
+    found = read_final(folder)
+    entries = found["winners"] if found else []
+    return {entry["tid"]: entry["test_error"] for entry in entries if "tid" in entry}
