@@ -61,7 +61,7 @@ def read(path: Path, columns: Sequence[str], optional: str) -> list[Row]:
 
 
 def _rows(path: Path, file: TextIO, columns: Sequence[str], optional: str) -> Iterator[Row]:
-    reader = csv.reader(file, strict=True)
+    reader = csv.reader(file, strict=True, skipinitialspace=True)
     header = [name.strip() for name in next(reader, [])]
     if sorted(header) not in (sorted(columns), sorted([*columns, optional])):
         raise path_error(

@@ -72,19 +72,52 @@ def check_class_sizes(path: Path, labels: np.ndarray, classes: Sequence[str]) ->
         )
 
 
-def splits_of_parts(path: Path, parts: dict[str, np.ndarray]) -> Splits:
+def parts_by_name(names: np.ndarray, expected: Sequence[str] = PARTS) -> dict[str, np.ndarray]:
+    """Example numbers of the expected parts; {} where no example belongs to one.
+
+    Args:
+        names: of the part of each example, or empty strings.
+    """
+    parts = {part: np.flatnonzero(names == part) for part in expected}
+    return parts if any(map(len, parts.values())) else {}
+
+
+def splits_of_parts(
+    path: Path, labels: np.ndarray, classes: Sequence[str], parts: dict[str, np.ndarray]
+) -> Splits | None:
     """Splits with one fold, whose training examples are those of train and validation.
 
     Args:
-        parts: example numbers by name, of PARTS.
+        parts: example numbers by name, of PARTS; {} where splits are to be drawn.
+
+    Returns:
+        None without parts, once the labels are known to be sufficient for random splits.
 
     Raises:
-        UserError: when a part is empty.
+        UserError: when there are too few classes or examples, or a part lacks a class.
     """
-    for name, rows in parts.items():
-        if not len(rows):
+    if not parts:
+        check_class_sizes(path, labels, classes)
+        return None
+    require_two_classes(path, classes)
+    _check_parts(path, labels, classes, parts)
+    train, validation, test = (parts[name] for name in PARTS)
+    return Splits(train, validation, (FoldSplit(np.union1d(train, validation), test),))
+
+
+def _check_parts(
+    path: Path, labels: np.ndarray, classes: Sequence[str], parts: dict[str, np.ndarray]
+) -> None:
+    for name, examples in parts.items():
+        if not len(examples):
             raise path_error(
                 path, f"has no usable examples for {name}: all of {', '.join(parts)} need some"
             )
-    train, validation, test = (parts[name] for name in PARTS)
-    return Splits(train, validation, (FoldSplit(np.union1d(train, validation), test),))
+    for name, examples in parts.items():
+        absent = np.setdiff1d(np.arange(len(classes)), labels[examples])
+        if len(absent):
+            raise path_error(
+                path,
+                f"has no usable examples of class '{classes[absent[0]]}' in {name}: "
+                f"each of {', '.join(parts)} must have all {len(classes)} classes",
+            )

@@ -23,14 +23,20 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     rows = csv_table.read(path, ["path", "label"], "split")
     _check_once(rows)
     labels, classes = user_data.encode_labels([row.values["label"] for row in rows])
-    parts = np.array(
-        [row.value_among("split", user_data.PARTS) for row in rows if "split" in row.values]
-    )
-    _splits(path, parts, labels, classes)  # fail before images are decoded
+    parts = np.array([_part(row) for row in rows])
+
+    def splits(examples: np.ndarray | slice) -> Splits | None:
+        by_name = user_data.parts_by_name(parts[examples])
+        return user_data.splits_of_parts(path, labels[examples], classes, by_name)
+
+    splits(slice(None))  # fail before images are decoded
     files = [path.parent / row.values["path"] for row in rows]
     written, skipped = image_files.decode_files(files, settings, writer)
-    labels, parts = labels[written], parts[written] if len(parts) else parts
-    return Content(labels, classes, _splits(path, parts, labels, classes), skipped=skipped)
+    return Content(labels[written], classes, splits(written), skipped=skipped)
+
+
+def _part(row: csv_table.Row) -> str:
+    return row.value_among("split", user_data.PARTS) if "split" in row.values else ""
 
 
 def _check_once(rows: Sequence[csv_table.Row]) -> None:
@@ -40,15 +46,3 @@ def _check_once(rows: Sequence[csv_table.Row]) -> None:
         first = lines.setdefault(Path(row.values["path"]), row.line)
         if first != row.line:
             raise row.error(f"lists {row.values['path']} again, it is in line {first} already")
-
-
-def _splits(
-    path: Path, parts: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
-) -> Splits | None:
-    if not len(parts):
-        user_data.check_class_sizes(path, labels, classes)
-        return None
-    user_data.require_two_classes(path, classes)
-    return user_data.splits_of_parts(
-        path, {name: np.flatnonzero(parts == name) for name in user_data.PARTS}
-    )

@@ -63,18 +63,15 @@ def _splits(
     path: Path, file: h5py.File, labels: np.ndarray, classes: tuple[str, ...]
 ) -> Splits | None:
     parts = {name: np.unique(file[name][()]) for name in user_data.PARTS if _has(file, name)}
-    if not parts:
-        user_data.check_class_sizes(path, labels, classes)
-        return None
-    user_data.require_two_classes(path, classes)
-    if len(parts) < len(user_data.PARTS):
+    if 0 < len(parts) < len(user_data.PARTS):
         raise user_data.path_error(
             path,
             f"has only the parts {', '.join(parts)}: "
             f"write all of {', '.join(user_data.PARTS)}, or none",
         )
-    _check_rows(path, np.concatenate(list(parts.values())), len(labels))
-    return user_data.splits_of_parts(path, parts)
+    if parts:
+        _check_rows(path, np.concatenate(list(parts.values())), len(labels))
+    return user_data.splits_of_parts(path, labels, classes, parts)
 
 
 def _check_rows(path: Path, rows: np.ndarray, total: int) -> None:

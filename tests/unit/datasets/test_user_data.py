@@ -149,6 +149,15 @@ def test_csv_split_column_sets_the_parts(animals: Path, tmp_path: Path, lines: l
     np.testing.assert_array_equal(file["folds/0/train"], range(5, 23))
 
 
+def test_csv_spaces_before_quoted_values_are_ignored(
+    animals: Path, tmp_path: Path, lines: list[str]
+) -> None:
+    rows = ['"{}", "{}"'.format(*line.split(",")) for line in lines]
+    file = written(tmp_path, "csv", table(animals / "list.csv", "path, label", *rows))
+    assert list(file["classes"].asstr()) == sorted(LEVELS)
+    assert_labels_belong(file)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -168,6 +177,12 @@ def test_csv_split_column_sets_the_parts(animals: Path, tmp_path: Path, lines: l
         (
             "path,label,split\na.png,cat,train\nb.png,dog,test",
             "has no usable examples for validation",
+        ),
+        (
+            "path,label,split\n"
+            "a.png,cat,train\nb.png,dog,train\nc.png,cat,validation\nd.png,dog,test",
+            "has no usable examples of class 'dog' in validation: "
+            "each of train, validation, test must have all 2 classes",
         ),
         ('path,label\n"a.png,cat', "is not a CSV file"),
         ("path,label\n\udcff.png,cat", "is not a CSV file"),
@@ -318,13 +333,15 @@ def test_hdf5_images_are_resized_over_many_blocks(
 
 
 def test_hdf5_row_numbers_set_the_splits(tmp_path: Path, arrays: Callable[..., Path]) -> None:
-    path = arrays(images=COLOUR, labels=LABELS, train=[9, 0, 4], validation=[1, 2], test=[3, 8])
+    path = arrays(
+        images=COLOUR, labels=LABELS, train=[9, 0, 4, 5], validation=[1, 2, 6], test=[3, 7, 8]
+    )
     with written(tmp_path, "hdf5", path) as file:
-        np.testing.assert_array_equal(file["folds/0/train"], [0, 1, 2, 4, 9])
-        np.testing.assert_array_equal(file["folds/0/test"], [3, 8])
+        np.testing.assert_array_equal(file["folds/0/train"], [0, 1, 2, 4, 5, 6, 9])
+        np.testing.assert_array_equal(file["folds/0/test"], [3, 7, 8])
     selection = Selection(tmp_path / "data.h5")
-    np.testing.assert_array_equal(selection.train.rows, [0, 4, 9])
-    np.testing.assert_array_equal(selection.images[:], COLOUR[[0, 1, 2, 4, 9]])
+    np.testing.assert_array_equal(selection.train.rows, [0, 4, 5, 9])
+    np.testing.assert_array_equal(selection.images[:], COLOUR[[0, 1, 2, 4, 5, 6, 9]])
 
 
 @pytest.mark.parametrize(
@@ -343,6 +360,10 @@ def test_hdf5_row_numbers_set_the_splits(tmp_path: Path, arrays: Callable[..., P
         ({"train": [0, 1], "validation": [1, 2], "test": [3]}, "in two of train"),
         ({"train": [0, 1], "validation": [2], "test": [12]}, "row numbers from 0 to 11"),
         ({"train": [0, 1], "validation": [2], "test": np.empty(0, int)}, "examples for test"),
+        (
+            {"train": [0, 1, 2], "validation": [3, 4, 5], "test": [6, 8]},
+            "has no usable examples of class '1' in test",
+        ),
     ],
 )
 def test_invalid_hdf5_is_refused(
