@@ -1,10 +1,10 @@
-"""What suggests the next candidate, behind one interface."""
+"""Suggestion algorithms: each suggests the next candidate from the trials that it was told."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from hyperopt import Trials, anneal, rand
+from hyperopt import anneal, rand, trials_from_docs
 from hyperopt.base import Domain
 
 from hpconv.config import SearchSettings
@@ -18,39 +18,45 @@ SUGGEST: dict[str, Callable[..., list[Trial]]] = {
 
 
 class Algorithm(Protocol):
-    """Is told of finished trials, and suggests the hyperparameters of another one."""
+    """Suggests hyperparameters from the history of a search."""
 
     @property
     def source(self) -> str:
         """How the next suggestion is drawn: ``random``, ``tpe`` or ``anneal``."""
 
-    def tell(self, docs: list[Trial]) -> None: ...
+    def tell(self, trials: Iterable[Trial]) -> None:
+        """Add trials to the history, in any order.
 
-    def suggest(self, tid: int, seed: int) -> dict[str, Any]: ...
+        A trial replaces the one with the same tid, whose hyperparameters are the same. Trials in
+        state NEW or RUNNING are pending: they count as bad until they are replaced.
+        """
+
+    def suggest(self, tid: int, seed: int) -> dict[str, Any]:
+        """The active hyperparameters of the next trial: label to value, choices by index."""
 
 
-class FromHyperopt:
-    """An algorithm of hyperopt's, which reads all of the history for each suggestion."""
+class HyperoptAlgorithm:
+    """An algorithm of hyperopt, which reads the whole history for each suggestion."""
 
     def __init__(self, name: str, domain: Domain) -> None:
         self.source = name
         self._domain, self._suggest = domain, SUGGEST[name]
-        self._trials = Trials()
+        self._history: dict[int, Trial] = {}  # by tid
 
-    def tell(self, docs: list[Trial]) -> None:
-        """Add finished trials to the history."""
-        self._trials._insert_trial_docs(docs)
-        self._trials.refresh()
+    def tell(self, trials: Iterable[Trial]) -> None:
+        """Add trials, or replace those with the same tid."""
+        self._history.update((trial["tid"], trial) for trial in trials)
 
     def suggest(self, tid: int, seed: int) -> dict[str, Any]:
-        """Hyperparameters for a trial: label to value, choices by index."""
-        (trial,) = self._suggest([tid], self._domain, self._trials, seed)
+        """The active hyperparameters of the next trial: label to value, choices by index."""
+        history = trials_from_docs(self._history.values(), validate=False)
+        (trial,) = self._suggest([tid], self._domain, history, seed)
         return hyperparameters(trial)
 
 
-def algorithm(settings: SearchSettings, domain: Domain) -> Algorithm:
-    """The algorithm that the settings name."""
+def new_algorithm(settings: SearchSettings, domain: Domain) -> Algorithm:
+    """The algorithm that the settings name, with an empty history."""
     logging.getLogger("hyperopt").setLevel(logging.WARNING)
     if settings.algorithm == "tpe":
         return TPE(domain, settings.startup_trials)
-    return FromHyperopt(settings.algorithm, domain)
+    return HyperoptAlgorithm(settings.algorithm, domain)

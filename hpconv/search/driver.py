@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hyperopt.base import Domain
+from hyperopt import STATUS_NEW
+from hyperopt.base import JOB_STATE_NEW, Domain
 from pymongo.errors import PyMongoError
 
 from hpconv.config import EnsembleSettings, ModelSettings, SearchSettings
 from hpconv.errors import UserError
 from hpconv.files import replacing
 from hpconv.processes import owner_name, poll_until
-from hpconv.search.algorithms import algorithm
+from hpconv.search.algorithms import new_algorithm
 from hpconv.search.rounds import NO_ENSEMBLE, Rounds
 from hpconv.search.tracker import StatusPublisher
 from hpconv.status.files import StatusFiles, as_line
@@ -24,7 +25,7 @@ from hpconv.status.progress import Progress
 from hpconv.status.snapshot import Show
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
-from hpconv.trials import Trial, to_builtin_types
+from hpconv.trials import Result, Trial, to_builtin_types
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between looks for trials that have ended
 WATCH_SECONDS = 1.0  # between looks at workers and leases; the driver's own heartbeat
@@ -64,7 +65,7 @@ class Driver:
         self._fingerprint = fingerprint
         self._notes = to_builtin_types(notes or {})
         self._name = owner_name()
-        self._rounds = Rounds(ensemble, lambda: algorithm(settings, domain))
+        self._rounds = Rounds(ensemble, lambda: new_algorithm(settings, domain))
         self._progress = Progress()
         self._publisher = StatusPublisher(store, settings, self._progress, live, show)
         self._waiting: set[int] = set()  # tids of trials that have not ended
@@ -105,7 +106,9 @@ class Driver:
     def _continue(self) -> None:
         """Take up the search where an earlier driver left it."""
         self._store.attachments.put_objective(self._domain)
-        self._waiting = set(self._store.unfinished())
+        pending = self._store.unfinished()
+        self._waiting = {trial["tid"] for trial in pending}
+        self._rounds.tell(pending)
         ended = self._store.finished()
         self._record_finished(ended)
         self._next_tid = 1 + max([*self._waiting, *(trial["tid"] for trial in ended)], default=-1)
@@ -167,7 +170,9 @@ class Driver:
         wanted = max(1, self._workers) + self._workers // 2
         left = self._settings.max_evals - self._progress.finished - len(self._waiting)
         for _ in range(min(wanted - len(self._waiting), left)):
-            self._store.insert(self._next_trial())
+            trial = self._next_trial()
+            self._store.insert(trial)
+            self._rounds.tell([trial])
             self._waiting.add(self._next_tid)
             self._next_tid += 1
             self._heartbeat()
@@ -186,7 +191,8 @@ class Driver:
             "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
         }
         misc |= {"source": self._rounds.source, **self._notes, **self._rounds.notes()}
-        return {"tid": tid, "spec": None, "result": {"status": "new"}, "misc": misc}
+        result: Result = {"status": STATUS_NEW}
+        return {"tid": tid, "state": JOB_STATE_NEW, "spec": None, "result": result, "misc": misc}
 
     def _send_workers_off(self) -> None:
         self._store.search.close(self._name)

@@ -6,64 +6,76 @@ nobody waits for those that have not.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hyperopt import STATUS_OK
-from hyperopt.base import JOB_STATE_ERROR
+from hyperopt.base import JOB_STATE_DONE
 
 from hpconv.config import EnsembleSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.search.algorithms import Algorithm
 from hpconv.storage.attachments import MAX_BYTES
-from hpconv.trials import Trial, continues
+from hpconv.trials import EnsembleMembership, Trial, continues
 
 NO_ENSEMBLE = EnsembleSettings()
 
 
 @dataclass
 class Round:
-    """The trials that continue the same parent, and what suggests more of them."""
+    """The trials that extend the same parent, and the algorithm that suggests more of them.
+
+    Attributes:
+        valid: trials that ended, other than on a programming error.
+        ok: trials among them that succeeded.
+        best: loss and tid of the best of these, the older of equals.
+    """
 
     algorithm: Algorithm
     valid: int = 0
-    ok: list[tuple[float, int]] = field(default_factory=list)  # loss and tid
+    ok: int = 0
+    best: tuple[float, int] = (math.inf, -1)
 
     def tell(self, trials: list[Trial], loss_bound: float) -> None:
-        """Add trials that have ended."""
+        """Add trials; each is told when it is queued, and once when it has ended."""
         self.algorithm.tell(trials)
-        valid = [trial for trial in trials if trial["state"] != JOB_STATE_ERROR]
-        self.valid += len(valid)
-        results = [(trial["result"], trial["tid"]) for trial in valid]
-        ok = [(result["loss"], tid) for result, tid in results if result["status"] == STATUS_OK]
-        self.ok += [(loss, tid) for loss, tid in ok if loss <= loss_bound]
+        done = [trial for trial in trials if trial["state"] == JOB_STATE_DONE]
+        self.valid += len(done)
+        for tid, result in ((trial["tid"], trial["result"]) for trial in done):
+            if result["status"] == STATUS_OK and result["loss"] <= loss_bound:
+                self.ok += 1
+                self.best = min(self.best, (result["loss"], tid))
 
     def winner(self, settings: EnsembleSettings) -> tuple[float, int] | None:
-        """Loss and tid of the best trial, the older of equals; None while too few have ended."""
-        if len(self.ok) < settings.min_ok_per_round or self.valid < settings.min_valid_per_round:
-            return None
-        return min(self.ok)
+        """Loss and tid of the best trial, None while too few have ended."""
+        enough = self.ok >= settings.min_ok_per_round and self.valid >= settings.min_valid_per_round
+        return self.best if enough else None
 
 
 class Rounds:
-    """Suggests trials of the current round, which depends on nothing but the ended trials.
+    """Suggests trials of the current round, which depends on the ended trials alone.
 
     Args:
-        new: makes the algorithm of another round; it is told of that round's trials only.
+        new: makes the algorithm of another round; it is told the trials of that round only.
     """
 
     def __init__(self, settings: EnsembleSettings, new: Callable[[], Algorithm]) -> None:
         self._settings, self._new = settings, new
         self._rounds: dict[int | None, Round] = {}
+        self._members: list[int] = []  # tids of the winners so far, each the parent of the next
 
     def tell(self, trials: list[Trial]) -> None:
-        """Add trials that have ended, each to its own round."""
-        for parent in {continues(trial) for trial in trials}:
-            siblings = [trial for trial in trials if continues(trial) == parent]
-            self._round(parent).tell(siblings, self._settings.absolute_loss_thresh)
+        """Add trials, pending or ended, each to its own round."""
+        siblings = defaultdict(list)
+        for trial in trials:
+            siblings[continues(trial)].append(trial)
+        for parent, group in siblings.items():
+            self._round(parent).tell(group, self._settings.absolute_loss_thresh)
+        self._members = self._chain()
 
     def suggest(self, tid: int, seed: int) -> dict[str, Any]:
         """The active hyperparameters of the next trial: label to value, choices by index."""
@@ -75,16 +87,18 @@ class Rounds:
         return self._current().source
 
     def notes(self) -> dict[str, Any]:
-        """What the ``misc`` of the next trial says of the ensemble that it continues."""
+        """The ensemble that the next trial extends, for its ``misc``."""
         if not self._settings.grow:
             return {}
-        chain = self._members()
-        fraction = self._settings.bagging_fraction
-        said = {"continues": _last(chain), "members": chain, "bagging_fraction": fraction}
-        return {"boosting": said}
+        membership: EnsembleMembership = {
+            "continues": _last(self._members),
+            "members": self._members,
+            "bagging_fraction": self._settings.bagging_fraction,
+        }
+        return {"boosting": membership}
 
-    def _members(self) -> list[int]:
-        """The tids of the winners from the first round on, each the parent of the next."""
+    def _chain(self) -> list[int]:
+        """The winners from the first round on: a late trial may still win an early round."""
         chain: list[int] = []
         factor, bound = self._settings.relative_loss_thresh, math.inf
         while self._settings.grow:
@@ -96,7 +110,7 @@ class Rounds:
         return chain
 
     def _current(self) -> Algorithm:
-        return self._round(_last(self._members())).algorithm
+        return self._round(_last(self._members)).algorithm
 
     def _round(self, parent: int | None) -> Round:
         if parent not in self._rounds:

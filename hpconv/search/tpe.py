@@ -8,6 +8,7 @@ Every random draw and every formula stays hyperopt's, hence so does each suggest
 
 import math
 from array import array
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,9 @@ Memo = dict[Node, Any]
 class TPE:
     """Suggests from a history told trial by trial (Bergstra et al., NIPS 2011, section 4).
 
-    The same history and seed give the hyperparameters that ``hyperopt.tpe.suggest`` gives.
+    The same history and seed give the hyperparameters that ``hyperopt.tpe.suggest`` gives. As
+    there, pending and failed trials have an infinite loss, and trials that ended on an error or
+    with a loss that is not a number are not seen.
     """
 
     def __init__(self, domain: Domain, startup_trials: int) -> None:
@@ -36,30 +39,34 @@ class TPE:
         )
         self._values = dict(sorted(values.items(), reverse=True))  # as rec_eval takes them
         self._ids = {values[label]: ids[label] for label in values}
-        self._tids, self._losses = array("q"), array("d")
+        self._row_of: dict[int, int] = {}  # by tid
+        self._tids, self._losses = array("q"), array("d")  # a loss of NaN: not seen
+        self._seen = 0
         self._rows = {label: array("q") for label in values}
         self._columns = {label: array("d") for label in values}
 
-    def tell(self, docs: list[Trial]) -> None:
-        """Add finished trials, each once, in any order; hyperopt sees none that erred."""
-        for doc in docs:
-            loss = doc["result"].get("loss")
-            loss = math.inf if loss is None else float(loss)
-            if doc["state"] in JOB_VALID_STATES and not math.isnan(loss):
-                self._append(doc, loss)
+    def tell(self, trials: Iterable[Trial]) -> None:
+        """Add trials, pending or ended, in any order; one told before gets its new loss."""
+        for trial in trials:
+            if trial["tid"] not in self._row_of:
+                self._append(trial)
+            row, loss = self._row_of[trial["tid"]], _loss(trial)
+            self._seen += math.isnan(self._losses[row]) - math.isnan(loss)
+            self._losses[row] = loss
 
-    def _append(self, doc: Trial, loss: float) -> None:
+    def _append(self, trial: Trial) -> None:
+        row = self._row_of[trial["tid"]] = len(self._tids)
         for label, column in self._columns.items():
-            if values := doc["misc"]["vals"][label]:
-                self._rows[label].append(len(self._tids))
+            if values := trial["misc"]["vals"][label]:
+                self._rows[label].append(row)
                 column.append(values[0])
-        self._tids.append(doc["tid"])
-        self._losses.append(loss)
+        self._tids.append(trial["tid"])
+        self._losses.append(math.nan)
 
     @property
     def source(self) -> str:
         """How the next suggestion is drawn: at random, until there are trials to learn from."""
-        return "random" if len(self._tids) < self._startup_trials else "tpe"
+        return "random" if self._seen < self._startup_trials else "tpe"
 
     def suggest(self, tid: int, seed: int) -> dict[str, Any]:
         """The active hyperparameters of the next trial: label to value, choices by index."""
@@ -76,17 +83,19 @@ class TPE:
 
     def _memo(self, seed: int) -> Memo:
         """What the graph starts from."""
-        order = np.argsort(self._tids)
+        losses, order = np.array(self._losses), np.argsort(self._tids)
+        order = order[~np.isnan(losses[order])]  # rows of the trials seen, by tid
         n_below = math.ceil(tpe._default_gamma * math.sqrt(len(order)))
-        by_loss = np.argsort(np.array(self._losses)[order])
-        below = np.zeros(len(order), bool)
+        by_loss = np.argsort(losses[order])
+        ranks, below = np.full(len(losses), -1), np.zeros(len(losses), bool)
+        ranks[order] = np.arange(len(order))
         below[order[by_loss[: min(n_below, tpe.DEFAULT_LF)]]] = True
         return {
             self._domain.s_new_ids: list(range(tpe._default_n_EI_candidates)),
             self._domain.s_rng: np.random.default_rng(seed),
             self._observed["idxs"]: self._rows,
             self._observed["vals"]: self._columns,
-            self._observed_loss["idxs"]: np.argsort(order),
+            self._observed_loss["idxs"]: ranks,
             self._observed_loss["vals"]: below,
         }
 
@@ -112,6 +121,14 @@ class TPE:
         return param.pos_args[0].obj if shifted else 0
 
 
+def _loss(trial: Trial) -> float:
+    """The loss as hyperopt takes it, NaN for a trial that it does not see."""
+    if trial["state"] not in JOB_VALID_STATES:
+        return math.nan
+    loss = trial["result"].get("loss")
+    return math.inf if loss is None else float(loss)
+
+
 def _split(
     rows: array, column: array, ranks: np.ndarray, below: np.ndarray, _gamma: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -119,9 +136,12 @@ def _split(
 
     Args:
         rows, column: (k,) trials in which it was active, and its values there.
-        ranks, below: (n,) of every trial its place by tid, and whether it is of the best.
+        ranks, below: (n,) of every trial its place by tid (-1: not seen), and whether it is among
+            the best.
     """
-    order = np.argsort(ranks[rows], kind="stable")  # linear when trials were told by tid
+    places = ranks[rows]
+    order = np.argsort(places, kind="stable")  # linear when trials were told by tid
+    order = order[np.count_nonzero(places < 0) :]
     values, is_below = np.array(column)[order], below[rows][order]
     return values[is_below], values[~is_below]
 

@@ -267,10 +267,10 @@ class Store:
         return list(self._jobs.find(query).sort("tid", ASCENDING))
 
     @retries_when_unreachable
-    def unfinished(self) -> list[int]:
-        """The tids of trials that have not ended."""
-        query = self._query(state=OPEN)
-        return [trial["tid"] for trial in self._jobs.find(query, {"tid": True})]
+    def unfinished(self) -> list[Trial]:
+        """Trials that have not ended, by tid: what a suggestion algorithm reads of them."""
+        fields = dict.fromkeys(("tid", "state", "spec", "misc", "result"), True)
+        return list(self._jobs.find(self._query(state=OPEN), fields).sort("tid", ASCENDING))
 
     @retries_when_unreachable
     def durations(self, count: int) -> list[float]:

@@ -226,7 +226,7 @@ def test_the_queue_is_full_for_the_workers_there_are_and_no_fuller(store: Store)
         store.heartbeat(f"worker {worker}", None)
     leader = driver(store, replace(SETTINGS, max_evals=100))
     store.search.open("a fingerprint", leader._name)
-    leader._watch(force=True)
+    leader._heartbeat(force=True)
     leader._fill_queue()
     assert store.count() == 8 + 4
     leader._fill_queue()
@@ -291,7 +291,7 @@ def test_a_trial_says_how_its_values_were_drawn(experiment: Callable[[str], Stor
             trial = store.reserve("worker")
             assert trial is not None
             store.finish(trial, "worker", {"status": "ok", "loss": tid / 10})
-            leader._tell(store.finished([tid]))
+            leader._record_finished(store.finished([tid]))
         assert [trial["misc"]["source"] for trial in store.finished()] == expected
 
 
@@ -301,12 +301,12 @@ def test_a_status_says_which_worker_holds_which_trial(store: Store) -> None:
     store.search.open("a fingerprint", leader._name)
     for name in ("node8:1:aa", "node7:2:bb"):
         store.heartbeat(name, None)
-    leader._watch(force=True)
+    leader._heartbeat(force=True)
     leader._fill_queue()
     store.reserve("node8:1:aa")
     store.reserve("node9:33")  # of hyperopt, which has no heartbeat
-    leader._tracker._viewed = float("-inf")  # it is time to look again
-    leader._watch(force=True)
+    leader._publisher._viewed = float("-inf")  # it is time to look again
+    leader._heartbeat(force=True)
     first, status = said
     assert [worker["tid"] for worker in first["workers"]] == [None, None]
     workers = [(each["host"], each["name"], each["tid"]) for each in status["workers"]]
@@ -318,6 +318,30 @@ def test_a_status_says_which_worker_holds_which_trial(store: Store) -> None:
     assert 0 <= status["workers"][1]["trial_seconds"] < 60
     assert status["trials"]["running"] == 2
     assert status["trials"]["queued"] == 1
+
+
+def test_the_driver_tells_its_algorithm_which_trials_are_pending(store: Store) -> None:
+    """Also one that continues another's search: both suggest as if they had never stopped."""
+    settings = replace(SETTINGS, max_evals=100, startup_trials=0)
+    suggested = []
+    for worker in range(4):
+        store.heartbeat(f"worker {worker}", None)
+    first = driver(store, settings)
+    store.search.open("a fingerprint", first._name)
+    first._heartbeat(force=True)
+    first._fill_queue()
+    store.reserve("worker 0")
+    store.search.release(first._name)
+    later = driver(store, settings)
+    store.search.open("a fingerprint", later._name)
+    later._continue()
+    for leader in (first, later):
+        assert leader._next_tid == 6
+        suggested.append(leader._next_trial()["misc"])
+    assert suggested[0] == suggested[1]
+    fresh = driver(store, settings)
+    fresh._next_tid = 6
+    assert fresh._next_trial()["misc"] != suggested[0]
 
 
 def test_a_trial_that_ends_behind_the_drivers_back_is_not_made_up_for(store: Store) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hyperopt import hp
-from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, Domain
+from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, Domain
 
 from hpconv.config import EnsembleSettings, SearchSettings
 from hpconv.datasets.protocols import Task
@@ -19,7 +19,7 @@ from hpconv.evaluation.select import best_ensemble
 from hpconv.learners.ensemble_member import StoredMember, pack_member
 from hpconv.model.space import search_space
 from hpconv.objective.objective import Objective
-from hpconv.search.algorithms import Algorithm, algorithm
+from hpconv.search.algorithms import Algorithm, new_algorithm
 from hpconv.search.rounds import Rounds, check_room
 from hpconv.status.progress import Progress
 from hpconv.storage.attachments import OBJECTIVE
@@ -33,8 +33,8 @@ SEARCH = SearchSettings("tpe", 100, startup_trials=2, seed=0, patience_minutes=1
 GROW = EnsembleSettings(grow=True, min_ok_per_round=2, min_valid_per_round=3)
 
 
-def new_algorithm() -> Algorithm:
-    return algorithm(SEARCH, Domain(float, hp.uniform("x", 0, 1)))
+def new_tpe() -> Algorithm:
+    return new_algorithm(SEARCH, Domain(float, hp.uniform("x", 0, 1)))
 
 
 def trial(
@@ -88,7 +88,7 @@ def test_a_rounds_winner_is_continued_by_the_published_rules(
 ) -> None:
     settings = replace(GROW, **changes)
     for order in (trials, trials[::-1]):
-        rounds = Rounds(settings, new_algorithm)
+        rounds = Rounds(settings, new_tpe)
         for each in order:
             rounds.tell([each])
         expected = {
@@ -102,7 +102,7 @@ def test_a_rounds_winner_is_continued_by_the_published_rules(
 def test_an_equal_loss_is_no_improvement_by_a_threshold_of_one() -> None:
     again = [trial(tid, 0.3, (1,)) for tid in (3, 4, 5)]
     for threshold, members in ((None, [1, 3]), (1.0, [1])):
-        rounds = Rounds(replace(GROW, relative_loss_thresh=threshold), new_algorithm)
+        rounds = Rounds(replace(GROW, relative_loss_thresh=threshold), new_tpe)
         rounds.tell([*FIRST, *again])
         assert rounds.notes()["boosting"]["members"] == members
 
@@ -110,12 +110,25 @@ def test_an_equal_loss_is_no_improvement_by_a_threshold_of_one() -> None:
 def test_suggestions_of_a_round_come_from_its_own_trials() -> None:
     siblings = [trial(tid, 0.6 + tid / 100, (1,)) for tid in range(10, 18)]
     settings = replace(GROW, relative_loss_thresh=1.0)  # by which no sibling wins
-    rounds, alone, everything = Rounds(settings, new_algorithm), new_algorithm(), new_algorithm()
+    rounds, alone, everything = Rounds(settings, new_tpe), new_tpe(), new_tpe()
     rounds.tell([*FIRST, *siblings])
     alone.tell(siblings)
     everything.tell([*FIRST, *siblings])
     suggested = rounds.suggest(50, seed=5)
     assert suggested == alone.suggest(50, seed=5) != everything.suggest(50, seed=5)
+
+
+def test_pending_trials_belong_to_their_round_and_win_nothing() -> None:
+    waiting = [trial(tid, None, (1,), state=JOB_STATE_NEW) for tid in range(10, 14)]
+    rounds, alone = Rounds(GROW, new_tpe), new_tpe()
+    rounds.tell([*FIRST, *SECOND[:2]])
+    alone.tell([*SECOND[:2], *waiting])
+    assert rounds.suggest(50, seed=5) != alone.suggest(50, seed=5)
+    rounds.tell(waiting)
+    assert rounds.suggest(50, seed=5) == alone.suggest(50, seed=5)
+    assert rounds.notes()["boosting"]["members"] == [1]
+    rounds.tell([trial(13, 0.1, (1,))])
+    assert rounds.notes()["boosting"]["members"] == [1, 13]
 
 
 def test_the_best_ensemble_has_the_lowest_error_together() -> None:

@@ -1,14 +1,23 @@
-"""Our TPE against hyperopt's: the same suggestions, and the same distribution of them."""
+"""Our algorithms against hyperopt's: the same suggestions from the same documents."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from hyperopt import Trials, hp, rand, tpe
-from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, Domain, miscs_update_idxs_vals
+from hyperopt import Trials, anneal, hp, rand, tpe, trials_from_docs
+from hyperopt.base import (
+    JOB_STATE_DONE,
+    JOB_STATE_ERROR,
+    JOB_STATE_NEW,
+    JOB_STATE_RUNNING,
+    Domain,
+    miscs_update_idxs_vals,
+)
 from scipy.stats import chi2_contingency, ks_2samp
 
 from hpconv.model.space import search_space
+from hpconv.search.algorithms import HyperoptAlgorithm
 from hpconv.search.tpe import TPE
 from hpconv.trials import hyperparameters
 
@@ -50,16 +59,15 @@ def history(domain: Domain, count: int, seed: int = 0) -> list[dict[str, Any]]:
     for misc, fate in zip(miscs, rng.random(count), strict=True):
         result = {"status": "fail"} if fate < 0.2 else {"loss": round(fate, 2), "status": "ok"}
         state = JOB_STATE_ERROR if fate > 0.95 else JOB_STATE_DONE
-        docs.append({"tid": misc["tid"], "state": state, "result": result, "misc": misc})
+        doc = {"tid": misc["tid"], "state": state, "result": result, "misc": misc, "spec": None}
+        docs.append(doc)
     return docs
 
 
 def of_hyperopt(
     domain: Domain, docs: list[dict[str, Any]], seed: int, startup: int = STARTUP
 ) -> dict[str, Any]:
-    trials = Trials()
-    trials._insert_trial_docs(docs)
-    trials.refresh()
+    trials = trials_from_docs(docs, validate=False)
     (doc,) = tpe.suggest([999], domain, trials, seed, n_startup_jobs=startup, verbose=False)
     return hyperparameters(doc)
 
@@ -90,6 +98,101 @@ def test_trials_may_be_told_one_by_one_and_in_any_order(domain: Domain) -> None:
         ours.tell([docs[i]])
     for seed in range(4):
         assert ours.suggest(999, seed) == of_hyperopt(domain, docs, seed)
+
+
+def pending(doc: dict[str, Any], state: int = JOB_STATE_NEW) -> dict[str, Any]:
+    """The document of a trial before it ended."""
+    return doc | {"state": state, "result": {"status": "new"}}
+
+
+def lost(doc: dict[str, Any]) -> dict[str, Any]:
+    """The document of a trial whose workers fell silent."""
+    failure = {"kind": "lost", "reason": "3 workers fell silent with it"}
+    return doc | {"state": JOB_STATE_DONE, "result": {"status": "fail", "failure": failure}}
+
+
+def lives(docs: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Six workers' documents as a queue sees them, after each change of one of them.
+
+    Every trial is queued and runs. Each fourth is queued again and runs again; of these, some are
+    lost. Trials end in another order than they began, and the last ones never.
+    """
+    rng = np.random.default_rng(1)
+    current: dict[int, dict[str, Any]] = {}
+    steps: list[tuple[float, dict[str, Any]]] = []
+    for i, doc in enumerate(docs):
+        states = [JOB_STATE_NEW, JOB_STATE_RUNNING] * (1 + (i % 4 == 3))
+        seen = [pending(doc, state) for state in states] + [lost(doc) if i % 8 == 3 else doc]
+        times = i + np.cumsum(rng.exponential(12 / len(seen), len(seen)))
+        steps += zip(times, seen, strict=True)
+    for _, doc in sorted(steps, key=lambda step: step[0])[: -len(docs) // 10]:
+        current[doc["tid"]] = doc
+        yield list(current.values())
+
+
+def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The documents that a driver tells after a change."""
+    return [doc for doc in after if doc not in before]
+
+
+@pytest.mark.parametrize("states", [[JOB_STATE_NEW], [JOB_STATE_RUNNING, JOB_STATE_NEW]])
+def test_pending_trials_are_seen_as_by_hyperopt(domain: Domain, states: list[int]) -> None:
+    docs = history(domain, 60)
+    docs += [
+        pending(doc, states[i % len(states)]) for i, doc in enumerate(history(domain, 75)[60:])
+    ]
+    ours = told(domain, docs)
+    without = told(domain, docs[:60])
+    suggested = [ours.suggest(999, seed) for seed in range(8)]
+    assert suggested == [of_hyperopt(domain, docs, seed) for seed in range(8)]
+    assert suggested != [without.suggest(999, seed) for seed in range(8)]
+
+
+def test_every_change_of_a_queue_is_seen_as_by_hyperopt(domain: Domain) -> None:
+    ours, before = TPE(domain, STARTUP), []
+    for step, documents in enumerate(lives(history(domain, 60))):
+        ours.tell(changed(before, documents))  # type: ignore[arg-type]
+        before = documents
+        if step % 20 == 0:
+            assert ours.suggest(999, step) == of_hyperopt(domain, documents, step)
+    states = {(doc["state"], doc["result"].get("failure", {}).get("kind")) for doc in before}
+    ended = {(JOB_STATE_DONE, None), (JOB_STATE_DONE, "lost"), (JOB_STATE_ERROR, None)}
+    assert states == ended | {(JOB_STATE_NEW, None), (JOB_STATE_RUNNING, None)}
+    assert ours.source == "tpe"
+
+
+def test_a_trial_that_ends_on_an_error_is_forgotten(domain: Domain) -> None:
+    docs = history(domain, 40)
+    ours = told(domain, [pending(doc) for doc in docs])
+    for state, result in ((JOB_STATE_ERROR, {"status": "new"}), (JOB_STATE_DONE, {"loss": np.nan})):
+        docs[7] |= {"state": state, "result": result}
+        ours.tell(docs)  # type: ignore[arg-type]
+        for seed in range(4):
+            assert ours.suggest(999, seed) == of_hyperopt(domain, docs, seed)
+
+
+def test_pending_trials_count_as_startup_trials(domain: Domain) -> None:
+    docs = [pending(doc) for doc in history(domain, STARTUP)]
+    for count, source in ((STARTUP - 1, "random"), (STARTUP, "tpe")):
+        ours = told(domain, docs[:count])
+        assert ours.source == source
+        for seed in range(4):
+            assert ours.suggest(999, seed) == of_hyperopt(domain, docs[:count], seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "suggest"), [("random", rand.suggest), ("anneal", anneal.suggest)]
+)
+def test_other_algorithms_see_the_documents_that_hyperopt_sees(
+    domain: Domain, name: str, suggest: Callable[..., list[Any]]
+) -> None:
+    ours, before = HyperoptAlgorithm(name, domain), []
+    for step, documents in enumerate(lives(history(domain, 40))):
+        ours.tell(changed(before, documents))  # type: ignore[arg-type]
+        before = documents
+        if step % 20 == 0:
+            (doc,) = suggest([999], domain, trials_from_docs(documents, validate=False), step)
+            assert ours.suggest(999, step) == hyperparameters(doc)
 
 
 def test_at_first_suggestions_are_random(domain: Domain) -> None:

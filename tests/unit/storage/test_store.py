@@ -133,7 +133,8 @@ def test_what_has_ended_is_read_by_tid(store: Store) -> None:
         store.finish(trial, "me", OK)
     assert [trial["tid"] for trial in store.finished()] == [0, 1, 2]
     assert [trial["tid"] for trial in store.finished([1, 3])] == [1]
-    assert store.unfinished() == [3]
+    (pending,) = store.unfinished()
+    assert (pending["tid"], pending["state"]) == (3, JOB_STATE_NEW)
 
 
 def test_a_result_whose_acknowledgement_was_lost_is_delivered_once(store: Store) -> None:
