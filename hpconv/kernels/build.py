@@ -1,7 +1,7 @@
 """kernels.c as a shared library: compiled once per machine, loaded with ctypes.
 
-``HPCONV_CC`` names the compiler; without it the first of cc, gcc and clang is taken, and
-none where it is empty. The library lies in ``$XDG_CACHE_HOME/hpconv`` (``~/.cache/hpconv``).
+``HPCONV_CC`` names the compiler; by default it is the first of cc, gcc and clang. An empty value
+selects Numba instead. The library is cached in ``$XDG_CACHE_HOME/hpconv`` (``~/.cache/hpconv``).
 """
 
 import ctypes
@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from hpconv.kernels import library_cache
 
 SOURCE = Path(__file__).with_name("kernels.c")
 FLAGS = [
@@ -43,23 +45,28 @@ def threads() -> int:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels, or None where there is no working C compiler."""
+    """The compiled kernels, or None without a working C compiler."""
     compiler = shlex.split(os.environ.get("HPCONV_CC", _first_compiler()))
     if not compiler or not shutil.which(compiler[0]):
         return None
-    target = _cache_dir() / f"kernels-{_key(compiler)}.so"
     try:
-        if not target.exists():
-            _compile(compiler, target)
-        return _load(target)
+        key = _key(compiler)
+        return _declared(library_cache.find(key) or _build(compiler, key))
     except (OSError, subprocess.CalledProcessError) as error:
-        why = getattr(error, "stderr", None) or error
-        log.warning("kernels.c cannot be used, Numba takes its place: %s", why)
+        reason = getattr(error, "stderr", None) or error
+        log.warning("kernels.c cannot be compiled or loaded, using Numba: %s", reason)
         return None
 
 
-def _load(target: Path) -> ctypes.CDLL:
-    lib = ctypes.CDLL(str(target))
+def _build(compiler: list[str], key: str) -> ctypes.CDLL:
+    with tempfile.TemporaryDirectory(prefix="hpconv-") as private:
+        built = Path(private) / "kernels.so"
+        command = [*compiler, *FLAGS, str(SOURCE), "-o", str(built), "-lm", "-lpthread"]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+        return library_cache.add(key, built)
+
+
+def _declared(lib: ctypes.CDLL) -> ctypes.CDLL:
     lib.layer.argtypes = [ctypes.c_void_p]
     lib.pack.argtypes = [ctypes.c_void_p] + [ctypes.c_int64] * 3 + [ctypes.c_void_p]
     lib.pack.restype = None
@@ -70,15 +77,11 @@ def _first_compiler() -> str:
     return next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), "")
 
 
-def _cache_dir() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hpconv"
-
-
 def _key(compiler: list[str]) -> str:
-    """Hash of all that decides the machine code: source, flags, compiler, processor."""
+    """Hash of everything that determines the machine code: source, flags, compiler, processor."""
     binary = Path(str(shutil.which(compiler[0]))).resolve()
-    stat = binary.stat()
-    version = [str(binary), str(stat.st_size), str(stat.st_mtime_ns)]
+    status = binary.stat()
+    version = [str(binary), str(status.st_size), str(status.st_mtime_ns)]
     parts = [SOURCE.read_text(), *FLAGS, *compiler, *version, *_processor()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
@@ -90,13 +93,3 @@ def _processor() -> list[str]:
         return [platform.machine(), platform.processor()]
     names = ("model name", "flags", "Features", "CPU part")
     return [line for line in first.splitlines() if line.startswith(names)]
-
-
-def _compile(compiler: list[str], target: Path) -> None:
-    """Many processes may compile at once: each renames a finished file into place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        built = Path(folder) / target.name
-        command = [*compiler, *FLAGS, str(SOURCE), "-o", str(built), "-lm", "-lpthread"]
-        subprocess.run(command, check=True, capture_output=True, text=True)
-        built.replace(target)
