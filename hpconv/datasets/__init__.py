@@ -51,18 +51,23 @@ def write(settings: DataSettings, path: Path) -> None:
 
 
 def _splits(settings: DataSettings, content: Content) -> Splits:
+    labels, seed = content.labels, settings.seed
+    validation = DEFAULT_SHARE if settings.validation is None else settings.validation
+    test = DEFAULT_SHARE if settings.test is None else settings.test
     if content.splits is None:
-        validation = DEFAULT_SHARE if settings.validation is None else settings.validation
-        test = DEFAULT_SHARE if settings.test is None else settings.test
-        if content.pairs is not None:
-            return splits.disjoint_pairs(
-                content.pairs, content.labels, validation, test, settings.seed
-            )
-        return splits.stratified(content.labels, validation, test, settings.seed)
-    for key, share in {"validation": settings.validation, "test": settings.test}.items():
-        if share is not None:
-            raise UserError(
-                f"config key 'data.{key}' is {share:g}, but {settings.name} has its own splits: "
-                "remove the key (data.fraction makes all parts smaller)"
-            )
+        if content.pairs is None:
+            return splits.stratified(labels, validation, test, seed)
+        return splits.disjoint_pairs(content.pairs, labels, validation, test, seed)
+    _refuse_share("test", settings.test, settings)
+    if not len(content.splits.validation):
+        return splits.with_validation(content.splits, labels, validation, seed)
+    _refuse_share("validation", settings.validation, settings)
     return content.splits
+
+
+def _refuse_share(key: str, share: float | None, settings: DataSettings) -> None:
+    if share is not None:
+        raise UserError(
+            f"config key 'data.{key}' is {share:g}, but {settings.name} has its own splits: "
+            "remove the key (data.fraction makes all parts smaller)"
+        )

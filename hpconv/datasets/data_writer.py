@@ -17,7 +17,8 @@ class Content:
     Attributes:
         labels: class numbers from 0 of the examples; of pairs, 1 for same and 0 for different.
         classes: class names, by class number.
-        splits: the official ones; None where they are to be drawn.
+        splits: the given ones, with an empty validation part where it is to be drawn of train;
+            None where all splits are to be drawn.
         pairs: image rows ``(M, 2)`` of the examples, where examples are pairs.
         skipped: files that were left out, ``path: reason`` for each.
     """

@@ -1,5 +1,7 @@
 """Splits of the examples into training, validation and test parts."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -16,6 +18,12 @@ def stratified(labels: np.ndarray, validation: float, test: float, seed: int) ->
     rest, tested = _split_off(np.arange(len(labels)), labels, test, seed)
     train, validated = _split_off(rest, labels, validation / (1 - test), seed)
     return Splits(train, validated, (FoldSplit(np.concatenate([train, validated]), tested),))
+
+
+def with_validation(splits: Splits, labels: np.ndarray, validation: float, seed: int) -> Splits:
+    """Draw a stratified share of the training examples as the validation part."""
+    train, validated = _split_off(splits.train, labels, validation, seed)
+    return replace(splits, train=train, validation=validated)
 
 
 def disjoint_pairs(

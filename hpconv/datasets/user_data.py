@@ -88,7 +88,8 @@ def splits_of_parts(
     """Splits with one fold, whose training examples are those of train and validation.
 
     Args:
-        parts: example numbers by name, of PARTS; {} where splits are to be drawn.
+        parts: example numbers by name, of PARTS; without validation where that is to be drawn of
+            train, {} where all splits are to be drawn.
 
     Returns:
         None without parts, once the labels are known to be sufficient for random splits.
@@ -101,7 +102,8 @@ def splits_of_parts(
         return None
     require_two_classes(path, classes)
     _check_parts(path, labels, classes, parts)
-    train, validation, test = (parts[name] for name in PARTS)
+    train, test = parts["train"], parts["test"]
+    validation = parts.get("validation", np.empty(0, int))
     return Splits(train, validation, (FoldSplit(np.union1d(train, validation), test),))
 
 

@@ -1,6 +1,7 @@
 """A trial's pipeline as a feature extractor for anybody's images."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hpconv.config import DataSettings, ModelSettings
 from hpconv.datasets import arrays, image_files, protocols
 from hpconv.datasets.data_file import checksum
 from hpconv.datasets.data_writer import ImageWriter
-from hpconv.datasets.image_formats import has_image_name
+from hpconv.datasets.image_folder import list_images
 from hpconv.errors import UserError
 from hpconv.features import write_features
 from hpconv.features.extractor import Extractor, learn
@@ -101,8 +102,7 @@ def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    found = [path for path in sorted(folder.rglob("*")) if has_image_name(path)]
-    paths = [path for path in found if path.is_file() and not path.name.startswith(".")]
+    paths = list_images(folder, Counter())
     if not paths:
         raise UserError(f"--images is '{folder}', a folder without image files: {READABLE}")
     return paths

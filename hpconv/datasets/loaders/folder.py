@@ -1,57 +1,109 @@
-"""A folder with a sub-folder of image files for each class."""
+"""A folder with a sub-folder of image files for each class, or with such folders for each part.
+
+The parts are ``train``, ``test`` and optionally ``val``, ``valid`` or ``validation``, in upper or
+lower case, each with the same classes.
+"""
 
 import logging
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from hpconv.config import DataSettings
 from hpconv.datasets import image_files, user_data
+from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.image_formats import has_image_name
+from hpconv.datasets.image_folder import Ignored, list_folders, list_images
+
+PARTS = {"train": "train", "test": "test"} | dict.fromkeys(
+    ("val", "valid", "validation"), "validation"
+)
 
 log = logging.getLogger(__name__)
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Write the images of all classes; the class names are those of the sub-folders.
+    """Write the images of all classes, part by part; classes are named like their sub-folders.
 
     Raises:
-        UserError: when there are no sub-folders, or one has too few images.
+        UserError: when there are no sub-folders, one has too few images, or parts do not match.
     """
     root = user_data.required_path(
         settings, "a folder with a sub-folder for each class", Path.is_dir
     )
-    by_class = _files(root)
-    paths = [path for found in by_class.values() for path in found]
-    labels, classes = user_data.encode_labels(
-        [name for name, found in by_class.items() for _ in found]
-    )
-    user_data.check_class_sizes(root, labels, classes)
+    images = _list(root)
+    parts = np.array([image.part for image in images])
+    labels, classes = user_data.encode_labels([image.class_name for image in images])
+    expected = [part for part in user_data.PARTS if part in parts]
+
+    def splits(examples: np.ndarray | slice) -> Splits | None:
+        by_name = user_data.parts_by_name(parts[examples], expected)
+        return user_data.splits_of_parts(root, labels[examples], classes, by_name)
+
+    splits(slice(None))  # fail before images are decoded
+    paths = [image.path for image in images]
     written, skipped = image_files.decode_files(paths, settings, writer)
-    user_data.check_class_sizes(root, labels[written], classes)
-    return Content(labels[written], classes, skipped=skipped)
+    return Content(labels[written], classes, splits(written), skipped=skipped)
 
 
-def _files(root: Path) -> dict[str, list[Path]]:
-    """Image files by class; other files are told of in the log, hidden ones are not there."""
-    by_class, others = {}, 0
-    for entry in sorted(root.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if not entry.is_dir():
-            others += 1
-            continue
-        files = [path for path in sorted(entry.rglob("*")) if _counts(path, entry)]
-        by_class[entry.name] = [path for path in files if has_image_name(path)]
-        others += len(files) - len(by_class[entry.name])
-        if not by_class[entry.name]:
-            raise user_data.path_error(entry, "has no image files: fill it, or remove it")
-    if not by_class:
-        raise user_data.path_error(root, "has no sub-folders: it must have one for each class")
+class _Image(NamedTuple):
+    path: Path
+    class_name: str
+    part: str  # empty where splits are to be drawn
+
+
+def _list(root: Path) -> list[_Image]:
+    ignored: Ignored = Counter()
+    folders = list_folders(root, ignored)
+    part_folders = _part_folders(root, folders)
+    images = [] if part_folders else list(_class_images(root, folders, "", ignored))
+    for part, folder in part_folders.items():
+        images += _class_images(folder, list_folders(folder, ignored), part, ignored)
+    if ignored:
+        counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(ignored.items()))
+        log.info("Ignored in %s: %s", root, counts)
+    return images
+
+
+def _part_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
+    """Folders by the name of their part; {} where the folders are classes.
+
+    Raises:
+        UserError: when some of the folders are parts and others are not, or a part is missing.
+    """
+    parts = [folder for folder in folders if folder.name.lower() in PARTS]
+    found = {PARTS[folder.name.lower()]: folder for folder in parts}
+    if "train" not in found or len(found) == 1:
+        return {}
+    named = ", ".join(folder.name for folder in parts)
+    others = [folder.name for folder in folders if folder not in parts]
     if others:
-        log.info(f"{others} files of {root} are ignored: in no sub-folder, or not named as images")
-    return by_class
+        raise user_data.path_error(
+            root, f"has the parts {named} and also {', '.join(others)}: move these elsewhere"
+        )
+    if len(parts) > len(found):
+        raise user_data.path_error(root, f"has the parts {named}: keep one for each part")
+    if "test" not in found:
+        raise user_data.path_error(
+            root, f"has the parts {named} but no folder test: add it, or merge the parts"
+        )
+    return {part: found[part] for part in user_data.PARTS if part in found}
 
 
-def _counts(path: Path, below: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(below).parts)
-    return not hidden and path.is_file()
+def _class_images(root: Path, folders: list[Path], part: str, ignored: Ignored) -> Iterator[_Image]:
+    if not folders:
+        raise user_data.path_error(root, "has no sub-folders: it must have one for each class")
+    for folder in folders:
+        paths = list_images(folder, ignored)
+        if not paths:
+            raise user_data.path_error(folder, "has no image files: add some, or delete it")
+        if len(folders) == 1 and all(path.parent != folder for path in paths):
+            raise user_data.path_error(
+                root,
+                f"has a single class, '{folder.name}', whose images are all in sub-folders: write "
+                f"'data.path: {folder}' if those are the classes",
+            )
+        yield from (_Image(path, folder.name, part) for path in paths)

@@ -62,7 +62,7 @@ def test_folder_gives_a_class_for_each_sub_folder(animals: Path, tmp_path: Path)
     assert sorted(np.concatenate(parts)) == list(range(24))
 
 
-def test_folder_counts_other_files_and_ignores_hidden_ones(
+def test_folder_counts_ignored_files_and_folders(
     animals: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -70,9 +70,92 @@ def test_folder_counts_other_files_and_ignores_hidden_ones(
         (animals / name).parent.mkdir(exist_ok=True)
         (animals / name).write_text("no image")
     picture(animals / ".cache/1.png", 0)
+    picture(animals / "owl/@eaDir/1.png/thumbnail.png", 0)
+    for number in range(2):
+        (animals / f"owl/{number}.HEIC").write_bytes(b"photo")
+    (animals / "dog/broken.png").symlink_to(tmp_path / "nowhere.png")
+    (animals / "dog/linked").symlink_to(animals / "owl")
+    (animals / "dog/3.png").symlink_to(animals / "dog/0/0.png")
     picture(animals / "owl/UPPER.PNG", LEVELS["owl"])
-    assert len(written(tmp_path, "folder", animals)["images"]) == 25
-    assert "2 files" in caplog.text
+    file = written(tmp_path, "folder", animals)
+    assert len(file["images"]) == 26
+    assert_labels_belong(file)
+    assert (
+        f"Ignored in {animals}: .heic files: 2, .txt files: 1, broken links: 1, "
+        "files in no sub-folder: 1, hidden files: 2, hidden folders: 2, linked folders: 1, "
+        "thumbnail folders: 1\n"
+    ) in caplog.text
+
+
+def as_parts(animals: Path, root: Path, *parts: str) -> Path:
+    """Folders of parts with two images of each class."""
+    for first, part in enumerate(parts):
+        for name in LEVELS:
+            for number in range(2 * first, 2 * first + 2):
+                source = animals / f"{name}/{number % 2}/{number}.png"
+                target = root / part / name / source.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(source.read_bytes())
+    return root
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "Val"])
+def test_folders_train_validation_and_test_are_the_splits(
+    animals: Path, tmp_path: Path, validation: str
+) -> None:
+    root = as_parts(animals, tmp_path / "parts", "train", "test", validation)
+    file = written(tmp_path, "folder", root)
+    assert list(file["classes"].asstr()) == ["cat", "dog", "owl"]
+    assert_labels_belong(file)
+    np.testing.assert_array_equal(file["train"], range(6))
+    np.testing.assert_array_equal(file["validation"], range(6, 12))
+    np.testing.assert_array_equal(file["folds/0/train"], range(12))
+    np.testing.assert_array_equal(file["folds/0/test"], range(12, 18))
+    for key in ("validation", "test"):
+        with pytest.raises(UserError, match=f"'data.{key}' is 0.2, but folder has its own splits"):
+            written(tmp_path, "folder", root, **{key: 0.2})
+
+
+def test_validation_part_is_drawn_from_the_folder_train(animals: Path, tmp_path: Path) -> None:
+    root = as_parts(animals, tmp_path / "parts", "Train", "Test", "Train")
+    file = written(tmp_path, "folder", root, validation=1 / 3)
+    assert_labels_belong(file)
+    train, validation = file["train"][()], file["validation"][()]
+    assert (len(train), len(validation)) == (8, 4)
+    assert set(file["labels"][()][validation]) == {0, 1, 2}
+    np.testing.assert_array_equal(np.union1d(train, validation), range(12))
+    np.testing.assert_array_equal(file["folds/0/train"], range(12))
+    np.testing.assert_array_equal(file["folds/0/test"], range(12, 18))
+    with pytest.raises(UserError, match=r"'data\.test' is 0\.2, but folder has its own splits"):
+        written(tmp_path, "folder", root, test=0.2)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["train", "test", "extra"], "has the parts test, train and also extra: move these"),
+        (["train", "test", "val", "valid"], "has the parts test, train, val, valid: keep one for"),
+        (["train", "val"], "has the parts train, val but no folder test: add it"),
+    ],
+)
+def test_unclear_part_folders_are_refused(
+    animals: Path, tmp_path: Path, folders: list[str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        written(tmp_path, "folder", as_parts(animals, tmp_path / "parts", *folders))
+
+
+def test_part_folder_without_a_class_is_refused(animals: Path, tmp_path: Path) -> None:
+    root = as_parts(animals, tmp_path / "parts", "train", "test")
+    (root / "test/owl").rename(tmp_path / "owl")
+    with pytest.raises(UserError, match="no usable examples of class 'owl' in test: each of"):
+        written(tmp_path, "folder", root)
+
+
+def test_class_named_train_is_a_class(animals: Path, tmp_path: Path) -> None:
+    (animals / "cat").rename(animals / "train")
+    file = written(tmp_path, "folder", animals)
+    assert list(file["classes"].asstr()) == ["dog", "owl", "train"]
 
 
 def test_labels_match_images_after_skipping(animals: Path, tmp_path: Path) -> None:
@@ -100,7 +183,8 @@ def test_invalid_folders_are_refused(animals: Path, tmp_path: Path) -> None:
         written(tmp_path, "folder", animals)
     with pytest.raises(UserError, match="has no sub-folders"):
         written(tmp_path, "folder", animals / "cat/0")
-    with pytest.raises(UserError, match="a single class, 'animals'"):
+    advice = "a single class, 'animals', whose images are all in sub-folders: write 'data.path: "
+    with pytest.raises(UserError, match=f"{advice}{animals}'"):
         written(tmp_path, "folder", tmp_path)
 
 
