@@ -1,6 +1,7 @@
 """Decodes image files of any format and size into squares of one size (see ``cropping``)."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +57,9 @@ def decode_files(
             for squares in reader.blocks(decode, list(headers), block):
                 writer.append(np.stack(list(squares.values())))
                 written += squares
-    skipped = tuple(f"{paths[number]}: {why}" for number, why in sorted(reader.reasons.items()))
+    skipped = tuple(
+        f"{printable(paths[number])}: {reason}" for number, reason in sorted(reader.reasons.items())
+    )
     _report(skipped, len(paths), settings.corrupt == "skip")
     return np.array(written, int), skipped
 
@@ -115,6 +118,11 @@ def _decoded(path: Path, size: int, mode: str) -> np.ndarray:
         image.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at reduced size
         ImageOps.exif_transpose(image, in_place=True)
         return centre_square(image, size, mode)
+
+
+def printable(path: Path) -> str:
+    """A path as text that can be encoded, with escapes for bytes that are not UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """A CSV file of image paths and labels, optionally with the part of each image."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,8 +42,9 @@ def _part(row: csv_table.Row) -> str:
 
 def _check_once(rows: Sequence[csv_table.Row]) -> None:
     """An image that is listed twice could be in both train and test."""
-    lines: dict[Path, int] = {}
+    lines: dict[str, int] = {}
     for row in rows:
-        first = lines.setdefault(Path(row.values["path"]), row.line)
+        name = row.values["path"]
+        first = lines.setdefault(os.path.realpath(row.path.parent / name), row.line)
         if first != row.line:
-            raise row.error(f"lists {row.values['path']} again, it is in line {first} already")
+            raise row.error(f"lists {name}, the same file as line {first}: delete one of them")

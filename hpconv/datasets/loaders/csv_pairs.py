@@ -5,6 +5,7 @@ image may occur in several of them, as in LFW, whose views for model selection a
 evaluation share images (Huang et al. 2007).
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
 
 SAME = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
+SIDES = ("left", "right")
 CLASSES = ("different", "same")
 SELECTION = ("train", "validation")
 
@@ -34,8 +36,10 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     labels = np.array([_same(row) for row in rows])
     folds = np.array([_fold(row) for row in rows if "fold" in row.values])
     _splits(path, folds, labels)  # fail before images are decoded
-    sides = [str(path.parent / row.values[side]) for row in rows for side in ("left", "right")]
-    files, pairs = np.unique(sides, return_inverse=True)
+    files, pairs = np.unique(
+        [os.path.realpath(path.parent / row.values[side]) for row in rows for side in SIDES],
+        return_inverse=True,
+    )
     pairs = pairs.reshape(-1, 2)
     written, skipped = image_files.decode_files(list(map(Path, files)), settings, writer)
     whole = np.isin(pairs, written).all(axis=1)

@@ -5,6 +5,7 @@ lower case, each with the same classes.
 """
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from hpconv.config import DataSettings
 from hpconv.datasets import image_files, user_data
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
+from hpconv.datasets.image_files import printable
 from hpconv.datasets.image_folder import Ignored, list_folders, list_images
 
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(
@@ -65,7 +67,19 @@ def _list(root: Path) -> list[_Image]:
     if ignored:
         counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(ignored.items()))
         log.info("Ignored in %s: %s", root, counts)
+    _check_once(root, images)
     return images
+
+
+def _check_once(root: Path, images: list[_Image]) -> None:
+    """A file that is linked to could be in both train and test."""
+    first: dict[str, Path] = {}
+    for image in images:
+        path = first.setdefault(os.path.realpath(image.path), image.path)
+        if path != image.path:
+            raise user_data.path_error(
+                root, f"has the same file as {path} and {image.path}: delete one of the links"
+            )
 
 
 def _part_folders(root: Path, folders: list[Path]) -> dict[str, Path]:
@@ -97,6 +111,11 @@ def _class_images(root: Path, folders: list[Path], part: str, ignored: Ignored) 
     if not folders:
         raise user_data.path_error(root, "has no sub-folders: it must have one for each class")
     for folder in folders:
+        name = printable(folder.relative_to(root))
+        if name != folder.name:
+            raise user_data.path_error(
+                root, f"has a sub-folder '{name}', whose name is not UTF-8: rename it"
+            )
         paths = list_images(folder, ignored)
         if not paths:
             raise user_data.path_error(folder, "has no image files: add some, or delete it")

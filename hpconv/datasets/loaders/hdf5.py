@@ -56,7 +56,10 @@ def _labels(path: Path, file: h5py.File) -> np.ndarray:
         raise user_data.path_error(
             path, f"has labels of type {labels.dtype}, which must be integers or strings"
         )
-    return labels[()]
+    try:
+        return labels[()]
+    except UnicodeDecodeError as error:
+        raise user_data.path_error(path, f"has labels that are not UTF-8: {error}") from error
 
 
 def _splits(

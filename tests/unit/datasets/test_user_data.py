@@ -1,6 +1,7 @@
 """The user's own images: folders, CSV files, pairs and HDF5 files, and their error messages."""
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ def test_folder_counts_ignored_files_and_folders(
         (animals / f"owl/{number}.HEIC").write_bytes(b"photo")
     (animals / "dog/broken.png").symlink_to(tmp_path / "nowhere.png")
     (animals / "dog/linked").symlink_to(animals / "owl")
-    (animals / "dog/3.png").symlink_to(animals / "dog/0/0.png")
+    picture(tmp_path / "elsewhere.png", LEVELS["dog"])
+    (animals / "dog/3.png").symlink_to(tmp_path / "elsewhere.png")
     picture(animals / "owl/UPPER.PNG", LEVELS["owl"])
     file = written(tmp_path, "folder", animals)
     assert len(file["images"]) == 26
@@ -85,6 +87,27 @@ def test_folder_counts_ignored_files_and_folders(
         "files in no sub-folder: 1, hidden files: 2, hidden folders: 2, linked folders: 1, "
         "thumbnail folders: 1\n"
     ) in caplog.text
+
+
+def test_file_that_is_linked_twice_is_refused(
+    animals: Path, tmp_path: Path, lines: list[str]
+) -> None:
+    (animals / "dog/link.png").symlink_to(animals / "cat/0/0.png")
+    with pytest.raises(UserError, match="has the same file as .*cat/0/0.png and .*dog/link.png"):
+        written(tmp_path, "folder", animals)
+    path = table(animals / "list.csv", "path,label", *lines, "dog/link.png,dog")
+    with pytest.raises(UserError, match="line 26 lists dog/link.png, the same file as line 2:"):
+        written(tmp_path, "csv", path)
+
+
+def test_names_that_are_not_utf_8_are_escaped_or_refused(animals: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"\xff.png")
+    (animals / "cat" / odd).write_text("no image")
+    file = written(tmp_path, "folder", animals, corrupt="skip")
+    assert list(file["skipped"].asstr()) == [f"{animals}/cat/\\xff.png: not an image"]
+    (animals / "owl").rename(animals / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(UserError, match=r"sub-folder 'caf\\xe9', whose name is not UTF-8: rename"):
+        written(tmp_path, "folder", animals)
 
 
 def as_parts(animals: Path, root: Path, *parts: str) -> Path:
@@ -251,7 +274,10 @@ def test_csv_spaces_before_quoted_values_are_ignored(
         ("path,label", "has no rows"),
         ("path,label\na.png,cat\n\nb.png,", "line 4 has no label"),
         ("path,label\na.png,cat\nb.png", "line 3 has 1 values, the header has 2"),
-        ("path,label\na.png,cat\n./a.png,dog", "line 3 lists ./a.png again, it is in line 2"),
+        (
+            "path,label\na.png,cat\n./a.png,dog",
+            "line 3 lists ./a.png, the same file as line 2: delete one of them",
+        ),
         ("path,label\na.png,cat", "a single class, 'cat'"),
         ("path,label\na.png,cat\nb.png,dog", "has 1 usable examples of class 'cat'"),
         (
@@ -310,6 +336,16 @@ def test_image_of_several_pairs_is_stored_once(faces: Path, tmp_path: Path) -> N
     np.testing.assert_array_equal(file["folds/1/test"], range(20, 26))
     np.testing.assert_array_equal(file["folds/1/train"], [*range(14, 20), *range(26, 30)])
     assert len(file["folds"]) == 3
+
+
+def test_linked_image_of_pairs_is_stored_once(faces: Path, tmp_path: Path) -> None:
+    (faces / "link.png").symlink_to(faces / "0.png")
+    rows = [f"{n}.png,{n + 20}.png,{n % 2}" for n in range(19)]
+    file = written(
+        tmp_path, "pairs", table(faces / "pairs.csv", "left,right,same", *rows, "link.png,19.png,1")
+    )
+    assert len(file["images"]) == 39
+    np.testing.assert_array_equal(grays(file)[-1], [0, 19])
 
 
 def test_pairs_of_skipped_images_are_left_out(faces: Path, tmp_path: Path) -> None:
@@ -440,6 +476,7 @@ def test_hdf5_row_numbers_set_the_splits(tmp_path: Path, arrays: Callable[..., P
         ({"images": COLOUR[..., :8]}, "has 8x20 pixels: set it to 16 or more"),
         ({"images": COLOUR.astype("int32")}, "holds int32 images, which must be uint8 or float"),
         ({"images": COLOUR.astype("float64")}, "floats must be in [0, 1]"),
+        ({"labels": np.array([b"owl\xff"] * 12)}, "has labels that are not UTF-8"),
         ({"train": [0, 1]}, "has only the parts train"),
         ({"train": [0, 1], "validation": [1, 2], "test": [3]}, "in two of train"),
         ({"train": [0, 1], "validation": [2], "test": [12]}, "row numbers from 0 to 11"),
