@@ -11,9 +11,7 @@ An example is an image or a pair of images. The file holds
 - the attributes ``name`` and ``checksum``.
 """
 
-import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +20,9 @@ from typing import NamedTuple, Self
 import h5py
 import numpy as np
 
+from hpconv.datasets.blocks import checksum
 from hpconv.errors import UserError
 
-BLOCK_BYTES = 2**24  # of images that are handled at a time
 REQUIRED = frozenset(
     ("images", "labels", "train", "validation", "folds", "classes", "skipped", "name", "checksum")
 )
@@ -181,24 +179,3 @@ def content_checksum(file: h5py.File) -> str:
     pairs = [file["pairs"]] if "pairs" in file else []
     named = [file[name] for name in ("images", "labels", "train", "validation")]
     return checksum(*named, *pairs, *examples)
-
-
-def checksum(*arrays: np.ndarray | h5py.Dataset) -> str:
-    """SHA-256 over dtype, shape and content of arrays, which may be in a file."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        for block in _blocks(array):
-            digest.update(np.ascontiguousarray(block).tobytes())
-    return digest.hexdigest()
-
-
-def block_rows(shape: tuple[int, ...]) -> int:
-    """Number of images ``(C, H, W)`` in a block."""
-    return max(1, BLOCK_BYTES // int(np.prod(shape)))
-
-
-def _blocks(array: np.ndarray | h5py.Dataset) -> Iterator[np.ndarray]:
-    step = block_rows(array.shape[1:])
-    for start in range(0, len(array), step):
-        yield array[start : start + step]

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hpconv.config import DataSettings
+from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import GRAY, centre_square, pillow_mode, square_size
-from hpconv.datasets.data_file import block_rows
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_formats import open_image
 from hpconv.errors import UserError
@@ -46,22 +46,26 @@ def decode_files(
     """
     written: list[int] = []
     with _reader(paths) as reader:
-        headers: dict[int, _Header] = {}
-        for some in reader.blocks(_header, range(len(paths)), HEADERS_PER_BLOCK):
-            headers |= some
-        if headers:
-            mode = pillow_mode(settings.channels, all(one.gray for one in headers.values()))
-            size = _size(paths, headers, settings.size)
-            decode = partial(_decoded, size=size, mode=mode)
-            block = block_rows((len(mode), size, size))
-            for squares in reader.blocks(decode, list(headers), block):
-                writer.append(np.stack(list(squares.values())))
-                written += squares
+        for squares in _squares(reader, settings):
+            writer.append(np.stack(list(squares.values())))
+            written += squares
     skipped = tuple(
         f"{printable(paths[number])}: {reason}" for number, reason in sorted(reader.reasons.items())
     )
     _report(skipped, len(paths), settings.corrupt == "skip")
     return np.array(written, int), skipped
+
+
+def _squares(reader: "_Reader", settings: DataSettings) -> Iterator[dict[int, np.ndarray]]:
+    """Blocks of decoded squares by index of the file."""
+    headers: dict[int, _Header] = {}
+    for block in reader.blocks(_header, range(len(reader.paths)), HEADERS_PER_BLOCK):
+        headers |= block
+    if headers:
+        mode = pillow_mode(settings.channels, all(header.gray for header in headers.values()))
+        size = _size(reader.paths, headers, settings.size)
+        decode = partial(_decoded, size=size, mode=mode)
+        yield from reader.blocks(decode, list(headers), block_rows((len(mode), size, size)))
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,12 @@ class _Reader:
     """Applies a function to files in several threads.
 
     Attributes:
+        paths: of the files.
         reasons: of failures, by index of the file.
     """
 
     def __init__(self, paths: Sequence[Path], pool: ThreadPoolExecutor) -> None:
-        self._paths, self._pool = paths, pool
+        self.paths, self._pool = paths, pool
         self.reasons: dict[int, str] = {}
 
     def blocks(
@@ -95,7 +100,7 @@ class _Reader:
 
     def _try(self, read: Callable[[Path], Result], number: int) -> tuple[int, Result] | None:
         try:
-            return number, read(self._paths[number])
+            return number, read(self.paths[number])
         except Exception as error:  # damaged files raise exceptions of any class
             self.reasons[number] = _reason(error)
             return None
@@ -135,7 +140,7 @@ def _size(paths: Sequence[Path], headers: dict[int, _Header], wanted: int | None
     number = min(headers, key=lambda n: min(headers[n].width, headers[n].height))
     width, height = headers[number].width, headers[number].height
     size = square_size(wanted, (width, height), str(paths[number]))
-    shapes = {(one.width, one.height) for one in headers.values()}
+    shapes = {(header.width, header.height) for header in headers.values()}
     if wanted is None and shapes != {(size, size)}:
         log.info(
             f"Images differ in size or are not square, they are resized to {size}x{size} pixels, "

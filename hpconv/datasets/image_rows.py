@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hpconv.datasets.data_file import DataFile, block_rows
+from hpconv.datasets.blocks import block_rows
+from hpconv.datasets.data_file import DataFile
 
 MEMORY_BYTES = 2**29  # larger selections are read from the file whenever they are sliced
 

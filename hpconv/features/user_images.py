@@ -12,7 +12,7 @@ import numpy as np
 from hpconv import __version__, experiments, trials
 from hpconv.config import DataSettings, ModelSettings
 from hpconv.datasets import arrays, image_files, protocols
-from hpconv.datasets.data_file import checksum
+from hpconv.datasets.blocks import checksum
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_folder import list_images
 from hpconv.errors import UserError

@@ -10,8 +10,9 @@ from PIL import Image
 from hpconv.config import DataSettings
 from hpconv.datasets import user_data
 from hpconv.datasets.arrays import as_unit_float
+from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import centre_square, pillow_mode, square_size
-from hpconv.datasets.data_file import Splits, block_rows
+from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import numpy as np
 from hpconv.config import DataSettings
 from hpconv.datasets import archives, published, splits
 from hpconv.datasets.archives import Archive
-from hpconv.datasets.data_file import block_rows
+from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.errors import UserError
 

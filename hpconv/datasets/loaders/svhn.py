@@ -11,7 +11,7 @@ from scipy.io import loadmat
 from hpconv.config import DataSettings
 from hpconv.datasets import archives, published, splits
 from hpconv.datasets.archives import Archive
-from hpconv.datasets.data_file import block_rows
+from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.data_writer import Content, ImageWriter
 
 URL = "http://ufldl.stanford.edu/housenumbers"

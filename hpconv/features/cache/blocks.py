@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hpconv.datasets.data_file import checksum
+from hpconv.datasets.blocks import checksum
 from hpconv.errors import UserError
 from hpconv.files import write_atomically
 

@@ -81,7 +81,7 @@ def test_changed_pair_is_detected(pairs: Path) -> None:
 
 def test_image_rows_are_read_block_by_block(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpconv.datasets.image_rows.MEMORY_BYTES", 0)
-    monkeypatch.setattr("hpconv.datasets.data_file.BLOCK_BYTES", 3 * 256)
+    monkeypatch.setattr("hpconv.datasets.blocks.BLOCK_BYTES", 3 * 256)
     for rows in (np.arange(3, 30), np.array([0, 17, 18, 39])):
         lazy = ImageRows(pairs, rows)
         assert lazy.shape == (len(rows), 1, 16, 16)

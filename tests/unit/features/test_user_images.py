@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hpconv.datasets import arrays, data_file
+from hpconv.datasets import arrays, blocks
 from hpconv.errors import UserError
 from hpconv.features.user_images import extract, from_assignment, from_trial, read_pictures
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
@@ -39,7 +39,7 @@ def test_a_reference_pipeline_from_the_command_line(tmp_path: Path) -> None:
         features = file["features"][()]
         assert json.loads(file.attrs["assignment"]) == case["vals"]
         assert file.attrs["version"]
-        assert file.attrs["checksum"] == data_file.checksum(VECTORS["test"])
+        assert file.attrs["checksum"] == blocks.checksum(VECTORS["test"])
     assert features.dtype == "float32"
     assert list(features.shape) == case["shape"]
     expected = VECTORS["f2"]
