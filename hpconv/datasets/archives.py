@@ -61,13 +61,13 @@ def find_or_download(settings: DataSettings, archives: Sequence[Archive]) -> lis
         UserError: when files are missing and cannot be downloaded, or one has another checksum.
     """
     folder = archive_folder(settings)
-    missing = [archive for archive in archives if _present(folder, archive) is None]
+    missing = [archive for archive in archives if _existing_file(folder, archive) is None]
     for number, archive in enumerate(missing):
         try:
             _download(archive, folder / archive.name)
         except (OSError, HTTPException) as error:
             raise _missing_files_error(settings, missing[number:], error) from error
-    paths = [_present(folder, archive) or folder / archive.name for archive in archives]
+    paths = [_existing_file(folder, archive) or folder / archive.name for archive in archives]
     for path, archive in zip(paths, archives, strict=True):
         verify(path, archive.checksum, archive.gzipped)
     return paths
@@ -79,8 +79,7 @@ def unpacked_folder(settings: DataSettings, archive: Archive, folder: str) -> Pa
     Raises:
         UserError: when there is neither the folder nor an archive that can be unpacked.
     """
-    existing = _unpacked(archive_folder(settings), archive, folder)
-    if existing is not None:
+    if existing := _existing_folder(archive_folder(settings), archive, folder):
         return existing
     [path] = find_or_download(settings, [archive])
     log.info("unpacking %s", path)
@@ -121,12 +120,12 @@ def open_plain_or_gzip(path: Path) -> BufferedIOBase:
     return gzip.open(path) if gzipped else path.open("rb")
 
 
-def _present(folder: Path, archive: Archive) -> Path | None:
+def _existing_file(folder: Path, archive: Archive) -> Path | None:
     places = (folder / name for name in (archive.name, *archive.aliases))
     return next((place for place in places if place.is_file()), None)
 
 
-def _unpacked(home: Path, archive: Archive, folder: str) -> Path | None:
+def _existing_folder(home: Path, archive: Archive, folder: str) -> Path | None:
     """The folder in home; or home itself, if it has that name and does not hold the archive."""
     if (home / folder).is_dir():
         return home / folder

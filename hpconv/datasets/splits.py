@@ -54,7 +54,9 @@ def disjoint_pairs(
         part[number] = (missing @ counts[number]).argmax()
         missing[part[number]] -= counts[number]
     train, validated, tested = (np.flatnonzero(part[group] == number) for number in range(3))
-    if min(len(np.unique(labels[rows])) for rows in (train, validated, tested)) < len(counts.T):
+    if min(len(np.unique(labels[examples])) for examples in (train, validated, tested)) < len(
+        counts.T
+    ):
         raise UserError(
             f"the {len(pairs)} pairs fall into {len(counts)} groups that share images, too few for "
             "random splits without common images: add a column 'fold' to the pairs"
@@ -64,9 +66,9 @@ def disjoint_pairs(
 
 def official(n_train: int, n_test: int, validation: int = VALIDATION) -> Splits:
     """Training images, then test images; the last training images are the validation part."""
-    rows = np.arange(n_train)
+    train = np.arange(n_train)
     test = np.arange(n_train, n_train + n_test)
-    return Splits(rows[:-validation], rows[-validation:], (FoldSplit(rows, test),))
+    return Splits(train[:-validation], train[-validation:], (FoldSplit(train, test),))
 
 
 def repeated_random(labels: np.ndarray, n_folds: int, test: float, seed: int) -> Splits:
@@ -78,45 +80,50 @@ def repeated_random(labels: np.ndarray, n_folds: int, test: float, seed: int) ->
     Args:
         test: share of a fold's test images; also of the validation images.
     """
-    rows = np.arange(len(labels))
-    development, pool = _split_off(rows, labels, 3 * test, seed)
+    examples = np.arange(len(labels))
+    development, pool = _split_off(examples, labels, 3 * test, seed)
     train, validation = _split_off(development, labels, test / (1 - 3 * test), seed)
     folds = []
     for number in range(n_folds):
         _, tested = _split_off(pool, labels, 1 / 3, seed + number)
-        folds.append(FoldSplit(np.setdiff1d(rows, tested), tested))
+        folds.append(FoldSplit(np.setdiff1d(examples, tested), tested))
     return Splits(train, validation, tuple(folds))
 
 
 def subsample(splits: Splits, labels: np.ndarray, fraction: float, seed: int) -> Splits:
     """A stratified fraction of each part of each fold, for quick runs."""
 
-    def part(rows: np.ndarray) -> np.ndarray:
-        if fraction == 1 or not len(rows):
-            return rows
-        return _split_off(rows, labels, 1 - fraction, seed)[0]
+    def part(examples: np.ndarray) -> np.ndarray:
+        if fraction == 1 or not len(examples):
+            return examples
+        return _split_off(examples, labels, 1 - fraction, seed)[0]
 
     train, validation = part(splits.train), part(splits.validation)
     whole, kept = np.union1d(splits.train, splits.validation), np.union1d(train, validation)
 
-    def fold_part(rows: np.ndarray) -> np.ndarray:  # keeps the examples of model selection
-        return np.union1d(np.intersect1d(rows, kept), part(np.setdiff1d(rows, whole)))
+    def fold_part(examples: np.ndarray) -> np.ndarray:  # keeps those of model selection
+        return np.union1d(np.intersect1d(examples, kept), part(np.setdiff1d(examples, whole)))
 
     folds = tuple(FoldSplit(fold_part(fitted), part(tested)) for fitted, tested in splits.folds)
     return Splits(train, validation, folds)
 
 
 def _split_off(
-    rows: np.ndarray, labels: np.ndarray, share: float, seed: int
+    examples: np.ndarray, labels: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split a stratified share off: the remaining and the taken rows, each rising."""
-    wanted = round(share * len(rows))  # an int: scikit-learn may round a float up
+    """Split a stratified share off: the remaining and the taken example numbers, each rising.
+
+    Raises:
+        UserError: when a class has too few examples.
+    """
+    count = round(share * len(examples))  # an int: scikit-learn may round a float up
     try:
         kept, taken = train_test_split(
-            rows, test_size=wanted, stratify=labels[rows], random_state=seed
+            examples, test_size=count, stratify=labels[examples], random_state=seed
         )
     except ValueError as error:
         raise UserError(
-            f"{len(rows)} examples are too few for stratified splits: {error}"
+            f"{len(examples)} examples cannot be split by class ({error}): add examples, or raise "
+            "'data.fraction'"
         ) from error
     return np.sort(kept), np.sort(taken)

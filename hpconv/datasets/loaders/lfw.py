@@ -116,12 +116,12 @@ def _files(settings: DataSettings) -> tuple[list[Path], Path]:
 def _splits(folds: np.ndarray) -> Splits:
     """View 1 for model selection; each fold of View 2 trains on the nine others."""
     (train,), (validation,), view_2 = (pair_list.folds for pair_list in lfw_pairs.LISTS)
-    judged = np.isin(folds, view_2)
+    evaluated = np.isin(folds, view_2)
     return Splits(
         np.flatnonzero(folds == train),
         np.flatnonzero(folds == validation),
         tuple(
-            FoldSplit(np.flatnonzero(judged & (folds != fold)), np.flatnonzero(folds == fold))
+            FoldSplit(np.flatnonzero(evaluated & (folds != fold)), np.flatnonzero(folds == fold))
             for fold in view_2
         ),
     )
