@@ -124,8 +124,13 @@ def read_final(folder: Path) -> FinalEvaluation | None:
     return read_json(path) if path.exists() else None
 
 
+def winners_by_tid(final_evaluation: FinalEvaluation | None) -> dict[int, WinnerEntry]:
+    """The evaluated winners, without their combination and the ensemble."""
+    entries = final_evaluation["winners"] if final_evaluation else []
+    return {entry["tid"]: entry for entry in entries if "members" not in entry}
+
+
 def winner_test_errors(folder: Path) -> dict[int, float]:
     """Test errors of an experiment's winners by tid; empty before the final evaluation."""
-    found = read_final(folder)
-    entries = found["winners"] if found else []
-    return {entry["tid"]: entry["test_error"] for entry in entries if "tid" in entry}
+    winners = winners_by_tid(read_final(folder))
+    return {tid: winner["test_error"] for tid, winner in winners.items()}

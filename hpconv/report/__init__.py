@@ -1,7 +1,8 @@
-"""The report: one HTML file that holds all it shows."""
+"""The report of an experiment: one self-contained HTML file."""
 
 from pathlib import Path
 
+from hpconv import experiments, trials
 from hpconv.files import write_atomically
 
 
@@ -10,17 +11,19 @@ def write(folder: Path, path: Path, importance_csv: Path | None = None) -> None:
 
     Args:
         folder: of the experiment, ``results/<experiment>``.
-        path: the HTML file.
-        importance_csv: where the hyperparameters' importance goes, too.
+        path: HTML file to write.
+        importance_csv: CSV file to write the importance of the hyperparameters to.
 
     Raises:
-        UserError: when the folder holds no history of a search.
+        UserError: when there are no trials.
     """
-    # with engines and learners, which take seconds: others need but a module of this package
+    # imported here because it loads engines and learners, which takes seconds
     from hpconv.report import importance, page, payload, provenance, winner
 
-    found = payload.collect(folder)
-    text = page.render(found, winner.collect(folder), provenance.collect(folder), live=None)
+    history = trials.read(experiments.history(folder))
+    found = payload.collect(folder, history)
+    facts = provenance.collect(folder, history)
+    text = page.render(found, winner.collect(folder), facts, live=None)
     write_atomically(path, text)
     if importance_csv is not None:
         rows = found["importance"]["rows"] if found["importance"] else []

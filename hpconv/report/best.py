@@ -1,53 +1,82 @@
-"""The best trials, and what to type to use them, to fit them again, and to hand them on."""
+"""The best trials, with commands to extract their features, export and retrain them."""
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
 from hpconv import trials
+from hpconv.evaluation.records import FinalEvaluation, winners_by_tid
 from hpconv.files import read_json
 from hpconv.report.trial_rows import seconds
 from hpconv.trials import Trial
 
 N_BEST = 10
-TESTED = ("test_error", "interval", "seed_deviation")
 
 
-def best(history: list[Trial], folder: Path, final: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The trials with the least validation error of their own, in the order in which they win.
+class Commands(TypedDict):
+    """Shell commands for a trial, to run where the workflow runs."""
+
+    extract: str
+    export: str | None  # for winners only
+    retrain: str
+
+
+class BestTrial(TypedDict):
+    """A trial in the payload's list of the best."""
+
+    tid: int
+    rank: int | None  # of a winner
+    validation_error: float
+    test_error: float | None
+    interval: list[float] | None  # 95 % confidence interval of the test error
+    seed_deviation: float | None
+    features: str  # feature shape, such as 16x4x4
+    seconds: float  # of evaluation
+    hyperparameters: dict[str, float]
+    commands: Commands
+
+
+def best(history: list[Trial], folder: Path, final: FinalEvaluation | None) -> list[BestTrial]:
+    """The trials with the lowest validation errors, without the ensembles that they extend.
 
     Args:
-        folder: of the experiment, where winners have theirs.
+        folder: of the experiment, ``results/<experiment>``.
         final: the final evaluation, if there is one.
     """
     ranks = {read_json(path)["tid"]: int(path.parent.name) for path in _winners(folder)}
-    entries = {} if final is None else {entry.get("tid"): entry for entry in final["winners"]}
-    return [
-        {
-            "tid": trial["tid"],
-            "rank": ranks.get(trial["tid"]),
-            "validation_error": trials.validation_error(trial),
-            **{key: entries.get(trial["tid"], {}).get(key) for key in TESTED},
-            "features": trials.table_row(trial)["features"],
-            "seconds": seconds(trial),
-            "hyperparameters": trials.hyperparameters(trial),
-            "commands": commands(trial["tid"], ranks.get(trial["tid"]), place, folder),
-        }
-        for place, trial in enumerate(trials.succeeded(history)[:N_BEST], start=1)
-    ]
+    winners = winners_by_tid(final)
+    found: list[BestTrial] = []
+    for place, trial in enumerate(trials.succeeded(history)[:N_BEST], start=1):
+        tid = trial["tid"]
+        rank, winner = ranks.get(tid), winners.get(tid)
+        found.append(
+            {
+                "tid": tid,
+                "rank": rank,
+                "validation_error": trials.validation_error(trial),
+                "test_error": winner and winner["test_error"],
+                "interval": winner and winner["interval"],
+                "seed_deviation": winner and winner["seed_deviation"],
+                "features": trials.table_row(trial)["features"],
+                "seconds": seconds(trial),
+                "hyperparameters": trials.hyperparameters(trial),
+                "commands": commands(tid, rank, place, folder),
+            }
+        )
+    return found
 
 
-def commands(tid: int, rank: int | None, place: int, folder: Path) -> dict[str, str | None]:
-    """What to paste into a shell in the folder in which the workflow runs.
+def commands(tid: int, rank: int | None, place: int, folder: Path) -> Commands:
+    """Commands for a trial.
 
     Args:
-        rank: of a winner, else None: such a trial is made one by ``retrain``.
+        rank: of a winner; None for another trial, which ``retrain`` makes a winner.
         place: among all trials, by validation error.
     """
     name, workflow = shlex.quote(str(_shown(folder))), _workflow(folder)
-    found: dict[str, str | None] = {
+    found: Commands = {
         "extract": f"hpconv extract --trial {tid} --experiment {name} --images mine.npy "
         "--output features.h5",
         "export": None,
@@ -66,7 +95,7 @@ def _winners(folder: Path) -> list[Path]:
 
 
 def _shown(folder: Path) -> Path:
-    """A folder as seen from here, where it is below."""
+    """A folder relative to the working directory, if it is inside."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
@@ -83,7 +112,7 @@ def _configs() -> list[Path]:
 
 
 def _experiment(config: Path) -> str | None:
-    """The experiment that a configuration names."""
+    """The name of the experiment in a configuration file."""
     try:
         found = yaml.safe_load(config.read_text())
     except (OSError, yaml.YAMLError):

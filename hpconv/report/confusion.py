@@ -1,6 +1,6 @@
-"""Which classes a winner takes for which, as a table or, of many classes, as a list."""
+"""Confusion matrix of a winner as a table; with many classes, as an image and a list."""
 
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -8,24 +8,53 @@ from hpconv.report import images
 
 MAX_NUMBERED = 20  # classes; a larger table is not readable
 N_CONFUSED = 12
-INK = (217, 119, 6)  # of mistakes in the picture: amber, seen on white and on black
+COLOUR = (217, 119, 6)  # of mistakes in the picture: amber is visible on white and on black
 
 
-def table(counts: list[list[int]], classes: list[str]) -> dict[str, Any]:
-    """Counts by true class (row) and predicted class (column), as a page shows them.
+class Cell(TypedDict):
+    """Examples of one true class that were predicted to be of one class."""
 
-    Returns:
-        ``classes``; ``rows``, by true class with a ``name`` and ``cells`` of ``count``, ``share``
-        of the row and whether it is ``right``; of more than MAX_NUMBERED classes no rows, but
-        ``confused``, the most frequent mistakes, and a ``picture``.
+    right: bool
+    count: int
+    share: float  # of the true class
+
+
+class Row(TypedDict):
+    """A true class."""
+
+    name: str
+    cells: list[Cell]  # by predicted class
+
+
+class ConfusedPair(Cell):
+    """A pair of classes, the first of which is predicted to be the second."""
+
+    true: str
+    predicted: str
+
+
+class Table(TypedDict):
+    """A confusion matrix: ``rows``, or ``confused`` and ``picture`` for many classes."""
+
+    classes: list[str]
+    rows: NotRequired[list[Row]]
+    confused: NotRequired[list[ConfusedPair]]  # the most frequent mistakes
+    picture: NotRequired[images.Picture]
+
+
+def table(counts: list[list[int]], classes: list[str]) -> Table:
+    """The confusion matrix for the page.
+
+    Args:
+        counts: by true class (row) and predicted class (column).
     """
     matrix = np.array(counts)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     if len(classes) > MAX_NUMBERED:
-        alt = "shares of each true class, a row, taken for each class, a column"
-        picture = images.shares(_mistakes(shares), INK, alt)
+        alt = "share of each true class (row) that is predicted to be of each class (column)"
+        picture = images.shares(_mistakes(shares), COLOUR, alt)
         return {"classes": classes, "confused": _most(matrix, shares, classes), "picture": picture}
-    rows = [
+    rows: list[Row] = [
         {
             "name": name,
             "cells": [_cell(i == j, matrix[i, j], shares[i, j]) for j in range(len(classes))],
@@ -35,16 +64,20 @@ def table(counts: list[list[int]], classes: list[str]) -> dict[str, Any]:
     return {"classes": classes, "rows": rows}
 
 
-def _cell(right: bool, count: int, share: float) -> dict[str, Any]:
+def _cell(right: bool, count: int, share: float) -> Cell:
     return {"right": right, "count": int(count), "share": float(share)}
 
 
-def _most(matrix: np.ndarray, shares: np.ndarray, classes: list[str]) -> list[dict[str, Any]]:
+def _most(matrix: np.ndarray, shares: np.ndarray, classes: list[str]) -> list[ConfusedPair]:
     mistakes = _mistakes(matrix)
     order = np.argsort(-mistakes, axis=None, kind="stable")[:N_CONFUSED]
     places = [divmod(int(place), len(classes)) for place in order if mistakes.flat[place]]
     return [
-        {"true": classes[i], "predicted": classes[j]} | _cell(False, matrix[i, j], shares[i, j])
+        {
+            "true": classes[i],
+            "predicted": classes[j],
+            **_cell(right=False, count=matrix[i, j], share=shares[i, j]),
+        }
         for i, j in places
     ]
 

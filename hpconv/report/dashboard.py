@@ -1,8 +1,8 @@
-"""A search in the browser while it runs: the report's page, served to this machine only.
+"""Dashboard: the report's page of a running search, served on the loopback interface.
 
-Everybody with a login on a machine shares its loopback: a path that nobody can guess keeps others
-out, as it does pages of other sites, which could reach loopback through a name of their own
-("DNS rebinding") but for the check of the host. Nothing can be changed through it.
+Every local user can reach the loopback interface, so the URL contains a random token. The check
+of the Host header prevents DNS rebinding, by which pages of other sites could read the dashboard.
+All requests are read-only.
 """
 
 import gzip
@@ -16,7 +16,7 @@ from typing import Any
 
 from hpconv.errors import UserError
 from hpconv.mongodb.network import LOOPBACK
-from hpconv.report import page, provenance
+from hpconv.report import page
 from hpconv.report.live_payload import Source
 
 PORT, N_PORTS = 8765, 50
@@ -24,7 +24,7 @@ HOSTS = (LOOPBACK, "localhost")
 HTML = "text/html; charset=utf-8"
 HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "frame-ancestors 'none'",  # the page itself says the rest
+    "Content-Security-Policy": "frame-ancestors 'none'",  # the page has further directives
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -32,13 +32,18 @@ HEADERS = {
 
 
 class Dashboard(ThreadingHTTPServer):
-    """Answers at ``url``, on loopback.
+    """HTTP server of a dashboard.
 
     Args:
+        folder: of the experiment, ``results/<experiment>``.
         port: to listen on; None for the first free one from 8765 on.
 
+    Attributes:
+        source: of the payload.
+        token: first part of every path.
+
     Raises:
-        UserError: when the port cannot be had.
+        UserError: when the port cannot be used.
     """
 
     daemon_threads = True
@@ -54,60 +59,60 @@ class Dashboard(ThreadingHTTPServer):
                 reason = error.strerror
         else:
             taken = f"{PORT} to {PORT + N_PORTS - 1}" if port is None else str(port)
-            raise UserError(f"--port {taken}: {reason}; write --port with a number that is free")
+            raise UserError(f"--port {taken}: {reason}; write the number of a free port")
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a browser that has gone."""
+        """Ignore browsers that close the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
-        """What to open in a browser."""
+        """The URL of the page."""
         return f"http://{LOOPBACK}:{self.server_port}/{self.token}/"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of the page, its payload and the report."""
+    """Handler of GET and HEAD requests for the page, its payload and the report."""
 
     server: Dashboard
     server_version, sys_version = "hpconv", ""
-    timeout = 30  # seconds for a request that has begun
+    timeout = 30  # seconds for a request
 
     def do_GET(self) -> None:
-        """Answer, or refuse."""
+        """Send the page, its payload, the report, or an error."""
         host = self.headers.get("Host", "").partition(":")[0].lower()
         folder, _, name = self.path.removeprefix("/").partition("/")
         if host not in HOSTS:
-            self._say(HTTPStatus.FORBIDDEN, f"this is no page of {host}: open {LOOPBACK}")
+            self._send_text(HTTPStatus.FORBIDDEN, f"invalid Host header '{host}': open {LOOPBACK}")
             return
         try:
             known = secrets.compare_digest(folder.encode(), self.server.token.encode())
             found = self._find(name) if known else None
         except (UserError, OSError) as error:
-            self._say(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+            self._send_text(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
             return
         if found is None:
-            self._say(HTTPStatus.NOT_FOUND, "not found")
+            self._send_text(HTTPStatus.NOT_FOUND, "not found")
         else:
             self._send(*found)
 
     do_HEAD = do_GET
 
     def _refuse(self) -> None:
-        self._say(HTTPStatus.METHOD_NOT_ALLOWED, "this dashboard can only be looked at")
+        self._send_text(HTTPStatus.METHOD_NOT_ALLOWED, "the dashboard is read-only")
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
 
     def _find(self, name: str) -> tuple[str, bytes] | None:
-        """Type and content of what there is to see, None for anything else."""
+        """Content type and body; None if there is no such page."""
         source = self.server.source
         report = source.folder / "report.html"
         if name == "":
-            facts = provenance.collect(source.folder)
-            return HTML, page.render(source.payload(), [], facts, live="payload.json").encode()
+            payload, facts = source.collect()
+            return HTML, page.render(payload, [], facts, live="payload.json").encode()
         if name == "payload.json":
-            return "application/json", page.as_json(source.payload()).encode()
+            return "application/json", page.as_json(source.collect()[0]).encode()
         if name == "report.html" and report.exists():
             return HTML, report.read_bytes()
         return None
@@ -122,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             body = gzip.compress(body, compresslevel=1)
         self._write(HTTPStatus.OK, headers, body)
 
-    def _say(self, code: HTTPStatus, text: str) -> None:
+    def _send_text(self, code: HTTPStatus, text: str) -> None:
         self._write(code, {"Content-Type": "text/plain; charset=utf-8"}, f"{text}\n".encode())
 
     def _write(self, code: HTTPStatus, headers: dict[str, str], body: bytes) -> None:
@@ -136,4 +141,4 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing of each request: there is one every few seconds."""
+        """Log nothing: there is a request every few seconds."""

@@ -1,44 +1,50 @@
-"""A pipeline as a row of steps, each with what it does and the size that it leaves."""
+"""A pipeline as a sequence of steps with their parameters and output sizes."""
 
 from functools import singledispatch
 from math import atan2, degrees, hypot, prod, sqrt
-from typing import Any
+from typing import TypedDict
 
 from hpconv.model import layers
 from hpconv.model.layers import Layer, Shape
 from hpconv.model.pipeline import ClassifierSettings, Pipeline
+from hpconv.trials import PairChoice
 
 BANKS = {
     "projections": "uniform random weights",
     "whitened_projections": "whitened random directions",
     "whitened_patches": "whitened image patches",
 }
-MAX_SIDE, MAX_SHEETS = 30, 7  # as they are drawn
-Step = dict[str, Any]
+MAX_SIDE, MAX_SHEETS = 30, 7  # of a drawing
 
 
-def steps(pipeline: Pipeline, n_classes: int, chosen: dict[str, Any] | None) -> list[Step]:
+class Step(TypedDict):
+    """A step of a pipeline, and how its output is drawn: as a stack of maps or of numbers."""
+
+    title: str
+    facts: list[str]
+    size: str  # of the output
+    sheets: int  # in the stack
+    side: int | None  # of a map in pixels; None for numbers
+
+
+def steps(pipeline: Pipeline, n_classes: int, chosen: PairChoice | None) -> list[Step]:
     """The steps from an image to a decision.
 
     Args:
-        chosen: of the classifier for pairs of images, what validation pairs have chosen.
-
-    Returns:
-        of each step ``title``, ``facts`` and the ``size`` that it leaves, in words; and how it is
-        drawn: a pile of ``sheets``, each with a ``side`` in pixels, or of numbers, with None.
+        chosen: for pairs of images, the settings that the classifier chose on validation pairs.
     """
     before, shapes = pipeline.image_shape, [shape for _, shape in pipeline.shapes()]
     largest = max(shape[-1] for shape in (before, *shapes) if len(shape) == 3)
     found = [_step("Image", [], before, largest)]
     for layer, shape in pipeline.shapes():
-        found.append(_step(*_told(layer, before), shape, largest))
+        found.append(_step(*_describe(layer, before), shape, largest))
         before = shape
     found.append(_step("Scaling", _scaling(pipeline.classifier), (prod(before),), largest))
     return [*found, _pairs(chosen) if chosen else _linear(pipeline.classifier, n_classes)]
 
 
 def number(value: float) -> str:
-    """Three digits, with a power of ten where there are many zeros: ``1.12×10⁶``."""
+    """Three significant digits, with a power of ten for large and small numbers: ``1.12×10⁶``."""
     mantissa, _, exponent = f"{value:.3g}".partition("e")
     if not exponent:
         return mantissa.replace("-", "−")
@@ -47,7 +53,7 @@ def number(value: float) -> str:
 
 
 def size(shape: Shape) -> str:
-    """A shape in words: maps and their rows and columns, or a number of features."""
+    """A shape as maps × rows × columns, or as a number of features."""
     if len(shape) == 1:
         return f"{shape[0]:,} features"
     return " × ".join(map(str, shape))
@@ -67,30 +73,30 @@ def _decision(title: str, facts: list[str], outcome: str, n: int) -> Step:
 def _scaling(settings: ClassifierSettings) -> list[str]:
     facts = [f"(x − mean) / √(variance + {number(settings.varthresh)})"]
     if settings.remove_std0:
-        facts.append("constant features count with variance 1")
+        facts.append("variance 1 for constant features")
     if settings.divrowl2:
-        facts.append("divided by the mean length")
+        facts.append("divided by the mean norm")
     return facts
 
 
 def _linear(settings: ClassifierSettings, n_classes: int) -> Step:
-    facts = [f"L2 penalty {number(settings.l2_reg)}", "one class against the rest"]
+    facts = [f"L2 penalty {number(settings.l2_reg)}", "one-versus-rest"]
     return _decision("Linear SVM", facts, f"{n_classes} scores", n_classes)
 
 
-def _pairs(chosen: dict[str, Any]) -> Step:
+def _pairs(chosen: PairChoice) -> Step:
     weights = [f"{name} × {number(weight)}" for name, weight in chosen["weights"].items() if weight]
-    facts = [f"C = {number(chosen['c'])}", "compares two images by " + ", ".join(weights)]
+    facts = [f"C = {number(chosen['c'])}", "kernels: " + ", ".join(weights)]
     return _decision("Kernel SVM", facts, "same or different", 2)
 
 
 @singledispatch
-def _told(layer: Layer, before: Shape) -> tuple[str, list[str]]:
-    """Title and facts of a layer that gets maps of a shape."""
+def _describe(layer: Layer, before: Shape) -> tuple[str, list[str]]:
+    """Title and facts of a layer whose input has the shape before."""
     raise TypeError(f"no description of {layer!r}")
 
 
-@_told.register
+@_describe.register
 def _(layer: layers.Warp, before: Shape) -> tuple[str, list[str]]:
     (a, b, right), (c, d, down), _ = layer.matrix
     turn = degrees(atan2(c, a))
@@ -98,49 +104,49 @@ def _(layer: layers.Warp, before: Shape) -> tuple[str, list[str]]:
     if not any((turn, shear, right, down)):
         return f"Resize to {_square(layer.size)}", []
     scale = before[-1] / layer.size
-    stretched = f"{number(scale * hypot(a, c))} across, {number(scale * hypot(b, d))} down"
+    scales = f"{number(scale * hypot(a, c))} horizontal, {number(scale * hypot(b, d))} vertical"
     moved = f"{number(right)} and {number(down)} pixels"
-    turned = f"turned by {number(turn)}°, sheared by {number(shear)}°"
-    return f"Warp to {_square(layer.size)}", [turned, f"scaled by {stretched}", f"moved by {moved}"]
+    turned = f"rotation {number(turn)}°, shear {number(shear)}°"
+    return f"Warp to {_square(layer.size)}", [turned, f"scale {scales}", f"translation {moved}"]
 
 
-@_told.register
+@_describe.register
 def _(layer: layers.Filter, before: Shape) -> tuple[str, list[str]]:
     recipe = layer.recipe
     facts = [BANKS[recipe.kind]]
     if recipe.kind == "projections":
-        facts += ["of mean 0 and length 1"] if recipe.normalize else []
+        facts += ["mean 0, norm 1"] if recipe.normalize else []
     else:
-        facts.append(f"low pass γ = {number(recipe.gamma)}")
+        facts.append(f"low-pass γ = {number(recipe.gamma)}")
     patch = "(p − mean)" if layer.remove_mean else "p"
     beta = number(layer.beta)
     floor = f"max(|p|², {beta})" if layer.hard_beta else f"(|p|² + {beta})"
-    facts.append(f"of patches {patch} / √{floor}")
+    facts.append(f"patches normalised as {patch} / √{floor}")
     return f"{layer.n_filters} filters of {_square(layer.size)}", facts
 
 
-@_told.register
+@_describe.register
 def _(layer: layers.Lpool, before: Shape) -> tuple[str, list[str]]:
     facts = [_norm(layer.order), f"stride {layer.stride}"]
     return f"Pooling over {_square(layer.ker_size)}", facts
 
 
-@_told.register
+@_describe.register
 def _(layer: layers.LpoolAlpha, before: Shape) -> tuple[str, list[str]]:
     facts = [_norm(layer.order), f"stride {layer.stride}", _parts(layer.alpha)]
     return f"Two-sided pooling over {_square(layer.ker_size)}", facts
 
 
-@_told.register
+@_describe.register
 def _(layer: layers.GridPool, before: Shape) -> tuple[str, list[str]]:
     facts = [_norm(layer.order), _parts(layer.alpha)]
     return f"Two-sided pooling on a {_square(layer.grid_res)} grid", facts
 
 
-@_told.register
+@_describe.register
 def _(layer: layers.Lnorm, before: Shape) -> tuple[str, list[str]]:
-    mean = "less the window's mean, " if layer.remove_mean else ""
-    facts = [f"{mean}by the window's length", f"where that is over {number(layer.threshold)}"]
+    mean = "window mean subtracted, " if layer.remove_mean else ""
+    facts = [f"{mean}divided by the window norm", f"where that exceeds {number(layer.threshold)}"]
     return f"Local normalisation over {_square(layer.ker_size)}", facts
 
 

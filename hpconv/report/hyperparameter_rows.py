@@ -1,6 +1,7 @@
-"""What a page says of each hyperparameter: its distribution, condition and options."""
+"""Hyperparameters as rows of the page's payload: distribution, condition, options."""
 
-from typing import Any
+from collections import Counter
+from typing import Any, TypedDict
 
 from hyperopt.pyll import Literal, as_apply, dfs
 
@@ -10,32 +11,35 @@ from hpconv.trials import Trial, hyperparameters
 
 LOG = ("loguniform", "qloguniform", "lognormal", "qlognormal")
 
-Row = dict[str, Any]
+
+class HyperparameterRow(TypedDict):
+    """A hyperparameter in the payload."""
+
+    label: str
+    dist: str | None  # hyperopt's name; None in a history that does not record its space
+    log: bool  # whether the distribution is on a log scale
+    choice: bool
+    condition: dict[str, list[int]]  # as in ``model.space_table.table``
+    options: list[str] | None  # names of a choice's options, by index
+    n: int  # number of trials in which it is active
 
 
-def rows(history: list[Trial]) -> list[Row]:
-    """Hyperparameters that are active in some trial, in the order of the space.
-
-    Returns:
-        for each ``label``: ``dist``, ``log`` (whether differences count by factors), ``choice``,
-        ``condition`` as in ``hyperparameters.table``, ``options`` (names of a choice's, by index)
-        and ``n``, the number of trials in which it is active.
-    """
-    counts: dict[str, int] = {}
-    for trial in history:
-        for label in hyperparameters(trial):
-            counts[label] = counts.get(label, 0) + 1
+def rows(history: list[Trial]) -> list[HyperparameterRow]:
+    """Hyperparameters that are active in at least one trial, in the order of the space."""
+    counts = Counter(label for trial in history for label in hyperparameters(trial))
     space = space_of(history)
-    known = {} if space is None else {entry["label"]: entry for entry in table(space)}
+    entries = {} if space is None else {entry["label"]: entry for entry in table(space)}
     names = {} if space is None else options(space)
-    order = {label: place for place, label in enumerate(known)}
+    labels = [label for label in entries if label in counts]
+    labels += sorted(counts.keys() - entries.keys())
     return [
-        _row(label, known.get(label, {}), names.get(label)) | {"n": counts[label]}
-        for label in sorted(counts, key=lambda label: order.get(label, len(order)))
+        _row(label, entries.get(label, {}), names.get(label), counts[label]) for label in labels
     ]
 
 
-def _row(label: str, entry: Row, names: list[str] | None) -> Row:
+def _row(
+    label: str, entry: dict[str, Any], options: list[str] | None, count: int
+) -> HyperparameterRow:
     dist = entry.get("dist")
     return {
         "label": label,
@@ -43,12 +47,13 @@ def _row(label: str, entry: Row, names: list[str] | None) -> Row:
         "log": dist in LOG,
         "choice": dist == "randint",
         "condition": entry.get("condition", {}),
-        "options": names,
+        "options": options,
+        "n": count,
     }
 
 
 def options(space: Node) -> dict[str, list[str]]:
-    """The names of the options of every choice, by index."""
+    """The names of the options of each choice, by label."""
     found = {}
     for node in dfs(as_apply(space)):
         if node.name == "switch":
@@ -58,7 +63,7 @@ def options(space: Node) -> dict[str, list[str]]:
 
 
 def _name(option: Any) -> str:
-    """What is chosen: a value, a kind, a pipeline's end and depth, or whether there is any."""
+    """An option by its value, its kind, its pooling and depth, or as on or off."""
     if isinstance(option, Literal):
         return "off" if option.obj is None else str(option.obj)
     if option.name == "float":

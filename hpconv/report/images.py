@@ -1,4 +1,4 @@
-"""Arrays as small pictures that stand in a page by themselves."""
+"""Small images of arrays, as data URIs for the page."""
 
 import base64
 import io
@@ -7,22 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-TILE = 48  # pixels, about, of a filter or a map
-THUMBNAIL = 96  # pixels at most of an image
-CRISP = 48  # pixels; images up to here are enlarged and kept as they are, larger ones are photos
+TILE = 48  # approximate side of a filter or a map in pixels
+THUMBNAIL = 96  # largest side of an image in pixels
+CRISP = 48  # side in pixels up to which images are enlarged without loss; others are JPEG
 COLUMNS = 8
-GAP = 5  # pixels between tiles, see-through
-LEVELS = 25  # shades of a tile, odd to have a middle: more nobody sees, and a page gets larger
+GAP = 5  # transparent pixels between tiles
+LEVELS = 25  # shades of a tile, odd for a middle one; more would enlarge the page
 JPEG_QUALITY = 82
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with its size in pixels of the page.
+    """An image in the page.
 
-    Args:
-        src: a data URI.
-        alt: what it shows, in words.
+    Attributes:
+        src: data URI.
+        width, height: in pixels of the page.
+        alt: description in words.
     """
 
     src: str
@@ -45,8 +46,8 @@ def thumbnail(image: np.ndarray, alt: str) -> Picture:
 def filters(bank: np.ndarray, alt: str) -> Picture:
     """Filters ``(K, C, s, s)`` side by side, in colour for three channels, else gray.
 
-    The middle of the scale is 0, its ends are a filter's largest weight, of either sign. Of
-    other than one or three channels, the mean is shown.
+    The middle of the scale is 0, its ends are plus and minus the filter's largest absolute
+    weight. For other than one or three channels, the mean is shown.
     """
     weights = bank.transpose(0, 2, 3, 1)
     if weights.shape[-1] != 3:
@@ -56,17 +57,14 @@ def filters(bank: np.ndarray, alt: str) -> Picture:
 
 
 def maps(stack: np.ndarray, alt: str) -> Picture:
-    """Maps ``(n, h, w)`` side by side, each from its least value, black, to its greatest, white."""
+    """Maps ``(n, h, w)`` side by side, each scaled from its minimum (black) to its maximum."""
     low, high = stack.min(axis=(1, 2), keepdims=True), stack.max(axis=(1, 2), keepdims=True)
     scaled = (stack - low) / np.where(high > low, high - low, 1)
     return _mosaic(scaled[..., None], alt)
 
 
 def shares(matrix: np.ndarray, colour: tuple[int, int, int], alt: str) -> Picture:
-    """A matrix of shares in [0, 1] as one colour, the more opaque the greater.
-
-    Small shares are lifted: opacity grows with their root.
-    """
+    """A matrix of shares in [0, 1] as one colour; opacity is the square root of the share."""
     opacity = np.rint(255 * np.sqrt(matrix)).astype("uint8")[..., None]
     ink = np.broadcast_to(np.array(colour, "uint8"), (*matrix.shape, 3))
     pixels = np.concatenate([ink, opacity], axis=-1)
@@ -89,7 +87,7 @@ def _mosaic(tiles: np.ndarray, alt: str) -> Picture:
 
 
 def _tile(tile: np.ndarray) -> np.ndarray:
-    """A tile ``(s, s, c)`` of about TILE pixels: whole pixels enlarged, or fewer of them."""
+    """A tile ``(s, s, c)`` enlarged by a whole factor, or reduced, to about TILE pixels."""
     size = len(tile)
     if size <= TILE:
         return _enlarged(tile, round(TILE / size))

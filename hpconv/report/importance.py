@@ -1,23 +1,25 @@
-"""How much each hyperparameter matters, in a space where most are inactive in most trials.
+"""Permutation importance of hyperparameters in a conditional space.
 
-A random forest predicts the rank of a trial's error from its hyperparameters: ranks, because
-errors are skewed, and a few hopeless trials would outweigh all others. Inactive values lie below
-the range, so that trees can tell them apart, and such as are drawn on a log scale are logarithms.
+A random forest predicts the rank of a trial's error from its hyperparameters. Ranks are used
+because errors are skewed: a few very bad trials would outweigh all others. Inactive values are
+set below the range, so that trees can separate them; hyperparameters on a log scale are replaced
+by their logarithms.
 
-A hyperparameter is important when predictions of trials that the forest has not seen get worse
-as its value is taken from another trial in which it is active (Breiman, *Random Forests*, 2001,
-section 10; as "model reliance" by Fisher, Rudin and Dominici, JMLR 2019). With a choice goes all
-that is active under it, so that no trial is impossible; what that costs by itself, when it comes
-from a trial of the same option, is subtracted. So neither a choice is credited with what is under
-it, nor the other way round. Half the increase of the squared error is the share of the variance
-that is lost (Jansen, *Computer Physics Communications* 117, 1999), or less of it where trials are
-few: a forest that has seen little predicts little.
+A hyperparameter is important if predictions for held-out trials get worse when its value is
+replaced by that of another trial in which it is active (Breiman, *Random Forests*, 2001,
+section 10; "model reliance" of Fisher, Rudin and Dominici, JMLR 2019). Together with a choice,
+all hyperparameters that it activates are replaced, so that every modified trial is valid. The
+increase of the error from replacing only those, by values of a trial with the same option, is
+subtracted: thus a choice gets no importance from the hyperparameters below it, and vice versa.
+Half the increase of the squared error, divided by the variance, is the share of the variance
+that the hyperparameter explains (Jansen, *Computer Physics Communications* 117, 1999). With few
+trials it is underestimated, because the forest predicts less.
 """
 
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from scipy.stats import rankdata
@@ -25,45 +27,53 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
 from hpconv.files import replacing
+from hpconv.report.hyperparameter_rows import HyperparameterRow
 from hpconv.trials import Trial, ensemble_error, ensemble_error_or_none, hyperparameters
 
-MIN_TRIALS, MAX_TRIALS = 20, 1000  # that succeeded; of more, an even sample is looked at
-MIN_ACTIVE = 10  # trials in which a hyperparameter must be active to be judged
+MIN_TRIALS, MAX_TRIALS = 20, 1000  # that succeeded; of more, an even sample is used
+MIN_ACTIVE = 10  # trials in which a hyperparameter must be active
 FOLDS, TREES, DONORS = 5, 64, 5
-COLUMNS = ("label", "importance", "deviation", "n")
-
-Rows = list[dict[str, Any]]
 
 
-def importance(history: list[Trial], labels: Rows) -> dict[str, Any] | None:
+class ImportanceRow(TypedDict):
+    """The importance of a hyperparameter."""
+
+    label: str
+    importance: float  # share of the variance
+    deviation: float  # standard error over folds
+    n: int  # number of trials in which it is active
+
+
+class Importance(TypedDict):
+    """The importance of all hyperparameters that are active in enough trials."""
+
+    method: str  # a description in sentences
+    explained: float  # share of the variance of held-out ranks that the forest explains
+    rows: list[ImportanceRow]  # the most important first
+
+
+def importance(history: list[Trial], labels: list[HyperparameterRow]) -> Importance | None:
     """The importance of each hyperparameter for the validation error.
 
-    Args:
-        labels: rows of ``hpconv.report.hyperparameter_rows``.
-
     Returns:
-        ``method``, some sentences; ``explained``, the share of the variance of ranks that is
-        predicted of unseen trials; and ``rows``, the most important first: ``label``,
-        ``importance`` (share of the variance), ``deviation`` (its standard error over folds) and
-        ``n``, the trials in which it is active. None when too few trials succeeded, or
-        all with the same error.
+        None when too few trials succeeded, or all have the same error.
     """
     worked = _sample([trial for trial in history if ensemble_error_or_none(trial) is not None])
     target = rankdata([ensemble_error(trial) for trial in worked])
     values = _values(worked, labels)
     counts = np.isfinite(values).sum(axis=0)
-    judged = [place for place, count in enumerate(counts) if count >= MIN_ACTIVE]
-    if len(worked) < MIN_TRIALS or not np.ptp(target) or not judged:
+    enough = [place for place, count in enumerate(counts) if count >= MIN_ACTIVE]
+    if len(worked) < MIN_TRIALS or not np.ptp(target) or not enough:
         return None
-    chosen = [labels[place] for place in judged]
-    by_fold, explained = _crossvalidated(values[:, judged], target, _below(chosen))
+    chosen = [labels[place] for place in enough]
+    by_fold, explained = _crossvalidated(values[:, enough], target, _below(chosen))
     mean, deviation = by_fold.mean(axis=0), by_fold.std(axis=0, ddof=1) / np.sqrt(FOLDS)
-    rows = [
+    rows: list[ImportanceRow] = [
         {
             "label": row["label"],
             "importance": round(max(0.0, float(mean[place])), 5),
             "deviation": round(float(deviation[place]), 5),
-            "n": int(counts[judged[place]]),
+            "n": int(counts[enough[place]]),
         }
         for place, row in enumerate(chosen)
     ]
@@ -76,23 +86,24 @@ def importance(history: list[Trial], labels: Rows) -> dict[str, Any] | None:
     }
 
 
-def write_csv(rows: Rows, path: Path) -> None:
-    """Rows of ``importance`` as a table."""
+def write_csv(rows: list[ImportanceRow], path: Path) -> None:
+    """Write the rows as CSV."""
     with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, list(ImportanceRow.__annotations__))
         writer.writeheader()
         writer.writerows(rows)
 
 
 def _method(n_trials: int, explained: float, left_out: int) -> str:
     text = (
-        f"A random forest predicts the rank of the validation error of {n_trials} trials, and "
-        f"explains {max(0.0, explained):.0%} of its variance in trials that it has not seen. The "
-        "importance of a hyperparameter is the share that is lost when its value comes from "
-        "another trial in which it is active; of a choice, beyond what the values under it tell."
+        "A random forest predicts the rank of the validation error from the hyperparameters of "
+        f"{n_trials:,} trials; it explains {max(0.0, explained):.0%} of its variance in held-out "
+        "trials. The importance of a hyperparameter is the share of the variance that is lost "
+        "when its value is taken from another trial in which it is active. The importance of a "
+        "choice excludes that of the hyperparameters that it activates."
     )
     if left_out:
-        text += f" {left_out} that are active in fewer than {MIN_ACTIVE} of them are left out."
+        text += f" {left_out} that are active in fewer than {MIN_ACTIVE} trials are left out."
     return text
 
 
@@ -101,8 +112,8 @@ def _sample(worked: list[Trial]) -> list[Trial]:
     return [worked[place] for place in places]
 
 
-def _values(worked: list[Trial], labels: Rows) -> np.ndarray:
-    """Hyperparameters ``(trials, labels)``, log where they are drawn so, NaN where inactive."""
+def _values(worked: list[Trial], labels: list[HyperparameterRow]) -> np.ndarray:
+    """Hyperparameters ``(trials, labels)``, logarithms on log scales, NaN where inactive."""
     values = np.full((len(worked), len(labels)), np.nan)
     for line, trial in zip(values, worked, strict=True):
         active = hyperparameters(trial)
@@ -112,8 +123,8 @@ def _values(worked: list[Trial], labels: Rows) -> np.ndarray:
     return values
 
 
-def _below(labels: Rows) -> list[list[int]]:
-    """For each hyperparameter the places of those that are active under some of its options."""
+def _below(labels: list[HyperparameterRow]) -> list[list[int]]:
+    """For each hyperparameter, the indices of those that it activates."""
     return [
         [place for place, row in enumerate(labels) if above["label"] in row["condition"]]
         for above in labels
@@ -123,7 +134,7 @@ def _below(labels: Rows) -> list[list[int]]:
 def _crossvalidated(
     values: np.ndarray, target: np.ndarray, below: list[list[int]]
 ) -> tuple[np.ndarray, float]:
-    """The importance ``(folds, labels)``, and the share of the variance that is explained."""
+    """The importance ``(folds, labels)``, and the explained share of the variance."""
     low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
     inputs = np.where(np.isnan(values), low - (high - low) - 1, values).astype("float32")
     lost, left = [], 0.0
@@ -144,7 +155,15 @@ def _crossvalidated(
 
 
 class Swap(NamedTuple):
-    """Values of some columns that test trials get from others, and whether that cost counts."""
+    """A replacement of values in held-out trials.
+
+    Attributes:
+        label: index of the hyperparameter whose importance it changes.
+        sign: 1 if the increase of the error is added to the importance, -1 if subtracted.
+        rows: held-out trials, repeated.
+        donors: the trial that replaces each of rows in columns.
+        columns: indices of hyperparameters.
+    """
 
     label: int
     sign: int
@@ -153,7 +172,7 @@ class Swap(NamedTuple):
     columns: list[int]
 
     def applied_to(self, inputs: np.ndarray) -> np.ndarray:
-        """The rows ``(rows, labels)`` with what they are given."""
+        """The modified rows ``(rows, labels)``."""
         changed = inputs[self.rows]
         changed[:, self.columns] = inputs[self.donors][:, self.columns]
         return changed
@@ -162,7 +181,7 @@ class Swap(NamedTuple):
 def _swaps(
     values: np.ndarray, test: np.ndarray, below: list[list[int]], rng: np.random.Generator
 ) -> Iterator[Swap]:
-    """For each hyperparameter two: with what is under it, and of that alone, at equal option."""
+    """Two for each hyperparameter: with those that it activates, and of only those."""
     for label, under in enumerate(below):
         active = np.isfinite(values[:, label])
         rows = np.repeat(test[active[test]], DONORS)
@@ -176,7 +195,7 @@ def _ends(swaps: list[Swap]) -> np.ndarray:
 
 
 def _alike(options: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each of some rows one at random that has the same option."""
+    """For each of rows, a random trial with the same option."""
     found = np.empty_like(rows)
     for option in np.unique(options[rows]):
         same = options[rows] == option

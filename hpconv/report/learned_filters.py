@@ -1,8 +1,8 @@
-"""What a winner has learned, as pictures: its filters, and the maps that they make of an image."""
+"""Learned filters of a winner, and the feature maps of an image, as pictures."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -18,32 +18,48 @@ from hpconv.report.diagram import number
 
 MAX_FILTERS = 64
 MAX_MAPS = 16
-ENGINE: Literal["cpu"] = "cpu"  # one image wakes no GPU
+ENGINE: Literal["cpu"] = "cpu"  # a GPU is not worth its start for one image
+
+
+class Mosaic(TypedDict):
+    """The filters or the feature maps of a layer."""
+
+    title: str
+    note: str
+    picture: images.Picture
+
+
+class FeatureMaps(TypedDict):
+    """An image and what each layer makes of it."""
+
+    image: images.Picture
+    warped: images.Picture  # the input of the first layer
+    size: str  # of warped
+    stages: list[Mosaic]
 
 
 def learned(extracted: Path) -> list[FilterBank]:
-    """The filterbanks of a winner, from below, out of the file of its features.
+    """The filterbanks of a winner, first layer first, from its feature file.
 
     Raises:
-        UserError: when the cache has lost them.
+        UserError: when the feature cache no longer has them.
     """
     with features.opened(extracted) as file:
-        return read_banks(file["filters"].file)  # the cache's, with their mean patches as well
+        return read_banks(file["filters"].file)  # of the cache: it has mean patches too
 
 
-def filters(banks: list[FilterBank]) -> list[dict[str, Any]]:
-    """Each bank's ``title``, ``note`` and ``picture``, from below."""
+def filters(banks: list[FilterBank]) -> list[Mosaic]:
+    """The filters of each layer, first layer first."""
     return [_bank(level, bank.filters) for level, bank in enumerate(banks, start=1)]
 
 
 def maps(
     pipeline: Pipeline, banks: list[FilterBank], data: Path, model: ModelSettings
-) -> dict[str, Any]:
-    """The first training ``image`` of a data file, ``warped``, and what each of the ``stages``
-    above makes of it.
+) -> FeatureMaps:
+    """The feature maps of the first training image of a data file.
 
     Args:
-        pipeline: without its filters, which are in banks.
+        pipeline: without filters, which are in banks.
     """
     image = protocols.unlabelled(data, 1)
     extractor = with_banks(pipeline, banks, replace(model, engine=ENGINE))
@@ -53,28 +69,28 @@ def maps(
     size = warped.shape[-1]
     return {
         "image": images.thumbnail(image[0], "the image"),
-        "warped": images.thumbnail(seen, "the image as the first layer sees it"),
+        "warped": images.thumbnail(seen, "the input of the first layer"),
         "size": f"{size}×{size}",
         "stages": [_stage(*each) for each in enumerate(stages, start=1)],
     }
 
 
-def _bank(level: int, bank: np.ndarray) -> dict[str, Any]:
+def _bank(level: int, bank: np.ndarray) -> Mosaic:
     count, channels, size, _ = bank.shape
     notes = []
     if count > MAX_FILTERS:
-        notes.append(f"the first {MAX_FILTERS} are shown")
+        notes.append(f"first {MAX_FILTERS} shown")
     if channels == 3:
-        notes.append("in the colours of their three channels")
+        notes.append("channels as red, green and blue")
     elif channels > 1:
-        notes.append(f"each is the mean over its {channels} channels")
+        notes.append(f"mean over {channels} channels")
     title = f"Layer {level}: {count} filters of {size}×{size}"
     picture = images.filters(bank[:MAX_FILTERS], f"the filters of layer {level}")
     return {"title": title, "note": ", ".join(notes), "picture": picture}
 
 
 def _as_maps(output: np.ndarray, stage: Stage) -> np.ndarray:
-    """A grid's features are flattened from ``(C, g, g, 2)``; maps stay as they are."""
+    """Maps ``(n, h, w)``; features of a grid are reshaped, which are ``(C, g, g, 2)`` flattened."""
     last = stage[-1]
     if not isinstance(last, GridPool):
         return output
@@ -82,9 +98,9 @@ def _as_maps(output: np.ndarray, stage: Stage) -> np.ndarray:
     return grid.transpose(3, 0, 1, 2).reshape(-1, last.grid_res, last.grid_res)
 
 
-def _stage(level: int, stack: np.ndarray) -> dict[str, Any]:
+def _stage(level: int, stack: np.ndarray) -> Mosaic:
     count, size, _ = stack.shape
-    shown = f"the first {MAX_MAPS}, " if count > MAX_MAPS else ""
+    shown = f"first {MAX_MAPS} shown, " if count > MAX_MAPS else ""
     return {
         "title": f"Layer {level}: {count} maps of {size}×{size}",
         "note": f"{shown}values {number(stack.min())} to {number(stack.max())}",

@@ -1,78 +1,94 @@
-"""The payload of an experiment that goes on, collected no more often than it has to be."""
+"""The payload of a running experiment, collected again when its files have changed."""
 
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
+from hpconv import experiments, trials
 from hpconv.errors import UserError
 from hpconv.experiments import HISTORIES
-from hpconv.report import payload
-from hpconv.report.importance import importance
+from hpconv.report import payload, provenance
+from hpconv.report.hyperparameter_rows import HyperparameterRow
+from hpconv.report.importance import Importance, importance
+from hpconv.report.payload import Payload
 from hpconv.status import snapshot
+from hpconv.trials import Trial
 
-REFRESH_SECONDS, IMPORTANCE_SECONDS = 2.0, 60.0  # at least, between two looks
+REFRESH_SECONDS, IMPORTANCE_SECONDS = 2.0, 60.0  # minimum time between two computations
 FILES = (*HISTORIES, "search.json", "baseline.json", "final_evaluation.json", "report.html")
+
+Stamp = tuple[int, int] | None  # modification time and size of a file; None if it is missing
+
+
+class LivePayload(Payload, total=False):
+    """A payload for the dashboard."""
+
+    report: bool  # whether there is a report
 
 
 class Source:
-    """The payload of an experiment, collected again when its files have changed."""
+    """What the dashboard shows of an experiment.
+
+    Attributes:
+        folder: of the experiment, ``results/<experiment>``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
-        self._collected: dict[str, Any] = {}
-        self._files: list[tuple[int, int] | None] = []
-        self._after = {"trials": -REFRESH_SECONDS, "importance": -IMPORTANCE_SECONDS}
-        self._important: dict[str, Any] | None = None
+        self._collected: tuple[LivePayload, provenance.Provenance] | None = None
+        self._stamps: list[Stamp] = []
+        self._last = {"trials": -REFRESH_SECONDS, "importance": -IMPORTANCE_SECONDS}
+        self._latest_importance: Importance | None = None
 
-    def payload(self) -> dict[str, Any]:
-        """As of ``report.payload.collect``; ``report`` says whether there is one to look at.
+    def collect(self) -> tuple[LivePayload, provenance.Provenance]:
+        """The payload and the provenance, from the cache if no file has changed.
 
         Raises:
-            UserError: when there are no trials to be read.
+            UserError: when there are no trials, or the files cannot be read.
         """
         with self._lock:
-            files = [_stamp(self.folder / name) for name in FILES]
-            changed = files != self._files
-            if changed and (not self._collected or self._due("trials", REFRESH_SECONDS)):
-                self._collect(files)
-            if not (self.folder / snapshot.STATUS).exists():
-                return self._collected
-            return self._collected | {"status": self._status()}
+            stamps = [_stamp(self.folder / name) for name in FILES]
+            collected = self._collected
+            if collected is None or (
+                stamps != self._stamps and self._is_due("trials", REFRESH_SECONDS)
+            ):
+                collected = self._collect(stamps)
+            found, facts = collected
+            if (self.folder / snapshot.STATUS).exists():
+                found = {**found, "status": payload.status(self.folder)}
+            return found, facts
 
-    def _collect(self, files: list[tuple[int, int] | None]) -> None:
+    def _collect(self, stamps: list[Stamp]) -> tuple[LivePayload, provenance.Provenance]:
         try:
-            found = payload.collect(self.folder, self._importance)
-        except (OSError, ValueError) as error:  # half a line, on a file system of a cluster
-            if not self._collected:
+            history = trials.read(experiments.history(self.folder))
+            found = payload.collect(self.folder, history, self._importance)
+            facts = provenance.collect(self.folder, history)
+        except (OSError, ValueError) as error:  # an incomplete line, on a cluster's file system
+            if self._collected is None:
                 raise UserError(f"{self.folder} cannot be read: {error}") from None
-            return
-        there = (self.folder / "report.html").exists()
-        self._collected = found | {"status": self._status(), "report": there}
-        self._files = files
+            return self._collected
+        report = (self.folder / "report.html").exists()
+        self._collected, self._stamps = ({**found, "report": report}, facts), stamps
+        return self._collected
 
-    def _status(self) -> snapshot.Status | None:
-        """Without its age, which would make each look at it another one."""
-        found = snapshot.read(self.folder)
-        return found and {key: part for key, part in found.items() if key != "age_seconds"}
+    def _importance(
+        self, history: list[Trial], labels: list[HyperparameterRow]
+    ) -> Importance | None:
+        if self._is_due("importance", IMPORTANCE_SECONDS):
+            self._latest_importance = importance(history, labels)
+        return self._latest_importance
 
-    def _importance(self, *arguments: Any) -> dict[str, Any] | None:
-        if self._due("importance", IMPORTANCE_SECONDS):
-            self._important = importance(*arguments)
-        return self._important
-
-    def _due(self, what: str, seconds: float) -> bool:
-        """Whether so many seconds have passed since this was last so."""
+    def _is_due(self, what: str, seconds: float) -> bool:
+        """Whether this many seconds have passed since this was last due; restarts the interval."""
         now = time.monotonic()
-        due = now - self._after[what] >= seconds
+        due = now - self._last[what] >= seconds
         if due:
-            self._after[what] = now
+            self._last[what] = now
         return due
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """What is another when a file has been written again, or goes on."""
+def _stamp(path: Path) -> Stamp:
     try:
         found = path.stat()
     except OSError:

@@ -1,7 +1,7 @@
-"""The test examples on which a winner is most wrong, as images."""
+"""Test examples that a winner misclassifies by the largest margins, as images."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -11,15 +11,28 @@ from hpconv.report import images
 N_SHOWN = 12
 
 
-def worst(scores: Path, data: Path) -> dict[str, Any]:
-    """The mistakes with the least margins: how far the true class's decision is under the best.
+class Mistake(TypedDict):
+    """A misclassified test example."""
+
+    pictures: list[images.Picture]  # one, or two for a pair of images
+    true: str
+    predicted: str
+    margin: float  # score of the true class minus the best score, negative
+
+
+class Mistakes(TypedDict):
+    """Misclassified test examples of all folds."""
+
+    count: int
+    examples: int  # number of test examples
+    shown: list[Mistake]  # those of the most negative margins
+
+
+def worst(scores: Path, data: Path) -> Mistakes:
+    """The mistakes with the most negative margins.
 
     Args:
-        scores: decisions on the test examples of each fold (see ``evaluate.retrain``).
-
-    Returns:
-        ``count`` of mistakes and ``examples`` of all folds, and ``shown``, the worst ones with
-        their ``pictures``, ``true`` and ``predicted`` class and ``margin``.
+        scores: decision scores of each fold's test examples, as ``evaluation.retrain`` writes.
     """
     with np.load(scores) as decisions, DataFile(data) as file:
         folds = [_fold(decisions, file, number) for number in range(len(file.splits.folds))]
@@ -31,24 +44,24 @@ def worst(scores: Path, data: Path) -> dict[str, Any]:
 
 
 def _fold(decisions: Any, file: DataFile, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Test examples of a fold, the classes that were predicted, and the margins, each ``(n,)``."""
+    """Test examples of a fold, their predicted classes and their margins, each ``(n,)``."""
     decision, classes = decisions[f"decision/{number}"], decisions[f"classes/{number}"]
     examples = file.splits.folds[number].test
     labels = file.labels[examples]
     own = classes == labels[:, None]
-    # a class that the fold's training examples lack has no decision: it cannot do better than last
+    # a class without training examples in the fold has no score: it gets the lowest
     truth = np.where(own, decision, decision.min(axis=1, keepdims=True)).max(axis=1)
     others = np.where(own, -np.inf, decision).max(axis=1)
     return examples, classes[decision.argmax(axis=1)], truth - others
 
 
-def _shown(file: DataFile, example: int, predicted: int, margin: float) -> dict[str, Any]:
-    true, taken_for = file.classes[file.labels[example]], file.classes[predicted]
+def _shown(file: DataFile, example: int, predicted: int, margin: float) -> Mistake:
+    true, wrong = file.classes[file.labels[example]], file.classes[predicted]
     rows = np.atleast_1d(file.image_rows(example))
-    alt = f"{true}, taken for {taken_for}"
+    alt = f"{true}, classified as {wrong}"
     return {
         "pictures": [images.thumbnail(file.images[row], alt) for row in rows],
         "true": true,
-        "predicted": taken_for,
+        "predicted": wrong,
         "margin": float(margin),
     }

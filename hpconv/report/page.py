@@ -1,12 +1,15 @@
-"""The page: one HTML file with its style, script and payload in it, for a report or a dashboard."""
+"""The page of report and dashboard: one HTML file with style, script and payload."""
 
 import base64
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hpconv.report.payload import Payload
+from hpconv.report.provenance import Provenance
+from hpconv.report.winner import WinnerSection
 
 ASSETS = Path(__file__).with_name("assets")
 STYLES = ("page.css", "winner.css")
@@ -30,18 +33,15 @@ SECTIONS = {
 
 
 def render(
-    payload: dict[str, Any],
-    winners: list[dict[str, Any]],
-    provenance: dict[str, dict[str, str]],
+    payload: Payload,
+    winners: list[WinnerSection],
+    provenance: Provenance,
     live: str | None,
 ) -> str:
-    """The page as HTML text that needs nothing else.
+    """The page as a self-contained HTML text.
 
     Args:
-        payload: as of ``payload.collect``.
-        winners: as of ``winner.collect``.
-        provenance: facts by name, by what they are about.
-        live: where the page finds newer payloads, relative to itself; None when there are none.
+        live: URL of newer payloads, relative to the page; None if there are none.
     """
     environment = Environment(
         loader=PackageLoader("hpconv.report", "assets"),
@@ -64,8 +64,8 @@ def render(
     )
 
 
-def as_json(payload: dict[str, Any]) -> str:
-    """JSON that cannot end the HTML element in which it stands."""
+def as_json(payload: Payload) -> str:
+    """The payload as JSON that cannot close the HTML element around it."""
     text = json.dumps(payload, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
 

@@ -1,81 +1,151 @@
-"""All that a page shows of a search, as plain JSON; while it runs, and when it is over."""
+"""The payload of the page: everything it shows of a running or finished search, as plain JSON."""
 
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from hpconv import experiments, trials
+from hpconv import trials
 from hpconv.datasets.data_file import DataFile
+from hpconv.evaluation.records import (
+    Baseline,
+    FinalEntry,
+    FinalEvaluation,
+    MissingWinner,
+    read_final,
+)
 from hpconv.files import read_json
 from hpconv.report import hyperparameter_rows, random_search, trial_rows
-from hpconv.report.best import best
-from hpconv.report.importance import importance
+from hpconv.report.best import BestTrial, best
+from hpconv.report.hyperparameter_rows import HyperparameterRow
+from hpconv.report.importance import Importance, importance
 from hpconv.status import snapshot
 from hpconv.trials import Trial
 
-Payload = dict[str, Any]
-Judge = Callable[[list[Trial], list[Payload]], Payload | None]
+ImportanceFunction = Callable[[list[Trial], list[HyperparameterRow]], Importance | None]
 
 
-def collect(folder: Path, judge: Judge = importance) -> Payload:
-    """What there is to show of an experiment; what is not there yet is None.
+class DataFacts(TypedDict):
+    """The data set, and the number of examples in each part."""
+
+    name: str
+    checksum: str
+    examples: str  # "images" or "pairs of images"
+    train: int
+    validation: int
+    test: int  # of the first fold
+    folds: int
+
+
+class Convergence(TypedDict):
+    """The lowest validation error so far: at each improvement and at the last trial."""
+
+    tids: list[int]
+    best: list[float]
+    band: random_search.Band | None
+    baseline: float | None  # validation error on raw pixels
+
+
+class TestResult(TypedDict):
+    """An entry of the final evaluation without its long parts."""
+
+    test_error: float
+    interval: list[float]  # 95 % confidence interval of the test error
+    seed_deviation: float | None
+    validation_error: float | None
+    tid: int | None
+    members: list[int] | None
+
+
+class FinalResults(TypedDict):
+    """The final evaluation."""
+
+    winner: TestResult | None  # of the first rank
+    average: TestResult | None  # the winners combined
+    ensemble: TestResult | None
+    raw_pixels: TestResult
+    missing: list[MissingWinner]
+    baseline_method: str
+
+
+class Payload(TypedDict):
+    """What the page shows; None for what does not exist yet."""
+
+    experiment: str
+    written: str  # UTC
+    status: snapshot.Status | None
+    data: DataFacts | None
+    trials: list[trial_rows.TrialRow]
+    thinned: int  # number of trials without hyperparameters
+    hyperparameters: list[HyperparameterRow]  # the most important first
+    convergence: Convergence
+    importance: Importance | None
+    failures: list[trial_rows.FailureGroup]
+    best: list[BestTrial]
+    final: FinalResults | None
+
+
+def collect(
+    folder: Path, history: list[Trial], importance_of: ImportanceFunction = importance
+) -> Payload:
+    """The payload of an experiment.
 
     Args:
         folder: of the experiment, ``results/<experiment>``.
-        judge: tells the importance of hyperparameters, which takes some seconds to find out.
-
-    Raises:
-        UserError: when no trial has ended.
+        importance_of: computes the importance of hyperparameters, which takes some seconds.
     """
-    all_trials = trials.read(experiments.history(folder))
-    rows = trial_rows.rows(all_trials)
-    final = _there(folder / "final_evaluation.json")
-    hyperparameters = hyperparameter_rows.rows(all_trials)
-    judged = judge(all_trials, hyperparameters)
-    return _plain(
-        {
-            "experiment": folder.resolve().name,
-            "written": datetime.now(UTC).isoformat(timespec="seconds"),
-            "status": snapshot.read(folder),
-            "data": _data(folder / "data.h5"),
-            "trials": rows,
-            "thinned": len(all_trials) - sum("values" in row for row in rows),
-            "hyperparameters": _sorted(hyperparameters, judged),
-            "convergence": convergence(all_trials, folder),
-            "importance": judged,
-            "failures": trial_rows.failures(all_trials),
-            "best": best(all_trials, folder, final),
-            "final": None if final is None else _final(final),
-        }
-    )
+    rows = trial_rows.rows(history)
+    final = read_final(folder)
+    hyperparameters = hyperparameter_rows.rows(history)
+    found = importance_of(history, hyperparameters)
+    payload: Payload = {
+        "experiment": folder.resolve().name,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "status": status(folder),
+        "data": _data(folder / "data.h5"),
+        "trials": rows,
+        "thinned": len(history) - sum("values" in row for row in rows),
+        "hyperparameters": _by_importance(hyperparameters, found),
+        "convergence": convergence(history, folder),
+        "importance": found,
+        "failures": trial_rows.failures(history),
+        "best": best(history, folder, final),
+        "final": None if final is None else _final(final),
+    }
+    return _finite(payload)
 
 
-def convergence(all_trials: list[Trial], folder: Path) -> Payload:
-    """The best error so far by tid, told where it gets better and at the end; random search's."""
+def status(folder: Path) -> snapshot.Status | None:
+    """The status of an experiment without its age, which differs at each call."""
+    found = snapshot.read(folder)
+    return found and {key: part for key, part in found.items() if key != "age_seconds"}
+
+
+def convergence(history: list[Trial], folder: Path) -> Convergence:
+    """The progress of a search, with that expected of random search."""
     tids: list[int] = []
     lowest: list[float] = []
-    for trial in all_trials:
-        found = trials.ensemble_error_or_none(trial)
-        if found is not None and (not lowest or found < lowest[-1]):
+    for trial in history:
+        error = trials.ensemble_error_or_none(trial)
+        if error is not None and (not lowest or error < lowest[-1]):
             tids.append(trial["tid"])
-            lowest.append(found)
-    if tids and all_trials[-1]["tid"] > tids[-1]:
-        tids.append(all_trials[-1]["tid"])
+            lowest.append(error)
+    if tids and history[-1]["tid"] > tids[-1]:
+        tids.append(history[-1]["tid"])
         lowest.append(lowest[-1])
-    ended, baseline = _there(folder / "search.json"), _there(folder / "baseline.json")
-    drawn = random_search.random_trials(all_trials, ended and ended["search"])
+    summary = _read_if_exists(folder / "search.json")
+    baseline = _read_if_exists(folder / "baseline.json")
+    drawn = random_search.random_trials(history, summary and summary["search"])
     return {
         "tids": tids,
         "best": lowest,
-        "band": random_search.band(drawn, len(all_trials)),
+        "band": random_search.band(drawn, len(history)),
         "baseline": baseline and baseline["validation_error"],
     }
 
 
-def _data(path: Path) -> Payload | None:
-    """What the data set is, and how many examples each part has."""
+def _data(path: Path) -> DataFacts | None:
     if not path.exists():
         return None
     with DataFile(path) as data:
@@ -90,40 +160,49 @@ def _data(path: Path) -> Payload | None:
         }
 
 
-def _sorted(rows: list[Payload], judged: Payload | None) -> list[Payload]:
-    """The most important first, then those that are active most often."""
-    judged_rows = [] if judged is None else judged["rows"]
-    places = {row["label"]: place for place, row in enumerate(judged_rows)}
+def _by_importance(
+    rows: list[HyperparameterRow], found: Importance | None
+) -> list[HyperparameterRow]:
+    """The most important first, then those that are active in the most trials."""
+    important = found["rows"] if found else []
+    places = {row["label"]: place for place, row in enumerate(important)}
     return sorted(rows, key=lambda row: (places.get(row["label"], len(rows)), -row["n"]))
 
 
-def _final(found: Payload) -> Payload:
-    entries = {entry["rank"]: entry for entry in found["winners"]}
-    singles = [entry for rank, entry in entries.items() if isinstance(rank, int)]
+def _final(final: FinalEvaluation) -> FinalResults:
+    entries = {entry["rank"]: entry for entry in final["winners"]}
+    winners = [entry for rank, entry in entries.items() if isinstance(rank, int)]
+    average, ensemble = entries.get("average"), entries.get("ensemble")
     return {
-        "winner": _entry(singles[0]) if singles else None,
-        "average": _entry(entries.get("average")),
-        "ensemble": _entry(entries.get("ensemble")),
-        "raw_pixels": _entry(found["raw_pixels"]),
-        "missing": found["missing"],
-        "baseline_method": found["raw_pixels"]["method"],
+        "winner": _result(winners[0]) if winners else None,
+        "average": _result(average) if average else None,
+        "ensemble": _result(ensemble) if ensemble else None,
+        "raw_pixels": _result(final["raw_pixels"]),
+        "missing": final["missing"],
+        "baseline_method": final["raw_pixels"]["method"],
     }
 
 
-def _entry(found: Payload | None) -> Payload | None:
-    """An evaluation without its long parts."""
-    keys = ("test_error", "interval", "seed_deviation", "validation_error", "tid", "members")
-    return found and {key: found.get(key) for key in keys}
+def _result(entry: FinalEntry | Baseline) -> TestResult:
+    optional: dict[str, Any] = {**entry}
+    return {
+        "test_error": entry["test_error"],
+        "interval": entry["interval"],
+        "seed_deviation": entry["seed_deviation"],
+        "validation_error": optional.get("validation_error"),
+        "tid": optional.get("tid"),
+        "members": optional.get("members"),
+    }
 
 
-def _there(path: Path) -> Payload | None:
+def _read_if_exists(path: Path) -> Any:
     return read_json(path) if path.exists() else None
 
 
-def _plain(value: Any) -> Any:
-    """The same with None for numbers that JSON does not have."""
+def _finite(value: Any) -> Any:
+    """The same value with None for infinity and NaN, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_plain(part) for part in value]
+        return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,17 +1,17 @@
-"""What an experiment was made with: enough to make it again, and nothing private."""
+"""Provenance: versions, machine, settings and data of an experiment; no private data."""
 
 import os
 import platform
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hpconv import __version__, experiments, trials
+from hpconv import __version__, trials
 from hpconv.datasets.data_file import DataFile
-from hpconv.errors import UserError
 from hpconv.files import read_json
 from hpconv.processes import host_of
 from hpconv.trials import Trial
@@ -19,23 +19,20 @@ from hpconv.trials import Trial
 LIBRARIES = (
     "numpy", "scipy", "pytensor", "scikit-learn", "hyperopt", "pymongo", "h5py", "snakemake",
 )  # fmt: skip
-COMPUTING = ("engine", "kernels")  # of a trace's versions: no libraries
+NOT_LIBRARIES = ("engine", "kernels")  # among the versions of a trace
 CHECKOUT = Path(__file__).parents[2]
 GIT_SECONDS = 5
 
-Facts = dict[str, str]
+Facts = dict[str, str]  # text by name
+Provenance = dict[str, Facts]  # by heading
 
 
-def collect(folder: Path) -> dict[str, Facts]:
-    """Software, Machine, Search and Data of an experiment; what is not there yet is left out.
+def collect(folder: Path, history: list[Trial]) -> Provenance:
+    """Facts about software, machine, search and data, as far as they are known yet.
 
     Args:
         folder: of the experiment, ``results/<experiment>``.
     """
-    try:
-        history = trials.read(experiments.history(folder))
-    except UserError:  # a search that has just begun
-        history = []
     return {
         "Software": _software(),
         "Machine": _machine(history),
@@ -44,6 +41,7 @@ def collect(folder: Path) -> dict[str, Facts]:
     }
 
 
+@cache
 def _software() -> Facts:
     revision = _revision()
     own = f"{__version__}, revision {revision}" if revision else __version__
@@ -54,12 +52,14 @@ def _versions() -> Iterator[tuple[str, str]]:
     for name in LIBRARIES:
         try:
             yield name, version(name)
-        except PackageNotFoundError:  # the report may be written where no search runs
+        except (
+            PackageNotFoundError
+        ):  # libraries of the search may be missing where the report is written
             continue
 
 
 def _revision() -> str | None:
-    """The commit of the workflow, marked if files differ from it; None if it is no checkout."""
+    """The commit of the workflow, marked if files differ from it; None outside a Git checkout."""
     if not (CHECKOUT / ".git").exists():
         return None
     git = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--exclude", "*"]
@@ -71,7 +71,7 @@ def _revision() -> str | None:
 
 
 def _machine(history: list[Trial]) -> Facts:
-    """What computed the trials, and what wrote the report."""
+    """The machines that computed the trials and wrote the report."""
     facts = {"report written on": f"{platform.system()} {platform.machine()}, {_processor()}"}
     computed = [trial["result"] for trial in history if "engine" in trial.get("result", {})]
     if not computed:
@@ -79,7 +79,7 @@ def _machine(history: list[Trial]) -> Facts:
     engines = [_engine(result) for result in computed]
     hosts = [host_of(owner) for trial in history if (owner := trial.get("owner"))]
     traces = [result["trace"]["versions"] for result in computed if "trace" in result]
-    libraries = [f"{n} {v}" for each in traces for n, v in each.items() if n not in COMPUTING]
+    libraries = [f"{n} {v}" for each in traces for n, v in each.items() if n not in NOT_LIBRARIES]
     return {
         "trials computed by": _counted(engines),
         "trials computed on": _counted(hosts),
@@ -97,19 +97,19 @@ def _search(summary: Path, history: list[Trial]) -> Facts:
     facts: Facts = {}
     if summary.exists():
         ended = read_json(summary)
-        asked = {k: v for k, v in ended["search"].items() if v not in (None, {})}
-        facts = {key.replace("_", " "): _words(value) for key, value in asked.items()}
-        facts |= {"workers": str(ended["workers"]), "ended because": ended["stopped"]}
+        settings = {k: v for k, v in ended["search"].items() if v not in (None, {})}
+        facts = {key.replace("_", " "): _words(value) for key, value in settings.items()}
+        facts |= {"workers": str(ended["workers"]), "reason for the end": ended["stopped"]}
     if not history:
         return facts
     seconds = sum(sum(t["result"].get("seconds", {}).values()) for t in history)
-    begun = [str(time) for trial in history if (time := trial.get("book_time"))]
-    ended_at = [str(time) for trial in history if (time := trial.get("refresh_time"))]
+    starts = [str(time) for trial in history if (time := trial.get("book_time"))]
+    ends = [str(time) for trial in history if (time := trial.get("refresh_time"))]
     return facts | {
-        "trials": f"{len(history)}, {len(trials.succeeded(history))} of them with a result",
-        "first trial begun": _minute(min(begun)) if begun else "not known",
-        "last trial ended": _minute(max(ended_at)) if ended_at else "not known",
-        "evaluation time": f"{_long(seconds)} of all workers together",
+        "trials": f"{len(history):,}, of which {len(trials.succeeded(history)):,} succeeded",
+        "start of the first trial": _minute(min(starts)) if starts else "unknown",
+        "end of the last trial": _minute(max(ends)) if ends else "unknown",
+        "evaluation time": f"{_long(seconds)}, summed over workers",
     }
 
 
@@ -119,24 +119,28 @@ def _data(path: Path) -> Facts:
     with DataFile(path) as data:
         count, *shape = data.images.shape
         splits = data.splits
-        purposes = {"to learn from": splits.train, "to choose by": splits.validation}
-        parts = [f"{len(examples):,} {purpose}" for purpose, examples in purposes.items()]
-        tests = [len(fold.test) for fold in splits.folds]
-        parts.append(f"{tests[0]:,} to judge by" + (f" in {len(tests)} folds" * (len(tests) > 1)))
+        parts = {
+            "training": splits.train,
+            "validation": splits.validation,
+            "test": splits.folds[0].test,
+        }
+        counts = ", ".join(f"{len(examples):,} {part}" for part, examples in parts.items())
+        if (n_folds := len(splits.folds)) > 1:
+            counts += f" in each of {n_folds} folds"
         facts = {
             "name": data.name,
             "images": f"{count:,} of {'×'.join(map(str, shape))}",
-            "pairs of images" if data.has_pairs else "examples": ", ".join(parts),
+            "pairs of images" if data.has_pairs else "examples": counts,
             "classes": str(len(data.classes)),
             "checksum": data.checksum,
         }
         skipped = len(data.skipped)
-    return facts | ({"skipped": f"{skipped:,} files that were no images"} if skipped else {})
+    return facts | ({"skipped": f"{skipped:,} files that are not images"} if skipped else {})
 
 
 def _processor() -> str:
-    """The name of the processor and how many cores of it may be used."""
-    name = platform.processor() or "a processor without a name"
+    """The name of the processor and the number of cores available to this process."""
+    name = platform.processor() or "unknown processor"
     info = Path("/proc/cpuinfo")
     if info.exists():
         named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
@@ -145,7 +149,7 @@ def _processor() -> str:
 
 
 def _counted(names: list[str]) -> str:
-    """Each name once; with how often, where there are several."""
+    """Distinct names, with their counts if those differ."""
     counts = Counter(names).most_common()
     if len({count for _, count in counts}) < 2:
         return ", ".join(name for name, _ in counts)
@@ -163,5 +167,5 @@ def _long(seconds: float) -> str:
 
 
 def _minute(time: str) -> str:
-    """A trial's time, which is UTC, without its seconds."""
+    """A trial's time without seconds."""
     return f"{time[:16].replace('T', ' ')} UTC"

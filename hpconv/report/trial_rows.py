@@ -1,8 +1,8 @@
-"""Trials as rows of a page: all that a chart needs of them, few enough to stay small."""
+"""Trials as rows of the page's payload, thinned so that the page stays small."""
 
 from collections import defaultdict
 from datetime import datetime
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -10,15 +10,42 @@ from hpconv import trials
 from hpconv.processes import host_of
 from hpconv.trials import Trial, as_utc, evaluation_seconds
 
-MAX_ROWS, MAX_VALUES = 3000, 1000  # trials on a page at most, and those of them with values
-DIGITS = 6  # significant ones of a value that is drawn, not computed with
-REASON_LENGTH = 200  # characters of a failure's reason; an example has them all
-
-Row = dict[str, Any]
+MAX_ROWS, MAX_VALUES = 3000, 1000  # trials in a payload, and those with hyperparameters
+DIGITS = 6  # significant digits of hyperparameters: they are only drawn
+REASON_LENGTH = 200  # characters of a failure's reason
 
 
-def chosen(history: list[Trial], count: int) -> set[int]:
-    """The tids of at most count trials: half of them the best, half spread evenly over all."""
+class TrialRow(TypedDict):
+    """A trial in the payload; times are in UTC (ISO 8601)."""
+
+    tid: int
+    status: str
+    error: float | None  # validation error, with the ensemble that the trial extends
+    kind: str | None  # of the failure
+    reason: str | None
+    seconds: float  # of evaluation
+    features: str  # feature shape, such as 16x4x4
+    worker: str | None
+    host: str | None
+    started: str | None
+    finished: str | None
+    source: str | None  # how the hyperparameters were drawn
+    continues: int | None
+    values: NotRequired[dict[str, float]]  # active hyperparameters
+
+
+class FailureGroup(TypedDict):
+    """All failures of one kind."""
+
+    kind: str
+    count: int
+    seconds: float  # of their evaluations
+    tid: int  # of the first
+    example: str  # its reason
+
+
+def thinned(history: list[Trial], count: int) -> set[int]:
+    """The tids of at most count trials: half of them the best, half spread evenly over the rest."""
     if len(history) <= count:
         return {trial["tid"] for trial in history}
     errors = [(trials.ensemble_error_or_none(trial), trial["tid"]) for trial in history]
@@ -29,75 +56,69 @@ def chosen(history: list[Trial], count: int) -> set[int]:
     return kept | {others[place] for place in places}
 
 
-def rows(history: list[Trial]) -> list[Row]:
-    """Trials by tid, as many as a page can show; those with ``values`` are fewer still."""
-    shown = chosen(history, MAX_ROWS)
+def rows(history: list[Trial]) -> list[TrialRow]:
+    """At most MAX_ROWS trials by tid, MAX_VALUES of them with ``values``."""
+    shown = thinned(history, MAX_ROWS)
     kept = [trial for trial in history if trial["tid"] in shown]
-    detailed = chosen(kept, MAX_VALUES)
-    return [
-        row(trial) | ({"values": values(trial)} if trial["tid"] in detailed else {})
-        for trial in kept
-    ]
-
-
-def row(trial: Trial) -> Row:
-    """A trial without its hyperparameters; times in UTC (ISO 8601), seconds of evaluation."""
-    told, worker = trials.table_row(trial), trial.get("owner")
-    return {
-        "tid": trial["tid"],
-        "status": "error" if "error" in trial else told["status"],
-        "error": trials.ensemble_error_or_none(trial),
-        "kind": told["kind"],
-        "reason": told["reason"] and told["reason"][:REASON_LENGTH],
-        "seconds": seconds(trial),
-        "features": told["features"],
-        "worker": worker,
-        "host": host_of(worker) if worker else None,
-        "started": _iso(trial.get("book_time")),
-        "finished": _iso(trial.get("refresh_time")),
-        "source": trial["misc"].get("source"),
-        "continues": told["continues"],
-    }
+    detailed = thinned(kept, MAX_VALUES)
+    return [_row(trial, with_values=trial["tid"] in detailed) for trial in kept]
 
 
 def seconds(trial: Trial) -> float:
-    """How long its evaluation took."""
+    """The duration of a trial's evaluation, rounded."""
     return round(evaluation_seconds(trial), 3)
 
 
-def values(trial: Trial) -> dict[str, float]:
-    """Its active hyperparameters; whole numbers as such, so that they are short."""
-    found = trials.hyperparameters(trial)
-    return {label: _short(value) for label, value in found.items()}
-
-
-def failures(history: list[Trial]) -> list[dict[str, Any]]:
-    """Kinds of failures, the most frequent first: how many, their seconds, the first example."""
+def failures(history: list[Trial]) -> list[FailureGroup]:
+    """Failures by kind, the most frequent first."""
     by_kind: dict[str, list[Trial]] = defaultdict(list)
-    examples: dict[str, trials.Failure] = {}
+    examples: dict[str, str] = {}
     for trial in history:
-        if failed := trials.failure(trial):
-            by_kind[failed["kind"]].append(trial)
-            examples.setdefault(failed["kind"], failed)
-    found = [
+        if failure := trials.failure(trial):
+            by_kind[failure["kind"]].append(trial)
+            examples.setdefault(failure["kind"], failure["reason"])
+    groups: list[FailureGroup] = [
         {
             "kind": kind,
             "count": len(failed),
             "seconds": round(sum(map(seconds, failed)), 3),
             "tid": failed[0]["tid"],
-            "example": examples[kind]["reason"],
+            "example": examples[kind],
         }
         for kind, failed in by_kind.items()
     ]
-    return sorted(found, key=lambda each: -each["count"])
+    return sorted(groups, key=lambda group: -group["count"])
+
+
+def _row(trial: Trial, with_values: bool) -> TrialRow:
+    columns, worker = trials.table_row(trial), trial.get("owner")
+    row: TrialRow = {
+        "tid": trial["tid"],
+        "status": "error" if "error" in trial else columns["status"],
+        "error": trials.ensemble_error_or_none(trial),
+        "kind": columns["kind"],
+        "reason": columns["reason"] and columns["reason"][:REASON_LENGTH],
+        "seconds": seconds(trial),
+        "features": columns["features"],
+        "worker": worker,
+        "host": host_of(worker) if worker else None,
+        "started": _iso(trial.get("book_time")),
+        "finished": _iso(trial.get("refresh_time")),
+        "source": trial["misc"].get("source"),
+        "continues": columns["continues"],
+    }
+    if with_values:
+        row["values"] = {k: _short(v) for k, v in trials.hyperparameters(trial).items()}
+    return row
 
 
 def _iso(time: datetime | str | None) -> str | None:
-    """A time of an export, which is in UTC, with its zone."""
-    found = as_utc(time)
-    return None if found is None else found.isoformat(timespec="milliseconds")
+    """A trial's time with its zone."""
+    utc = as_utc(time)
+    return None if utc is None else utc.isoformat(timespec="milliseconds")
 
 
 def _short(value: float) -> float:
-    number = float(f"{value:.{DIGITS}g}")
-    return int(number) if number.is_integer() else number
+    """A value of DIGITS digits; whole numbers as integers, whose text is shorter."""
+    rounded = float(f"{value:.{DIGITS}g}")
+    return int(rounded) if rounded.is_integer() else rounded

@@ -1,8 +1,8 @@
-"""What the report shows of each winner: how it works, what it has learned, where it errs."""
+"""The winners' sections of the report: pipeline, filters, feature maps, mistakes."""
 
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from hpconv import trials
 from hpconv.config import ModelSettings
@@ -12,12 +12,33 @@ from hpconv.evaluation.records import Evaluation, read_evaluation, read_final
 from hpconv.files import read_json
 from hpconv.model.pipeline import Pipeline, describe
 from hpconv.report import confusion, diagram, learned_filters, misclassified
+from hpconv.trials import Trial
 
 
-def collect(folder: Path) -> list[dict[str, Any]]:
-    """The winners of an experiment's final evaluation, by rank, as ``winner.html`` shows them.
+class WinnerSection(TypedDict):
+    """A winner as ``winner.html`` shows it."""
 
-    Those that are missing, or have become others since, are left out.
+    rank: int
+    tid: int
+    validation_error: float
+    test_error: float
+    interval: list[float]  # 95 % confidence interval of the test error
+    seed_deviation: float | None
+    features: int  # of an image
+    seconds: float  # for features and retraining
+    measurements: int  # number of folds times number of seeds
+    examples: str  # "images" or "pairs of images"
+    steps: list[diagram.Step]
+    confusion: confusion.Table
+    mistakes: misclassified.Mistakes
+    filters: list[learned_filters.Mosaic] | None  # None if the feature cache has lost them
+    maps: learned_filters.FeatureMaps | None
+
+
+def collect(folder: Path) -> list[WinnerSection]:
+    """The winners in an experiment's final evaluation, by rank.
+
+    Those without an evaluation of their current trial are left out.
 
     Args:
         folder: of the experiment, ``results/<experiment>``.
@@ -33,13 +54,13 @@ def collect(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _winner(folder: Path, evaluation: Evaluation, data: Path) -> dict[str, Any]:
-    trial = read_json(folder / "trial.json")
+def _winner(folder: Path, evaluation: Evaluation, data: Path) -> WinnerSection:
+    trial: Trial = read_json(folder / "trial.json")
     with DataFile(data) as file:
         classes, image_shape, pairs = list(file.classes), file.image_shape, file.has_pairs
     model = ModelSettings(**trial["misc"]["model"])
     pipeline = describe(trials.hyperparameters(trial), image_shape, model)
-    chosen = trial["result"].get("chosen")
+    filters, maps = _learned(folder / "features.h5", pipeline, data, model)
     return {
         "tid": evaluation["tid"],
         "validation_error": evaluation["validation_error"],
@@ -51,22 +72,21 @@ def _winner(folder: Path, evaluation: Evaluation, data: Path) -> dict[str, Any]:
         "seconds": sum(evaluation["seconds"].values()),
         "measurements": len(evaluation["test_errors"]),
         "examples": "pairs of images" if pairs else "images",
-        "steps": diagram.steps(pipeline, len(classes), chosen),
+        "steps": diagram.steps(pipeline, len(classes), trial["result"].get("chosen")),
         "confusion": confusion.table(evaluation["confusion"], classes),
         "mistakes": misclassified.worst(folder / "scores.npz", data),
-        **_learned(folder / "features.h5", pipeline, data, model),
+        "filters": filters,
+        "maps": maps,
     }
 
 
 def _learned(
     extracted: Path, pipeline: Pipeline, data: Path, model: ModelSettings
-) -> dict[str, Any]:
-    """Pictures of filters and maps; none where the features' cache has lost the filters."""
+) -> tuple[list[learned_filters.Mosaic], learned_filters.FeatureMaps] | tuple[None, None]:
+    """Pictures of filters and feature maps; None if the feature cache has lost the filters."""
     try:
         banks = learned_filters.learned(extracted)
     except (OSError, UserError):
-        return {"filters": None, "maps": None}
-    return {
-        "filters": learned_filters.filters(banks),
-        "maps": learned_filters.maps(pipeline, banks, data, model),
-    }
+        return None, None
+    maps = learned_filters.maps(pipeline, banks, data, model)
+    return learned_filters.filters(banks), maps

@@ -16,8 +16,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-from hpconv.report import page, payload
+from hpconv.report import page
 from tests.unit.report.test_dashboard import append, begun, served
+from tests.unit.report.test_payload import collected
 
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 OPTIONS = (
@@ -45,7 +46,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What there is to show of a search."""
-    return payload.collect(begun(tmp_path_factory.mktemp("results") / "mine", N_TRIALS))
+    return collected(begun(tmp_path_factory.mktemp("results") / "mine", N_TRIALS))
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,7 @@ def test_the_importance_can_be_taken_away_as_csv(
 def test_a_search_that_has_hardly_begun_can_be_looked_at(
     browser: webdriver.Chrome, tmp_path: Path, n_trials: int
 ) -> None:
-    early = payload.collect(begun(tmp_path / "mine", n_trials))
+    early = collected(begun(tmp_path / "mine", n_trials))
     (tmp_path / "page.html").write_text(page.render(early, [], {}, live=None))
     show(browser, (tmp_path / "page.html").as_uri())
     importance = browser.find_element(By.ID, "importance").text
@@ -201,7 +202,7 @@ def test_text_of_a_trial_cannot_end_the_script(found: dict[str, Any]) -> None:
 
 
 def test_a_page_of_thousands_of_trials_stays_small(tmp_path: Path) -> None:
-    many = payload.collect(begun(tmp_path / "mine", 3000), lambda *_: None)
+    many = collected(begun(tmp_path / "mine", 3000), lambda *_: None)
     assert len(page.render(many, [], {}, live=None).encode()) < 5e6
 
 

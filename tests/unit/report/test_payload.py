@@ -15,12 +15,13 @@ from hyperopt.base import Domain
 from snakemake.cli import parse_args
 from typer.main import get_command
 
+from hpconv import experiments, report
 from hpconv.cli import app
 from hpconv.errors import UserError
 from hpconv.files import write_json
 from hpconv.model.space import search_space
 from hpconv.report import hyperparameter_rows, payload, random_search, trial_rows
-from hpconv.trials import Trial, hyperparameters
+from hpconv.trials import Trial, hyperparameters, read
 
 MODEL = {"output_sizes": [16, 32], "max_layer_sizes": [32]}
 KEYS = [
@@ -92,13 +93,18 @@ def finished(folder: Path, trials: list[Trial]) -> Path:
     return folder
 
 
+def collected(folder: Path, *importance: payload.ImportanceFunction) -> payload.Payload:
+    """The payload of an experiment."""
+    return payload.collect(folder, read(experiments.history(folder)), *importance)
+
+
 def unknown(*_: Any) -> None:
-    """No importance, which takes a second."""
+    """No importance, because computing it takes a second."""
 
 
 def test_a_search_that_runs_is_shown_with_what_there_is(tmp_path: Path) -> None:
     folder = write(tmp_path / "mine", searched(8), "live/trials.jsonl")
-    found = payload.collect(folder)
+    found = collected(folder)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert list(found) == KEYS
     assert found["experiment"] == "mine"
@@ -108,17 +114,17 @@ def test_a_search_that_runs_is_shown_with_what_there_is(tmp_path: Path) -> None:
 
 def test_an_experiment_without_trials_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no trials yet"):
-        payload.collect(tmp_path)
+        report.write(tmp_path, tmp_path / "report.html")
 
 
 def test_a_search_that_just_began_is_shown_empty(tmp_path: Path) -> None:
-    found = payload.collect(write(tmp_path, [], "live/trials.jsonl"))
+    found = collected(write(tmp_path, [], "live/trials.jsonl"))
     assert [found[key] for key in ("trials", "best", "failures")] == [[], [], []]
 
 
 def test_a_trial_tells_its_error_times_and_active_hyperparameters(tmp_path: Path) -> None:
     trials = searched(6)
-    worked, failed = payload.collect(write(tmp_path, trials))["trials"][3:5]
+    worked, failed = collected(write(tmp_path, trials))["trials"][3:5]
     values = worked.pop("values")
     assert worked == {
         "tid": 3,
@@ -147,7 +153,7 @@ def test_trials_of_old_histories_and_of_hyperopts_workers_are_shown(tmp_path: Pa
     foreign["result"] = {"status": "new"}
     bare |= {"owner": None, "book_time": None, "refresh_time": None}
     bare["result"]["loss"] = math.nan
-    found = payload.collect(write(tmp_path, [old, foreign, bare]))
+    found = collected(write(tmp_path, [old, foreign, bare]))
     rows = found["trials"]
     assert [row["host"] for row in rows] == ["node7", "node9", None]
     assert [row["error"] for row in rows] == [1.0, None, None]
@@ -160,7 +166,7 @@ def test_a_history_that_does_not_tell_its_space_has_hyperparameters(tmp_path: Pa
     trials = searched(3)
     for trial in trials:
         del trial["misc"]["model"]
-    rows = payload.collect(write(tmp_path, trials))["hyperparameters"]
+    rows = collected(write(tmp_path, trials))["hyperparameters"]
     assert {row["label"] for row in rows} == set().union(*map(hyperparameters, trials))
     assert {row["dist"] for row in rows} == {None}
 
@@ -189,7 +195,7 @@ def test_the_most_important_hyperparameters_come_first(tmp_path: Path) -> None:
     for trial in trials:
         if "loss" in trial["result"]:
             trial["result"]["loss"] = 0.1 + 0.5 * hyperparameters(trial)["warp_osize"]
-    found = payload.collect(write(tmp_path, trials))
+    found = collected(write(tmp_path, trials))
     assert found["importance"]["rows"][0]["label"] == "warp_osize"
     assert found["hyperparameters"][0]["label"] == "warp_osize"
     shown = [row["label"] for row in found["importance"]["rows"]]
@@ -199,7 +205,7 @@ def test_the_most_important_hyperparameters_come_first(tmp_path: Path) -> None:
 def test_failures_are_counted_by_kind_with_their_time_and_an_example(tmp_path: Path) -> None:
     trials = searched(11)
     trials[0]["result"] = {"status": "fail", "failure": {"kind": "lost", "reason": "3 workers"}}
-    slow, lost = payload.collect(write(tmp_path, trials))["failures"]
+    slow, lost = collected(write(tmp_path, trials))["failures"]
     example = "trial 4 took 31 s, 30 are allowed"
     assert slow == {
         "kind": "too_slow", "count": 2, "seconds": 63.0, "tid": 4, "example": example
@@ -221,7 +227,7 @@ def test_a_large_search_keeps_its_best_trials_and_stays_small() -> None:
 def test_trials_without_values_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_rows, "MAX_ROWS", 9)
     monkeypatch.setattr(trial_rows, "MAX_VALUES", 4)
-    found = payload.collect(write(tmp_path, searched(12)))
+    found = collected(write(tmp_path, searched(12)))
     assert len(found["trials"]) == 9
     assert found["thinned"] == 8
     assert found["failures"][0]["count"] == 2  # of all, shown or not
@@ -231,13 +237,13 @@ def test_the_best_so_far_is_told_where_it_gets_better_and_at_the_end(tmp_path: P
     trials = searched(5)
     for trial, loss in zip(trials, [0.5, 0.7, 0.3, 0.3, 0.4], strict=True):
         trial["result"] = {"status": "ok", "loss": loss}
-    found = payload.collect(write(tmp_path, trials))["convergence"]
+    found = collected(write(tmp_path, trials))["convergence"]
     assert (found["tids"], found["best"]) == ([0, 2, 4], [0.5, 0.3, 0.3])
     assert found["band"]["drawn"] == 5
 
 
 def test_winners_are_told_with_what_the_test_says_of_them(tmp_path: Path) -> None:
-    found = payload.collect(finished(tmp_path / "mine", searched(34)), unknown)
+    found = collected(finished(tmp_path / "mine", searched(34)), unknown)
     first, second, third = found["best"][:3]
     assert [first["tid"], second["tid"], third["tid"]] == [33, 32, 31]
     assert (first["rank"], first["test_error"], first["interval"]) == (1, 0.2, [0.1, 0.3])
@@ -257,7 +263,7 @@ def test_commands_of_the_best_trials_are_commands(
         (tmp_path / folder).symlink_to(Path(folder).resolve())
     monkeypatch.chdir(tmp_path)
     Path("mine.npy").touch()
-    found = payload.collect(finished(Path("results/demo"), searched(34)), unknown)
+    found = collected(finished(Path("results/demo"), searched(34)), unknown)
     winner, other = found["best"][0]["commands"], found["best"][4]["commands"]
     program = get_command(app)
     for command in (winner["extract"], winner["export"], other["extract"]):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hpconv import features, report
+from hpconv import features, report, trials
 from hpconv.cli.report import report as report_verb
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
@@ -92,7 +92,7 @@ def test_the_diagram_has_every_step_with_the_size_it_leaves() -> None:
         ("Scaling", "800 features"),
         ("Linear SVM", "10 scores"),
     ]
-    assert "of patches (p − mean) / √(|p|² + 1)" in steps[2]["facts"]
+    assert "patches normalised as (p − mean) / √(|p|² + 1)" in steps[2]["facts"]
     assert "L2 penalty 0.0001" in steps[-1]["facts"]
 
 
@@ -101,9 +101,9 @@ def test_the_diagram_gives_back_the_warp_that_was_drawn() -> None:
     _, warp, *_ = diagram.steps(pipeline, n_classes=10, chosen=None)
     assert warp["title"] == "Warp to 16×16"
     assert warp["facts"] == [
-        "turned by 5.73°, sheared by 11.5°",
-        "scaled by 1.1 across, 0.9 down",
-        "moved by 2 and −4 pixels",
+        "rotation 5.73°, shear 11.5°",
+        "scale 1.1 horizontal, 0.9 vertical",
+        "translation 2 and −4 pixels",
     ]
 
 
@@ -111,7 +111,7 @@ def test_pairs_end_in_a_kernel_svm_of_the_comparisons_that_were_chosen() -> None
     chosen = {"c": 10.0, "weights": {"mult": 0.0, "absdiff": 0.25, "sqdiff": 4.0}}
     *_, last = diagram.steps(describe(CANDIDATE, (1, 8, 8), MODEL), n_classes=2, chosen=chosen)
     assert (last["title"], last["size"]) == ("Kernel SVM", "same or different")
-    assert last["facts"] == ["C = 10", "compares two images by absdiff × 0.25, sqdiff × 4"]
+    assert last["facts"] == ["C = 10", "kernels: absdiff × 0.25, sqdiff × 4"]
 
 
 @pytest.mark.parametrize(
@@ -172,14 +172,14 @@ def test_the_worst_mistakes_come_first(tmp_path: Path) -> None:
     decision = np.array([[1.0, 0.5], [2.0, 1.5], [-3.0, 1.0], [0.5, -1.0]])
     # no training example is a cat: it cannot be recognised, at worst as the last choice
     np.savez(scores, **{"decision/0": decision, "classes/0": np.array([0, 1])})
-    told = misclassified.worst(scores, data)
-    assert (told["count"], told["examples"]) == (3, 4)
-    assert [(e["true"], e["predicted"], e["margin"]) for e in told["shown"]] == [
+    facts = misclassified.worst(scores, data)
+    assert (facts["count"], facts["examples"]) == (3, 4)
+    assert [(e["true"], e["predicted"], e["margin"]) for e in facts["shown"]] == [
         ("ant", "bee", -4.0),
         ("cat", "ant", -1.5),
         ("bee", "ant", -0.5),
     ]
-    (picture,) = told["shown"][0]["pictures"]
+    (picture,) = facts["shown"][0]["pictures"]
     assert (pixels(picture) == 20).all()
 
 
@@ -192,32 +192,32 @@ def test_a_mistaken_pair_shows_both_images(tmp_path: Path) -> None:
 
 
 def test_few_classes_are_a_table_and_many_a_list_of_what_is_confused() -> None:
-    told = confusion.table([[8, 2], [0, 5]], ["a", "b"])
-    assert [[cell["share"] for cell in row["cells"]] for row in told["rows"]] == [
+    facts = confusion.table([[8, 2], [0, 5]], ["a", "b"])
+    assert [[cell["share"] for cell in row["cells"]] for row in facts["rows"]] == [
         [0.8, 0.2],
         [0, 1],
     ]
     counts = 30 * np.eye(25, dtype=int)
     counts[3, 7], counts[9, 1] = 2, 6
-    told = confusion.table(counts.tolist(), [f"c{i}" for i in range(25)])
-    found = [(each["true"], each["predicted"], each["count"]) for each in told["confused"]]
+    facts = confusion.table(counts.tolist(), [f"c{i}" for i in range(25)])
+    found = [(each["true"], each["predicted"], each["count"]) for each in facts["confused"]]
     assert found == [("c9", "c1", 6), ("c3", "c7", 2)]
-    opacity = pixels(told["picture"])[..., -1]
+    opacity = pixels(facts["picture"])[..., -1]
     side = len(opacity) // 25
     assert opacity[9 * side, side] > opacity[3 * side, 7 * side] > opacity[0, 0] == 0
 
 
 def test_maps_are_what_the_extracted_features_say(finished: Path) -> None:
-    (told,) = winner.collect(finished)
+    (facts,) = winner.collect(finished)
     with h5py.File(finished / "data.h5") as data:
         first = int(data["train"][0:].min())
     with features.opened(finished / "winners/1/features.h5") as file:
         row = file["features"][np.searchsorted(file["rows"][()], first)]
-    (stage,) = told["maps"]["stages"]
+    (stage,) = facts["maps"]["stages"]
     assert stage["title"] == "Layer 1: 200 maps of 2×2"
     extremes = f"values {diagram.number(row.min())} to {diagram.number(row.max())}"
     assert stage["note"].endswith(extremes)
-    (bank,) = told["filters"]
+    (bank,) = facts["filters"]
     assert bank["title"] == "Layer 1: 100 filters of 5×5"
 
 
@@ -256,21 +256,21 @@ def test_filters_that_the_cache_has_lost_are_missed_in_words(copied: Path) -> No
 
 
 def test_provenance_tells_what_is_needed_to_do_it_again(finished: Path) -> None:
-    told = provenance.collect(finished)
-    assert told["Search"]["algorithm"] == "tpe"
-    assert told["Search"]["ended because"] == "enough"
-    assert "target loss" not in told["Search"]
-    assert told["Search"]["evaluation time"].startswith("1.0 hours")
-    assert told["Search"]["first trial begun"] == "2026-01-01 10:01 UTC"
-    assert told["Machine"]["trials computed on"] == "node7"
-    assert told["Data"]["examples"] == "899 to learn from, 449 to choose by, 449 to judge by"
+    facts = provenance.collect(finished, trials.read(finished / "trials.jsonl"))
+    assert facts["Search"]["algorithm"] == "tpe"
+    assert facts["Search"]["reason for the end"] == "enough"
+    assert "target loss" not in facts["Search"]
+    assert facts["Search"]["evaluation time"].startswith("1.0 hours")
+    assert facts["Search"]["start of the first trial"] == "2026-01-01 10:01 UTC"
+    assert facts["Machine"]["trials computed on"] == "node7"
+    assert facts["Data"]["examples"] == "899 training, 449 validation, 449 test"
     with h5py.File(finished / "data.h5") as data:
-        assert told["Data"]["checksum"] == data.attrs["checksum"]
-    assert {"hpconv", "Python", "numpy"} <= told["Software"].keys()
-    assert str(finished) not in str(told)
+        assert facts["Data"]["checksum"] == data.attrs["checksum"]
+    assert {"hpconv", "Python", "numpy"} <= facts["Software"].keys()
+    assert str(finished) not in str(facts)
 
 
 def test_provenance_of_a_search_that_has_just_begun_tells_what_is_known(tmp_path: Path) -> None:
-    told = provenance.collect(tmp_path)
-    assert told["Search"] == told["Data"] == {}
-    assert told["Software"]["Python"]
+    facts = provenance.collect(tmp_path, [])
+    assert facts["Search"] == facts["Data"] == {}
+    assert facts["Software"]["Python"]
