@@ -13,11 +13,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from hyperopt import Trials, rand, tpe
+from hyperopt import Trials, rand
 from hyperopt.base import JOB_VALID_STATES, Domain
-from hyperopt.pyll import Apply, Literal, scope
+from hyperopt.pyll import Apply, Literal
 
 from hpconv.model.space import Node
+from hpconv.search import hyperopt_names as names
 from hpconv.trials import Trial, hyperparameters
 
 Memo = dict[Node, Any]
@@ -34,8 +35,8 @@ class TPE:
     def __init__(self, domain: Domain, startup_trials: int) -> None:
         self._domain = domain
         self._startup_trials = startup_trials
-        self._observed, self._observed_loss, (ids, values) = tpe.build_posterior_wrapper(
-            domain, tpe._default_prior_weight, tpe._default_gamma
+        self._observed, self._observed_loss, (ids, values) = names.build_posterior(
+            domain, names.PRIOR_WEIGHT, names.GAMMA
         )
         self._values = dict(sorted(values.items(), reverse=True))  # as rec_eval takes them
         self._ids = {values[label]: ids[label] for label in values}
@@ -85,13 +86,13 @@ class TPE:
         """What the graph starts from."""
         losses, order = np.array(self._losses), np.argsort(self._tids)
         order = order[~np.isnan(losses[order])]  # rows of the trials seen, by tid
-        n_below = math.ceil(tpe._default_gamma * math.sqrt(len(order)))
+        n_below = math.ceil(names.GAMMA * math.sqrt(len(order)))
         by_loss = np.argsort(losses[order])
         ranks, below = np.full(len(losses), -1), np.zeros(len(losses), bool)
         ranks[order] = np.arange(len(order))
-        below[order[by_loss[: min(n_below, tpe.DEFAULT_LF)]]] = True
+        below[order[by_loss[: min(n_below, names.MAX_BELOW)]]] = True
         return {
-            self._domain.s_new_ids: list(range(tpe._default_n_EI_candidates)),
+            self._domain.s_new_ids: list(range(names.N_CANDIDATES)),
             self._domain.s_rng: np.random.default_rng(seed),
             self._observed["idxs"]: self._rows,
             self._observed["vals"]: self._columns,
@@ -162,12 +163,12 @@ def _lpdf(
     hyperopt, and summed in its order: one component after the other.
     """
     if q is None:
-        density = tpe.LGMM1_lpdf if log_space else tpe.GMM1_lpdf
+        density = names.LGMM1_lpdf if log_space else names.GMM1_lpdf
         return density(samples, weights, mus, sigmas, low, high)
-    cdf = tpe.lognormal_cdf if log_space else tpe.normal_cdf
+    cdf = names.lognormal_cdf if log_space else names.normal_cdf
     accepted, least, most = 1.0, 0.0 if log_space else -math.inf, math.inf
     if low is not None and high is not None:
-        inside = tpe.normal_cdf(high, mus, sigmas) - tpe.normal_cdf(low, mus, sigmas)
+        inside = names.normal_cdf(high, mus, sigmas) - names.normal_cdf(low, mus, sigmas)
         accepted = np.sum(weights * inside)
         least, most = (np.exp(low), np.exp(high)) if log_space else (low, high)
     bins, which = np.unique(samples, return_inverse=True)
@@ -177,7 +178,7 @@ def _lpdf(
     return (np.log(terms.sum(axis=0)) - np.log(accepted))[which]
 
 
-IMPLEMENTATIONS = scope._impls | {
+IMPLEMENTATIONS = names.SCOPE_IMPLEMENTATIONS | {
     "ap_split_trials": _split,
     "GMM1_lpdf": partial(_lpdf, False),
     "LGMM1_lpdf": partial(_lpdf, True),

@@ -322,7 +322,7 @@ def test_a_status_says_which_worker_holds_which_trial(store: Store) -> None:
 
 def test_the_driver_tells_its_algorithm_which_trials_are_pending(store: Store) -> None:
     """Also one that continues another's search: both suggest as if they had never stopped."""
-    settings = replace(SETTINGS, max_evals=100, startup_trials=0)
+    settings = replace(SETTINGS, max_evals=100, startup_trials=1)
     suggested = []
     for worker in range(4):
         store.heartbeat(f"worker {worker}", None)

@@ -1,6 +1,11 @@
 """Our algorithms against hyperopt's: the same suggestions from the same documents."""
 
+import subprocess
+import sys
+import tomllib
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +23,7 @@ from scipy.stats import chi2_contingency, ks_2samp
 
 from hpconv.model.space import search_space
 from hpconv.search.algorithms import HyperoptAlgorithm
+from hpconv.search.hyperopt_names import PINNED
 from hpconv.search.tpe import TPE
 from hpconv.trials import hyperparameters
 
@@ -218,6 +224,21 @@ def test_values_are_plain_numbers(domain: Domain) -> None:
     for count in (STARTUP, 60):
         values = told(domain, history(domain, count)).suggest(999, 0).values()
         assert {type(value) for value in values} <= {int, float}
+
+
+def test_another_hyperopt_without_a_private_name_is_refused_in_one_line() -> None:
+    code = "from hyperopt import tpe; del tpe._default_gamma; import hpconv.search.tpe"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.stderr.splitlines()[-1] == (
+        f"hpconv.errors.UserError: hyperopt {version('hyperopt')} does not fit (module "
+        "'hyperopt.tpe' has no attribute '_default_gamma'): run pip install 'hyperopt==0.3.0'"
+    )
+
+
+def test_hyperopt_is_pinned_to_the_version_whose_private_names_are_used() -> None:
+    assert version("hyperopt") == PINNED
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert f"hyperopt=={PINNED}" in project["dependencies"]
 
 
 def test_other_seeds_give_suggestions_distributed_as_those_of_hyperopt() -> None:
