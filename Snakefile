@@ -11,17 +11,12 @@ configfile: "config/config.yaml"
 include: "rules/common.smk"
 
 
-if not (FINAL_ONLY and Path(DATA).exists()):
-
-    include: "rules/data.smk"
+GROWS_ENSEMBLE = settings.ensemble.grow
 
 
-if not FINAL_ONLY:
-
-    include: "rules/database.smk"
-    include: "rules/search.smk"
-
-
+include: "rules/data.smk"
+include: "rules/database.smk"
+include: "rules/search.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 
@@ -33,11 +28,12 @@ rule all:
 
 
 onstart:
-    if not FINAL_ONLY:
+    write_config()
+    if not search_has_ended():
         check_slots()
-        # of a run that was killed: nobody may take it for this run's server
+        # of a run that was killed: no process may take it for the server of this run
         Path(CONNECTION).unlink(missing_ok=True)
 
 
-onerror:
-    report_missing_winners()
+onsuccess:
+    report_failed_winners()

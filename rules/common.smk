@@ -3,21 +3,14 @@ import shlex
 import sys
 from pathlib import Path
 
-from hpconv.config import resolve, to_json
+from hpconv.config import resolve, search_record, to_json
 from hpconv.errors import UserError
+from hpconv.files import read_json, write_json
 
 
 def refuse(reason):
-    """End with one line; Snakemake's own errors add places in files that a user cannot mend."""
+    """End with one line; Snakemake's own errors add positions in files of the workflow."""
     sys.exit(f"hpconv: {reason}")
-
-
-def load_config():
-    """The configuration with all defaults."""
-    try:
-        return to_json(resolve(config, warn))
-    except UserError as error:
-        refuse(error)
 
 
 def warn(message):
@@ -26,46 +19,80 @@ def warn(message):
         print(f"hpconv: {message}", file=sys.stderr)
 
 
-def section(name, *keys):
-    """A section of the configuration, or some of its keys, as JSON for the command line."""
-    chosen = config[name]
-    return json.dumps({key: chosen[key] for key in keys} if keys else chosen)
+def resolved_config():
+    try:
+        return resolve(config, warn)
+    except UserError as error:
+        refuse(error)
 
 
-def search_settings():
-    """All that decides which trials a search makes, as JSON for the command line."""
-    keys = ("algorithm", "startup_trials", "seed", "patience_minutes", *BOUNDS)
-    chosen = {key: config["search"][key] for key in keys}
-    grown = config["ensemble"] if config["ensemble"]["grow"] else {}
-    return json.dumps(chosen | {"ensemble": grown})
+def write_config():
+    """Write the configuration for the jobs of this run.
+
+    No job has the file as an input: jobs run again when the keys in their params change.
+    """
+    write_json(Path(CONFIG), to_json(settings))
+
+
+def keys(section, *names):
+    """Keys of a section of the configuration; as params, a change of theirs reruns the job."""
+    values = to_json(getattr(settings, section))
+    return json.dumps({name: values[name] for name in names} if names else values)
+
+
+def recorded_search():
+    """The settings with which the search ended, None before that."""
+    return read_json(Path(ENDED))["search"] if Path(ENDED).exists() else None
+
+
+def search_has_ended():
+    """Whether the search that is configured has ended."""
+    return recorded_search() == search_record(settings)
 
 
 def worker_count():
-    """As many as configured, else as many as there are slots beside server and driver.
+    """As configured, else one for each job slot that server and driver leave.
 
-    A search that has ended keeps the number it had: another one would be a reason to run again.
+    A search that has ended keeps its number of workers: a different one would be a reason for
+    Snakemake to run it again.
     """
-    if Path(ENDED).exists():
-        ended = json.loads(Path(ENDED).read_text())
-        if ended["search"] == json.loads(SEARCH):
-            return ended["workers"]
-    chosen = config["search"]["workers"]
-    if chosen is not None:
-        return chosen
+    if search_has_ended():
+        return read_json(Path(ENDED))["workers"]
+    if settings.search.workers is not None:
+        return settings.search.workers
     if workflow.nodes is not None:
         return max(1, workflow.nodes - 1)
-    return max(1, ((workflow.cores or 1) - 2) // config["search"]["worker_threads"])
+    return max(1, ((workflow.cores or 1) - 2) // settings.search.worker_threads)
 
 
-def server_options(**keys):
-    """Options of the command line for those keys of section database that are set."""
-    values = {option: config["database"][key] for option, key in keys.items()}
+def server_options():
+    """Command-line options for the keys of section database that are set."""
+    values = {"binary": settings.database.mongod, "bind": settings.database.bind}
     return " ".join(f"--{k} {shlex.quote(v)}" for k, v in values.items() if v)
 
 
 def of_winners(name):
     """A file of each winner."""
     return expand(f"{RESULTS}/winners/{{rank}}/{name}", rank=RANKS)
+
+
+def last_failure(wildcards):
+    """The file that a failed winner leaves; it is newer than its features, which run again."""
+    path = f"{RESULTS}/winners/{wildcards.rank}/last_failure.json"
+    return [path] if Path(path).exists() else []
+
+
+def report_failed_winners():
+    """Name the winners that failed, and end with a non-zero exit status."""
+    evaluations = [Path(path) for path in of_winners("evaluation.json")]
+    found = {path: read_json(path).get("failure") for path in evaluations if path.exists()}
+    failed = [
+        f"winner {path.parent.name} failed, {failure['kind']}: {failure['reason']}"
+        for path, failure in found.items()
+        if failure
+    ]
+    if failed:
+        refuse("\nhpconv: ".join([*failed, "run the same command again to retry"]))
 
 
 def final_outputs():
@@ -75,55 +102,47 @@ def final_outputs():
 
 
 def grown_ensemble():
-    """The evaluation of the ensemble, where the search grows one."""
-    return [f"{RESULTS}/ensemble/evaluation.json"] if config["ensemble"]["grow"] else []
+    """The evaluation of the ensemble, if the search grows one."""
+    return [f"{RESULTS}/ensemble/evaluation.json"] if GROWS_ENSEMBLE else []
 
 
 def check_slots():
-    """Server and driver run while the workers do: fewer slots would wait for ever."""
+    """Server, driver and a worker run at the same time: with fewer slots they wait forever."""
     if workflow.nodes is not None:  # a cluster, where server and driver are one job
         if workflow.nodes < 3:
             refuse(
                 f"-j {workflow.nodes} is too few: the job of server and driver, the wait for it "
-                "and a worker run side by side, use -j 3 or more"
+                "and a worker run at the same time, use -j 3 or more"
             )
         return
-    threads = config["search"]["worker_threads"]
+    threads = settings.search.worker_threads
     if workflow.cores is not None and workflow.cores < 2 + threads:
         refuse(
             f"{workflow.cores} job slots are too few: server, driver and a worker of "
-            f"{threads} threads run side by side, use --cores {2 + threads} or more"
+            f"{threads} threads run at the same time, use --cores {2 + threads} or more"
         )
 
 
-include: "after_search.smk"
-
-
-config = load_config()
-RESULTS = f"results/{config['experiment']}"
+settings = resolved_config()
+RESULTS = f"results/{settings.experiment}"
 LOGS = f"{RESULTS}/logs"
+CONFIG = f"{RESULTS}/config.json"
 DATA = f"{RESULTS}/data.h5"
 CONNECTION = f"{RESULTS}/mongodb/connection.json"
-EXPORT = (
-    f"{RESULTS}/search/history.jsonl"  # by the driver; HISTORY is what remains of it
-)
-SUMMARY = f"{RESULTS}/search/summary.json"  # by the driver, too
+# The driver exports to these two; rule gather makes HISTORY and ENDED of them.
+EXPORT = f"{RESULTS}/search/history.jsonl"
+SUMMARY = f"{RESULTS}/search/summary.json"
 HISTORY = f"{RESULTS}/trials.jsonl"
 ENDED = f"{RESULTS}/search.json"
 BASELINE = f"{RESULTS}/baseline.json"
 FINAL = f"{RESULTS}/final_evaluation.json"
 REPORT = f"{RESULTS}/report.html"
 IMPORTANCE = f"{RESULTS}/importance.csv"
-BUDGET = section("search", "trial_seconds", "images_per_second", "trial_memory_mb")
-BOUNDS = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
-SEARCH = search_settings()
-# what a trial may take, and what surrounds it
-MEMORY_MB = config["search"]["trial_memory_mb"] + 1500
+STOPPING = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
+# a trial, and the process around it
+MEMORY_MB = settings.search.trial_memory_mb + 1500
 WORKERS = range(1, worker_count() + 1)
-RANKS = range(1, config["evaluation"]["winners"] + 1)
-FINAL_ONLY = final_only()
-if FINAL_ONLY:
-    recall_search()
+RANKS = range(1, settings.evaluation.winners + 1)
 
-# An environment made by conda has the libraries, but not this package: it is found here.
+# A conda environment has the libraries, but not this package: it is found here.
 shell.prefix(f'export PATH="$PATH:{workflow.basedir}/envs/bin"; ')

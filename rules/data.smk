@@ -6,8 +6,9 @@ rule data:
     conda:
         "../envs/hpconv.yaml"
     params:
-        settings=section("data"),
+        config=CONFIG,
+        data=keys("data"),
     message:
         "Writing the images and their splits"
     shell:
-        "hpconv data --settings {params.settings:q} --output {output} > {log} 2>&1"
+        "hpconv data --config {params.config} --output {output} > {log} 2>&1"

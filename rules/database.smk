@@ -15,7 +15,7 @@ rule mongod:
         connection=CONNECTION,
         dbpath=f"{RESULTS}/mongodb/db",
         mongod_log=f"{LOGS}/mongod-server.log",
-        options=server_options(binary="mongod", bind="bind"),
+        options=server_options(),
     message:
         "Starting MongoDB"
     shell:
@@ -36,11 +36,11 @@ rule await_server:
         "../envs/hpconv.yaml"
     params:
         connection=CONNECTION,
+        config=CONFIG,
         summary=SUMMARY,
-        search=SEARCH,
         failure=".snakemake/hpconv-pbs/driver-mongod.failed",
     message:
         "Waiting for MongoDB"
     shell:
-        "exec hpconv wait --connection {params.connection} --summary {params.summary}"
-        " --search {params.search:q} --failure {params.failure} > {log} 2>&1"
+        "exec hpconv wait --connection {params.connection} --config {params.config}"
+        " --summary {params.summary} --failure {params.failure} > {log} 2>&1"

@@ -1,4 +1,4 @@
-# A checkpoint: when it has run, Snakemake looks again at which winners' trials are others now.
+# A checkpoint: after it, Snakemake checks which winners' trials have changed.
 checkpoint rank:
     input:
         HISTORY,
@@ -7,7 +7,7 @@ checkpoint rank:
             f"{RESULTS}/best_trials.tsv",
             caption="captions/best_trials.rst",
             category="Search",
-            labels={"shows": "trials that worked, the best first", "as": "table"},
+            labels={"shows": "successful trials, best first", "as": "table"},
         ),
         trials=of_winners("trial.json"),
     log:
@@ -15,7 +15,7 @@ checkpoint rank:
     conda:
         "../envs/hpconv.yaml"
     params:
-        winners=config["evaluation"]["winners"],
+        winners=settings.evaluation.winners,
         folder=lambda wildcards, output: Path(output.trials[0]).parents[1],
     message:
         "Ranking the trials"
@@ -24,30 +24,35 @@ checkpoint rank:
         " --output {output.table} > {log} 2>&1"
 
 
+# A winner that fails is data: this rule and the next succeed and record the failure, so that the
+# other winners are evaluated and reported.
 rule features:
     input:
         trial=f"{RESULTS}/winners/{{rank}}/trial.json",
         data=DATA,
+        retry=last_failure,
     output:
         f"{RESULTS}/winners/{{rank}}/features.h5",
     log:
         f"{LOGS}/features-{{rank}}.log",
     conda:
         "../envs/hpconv.yaml"
-    threads: config["search"]["worker_threads"]
+    threads: settings.search.worker_threads
     resources:
         mem_mb=MEMORY_MB,
     params:
-        model=section("model"),
-        cache=config["evaluation"]["cache"],
+        config=CONFIG,
+        model=keys("model", "engine", "batch_size"),
+        cache=settings.evaluation.cache,
     message:
         "Winner {wildcards.rank}: extracting features of all images"
     shell:
-        "hpconv features --trial {input.trial} --data {input.data} --model {params.model:q}"
-        " --cache {params.cache:q} --output {output} > {log} 2>&1"
+        "hpconv features --config {params.config} --trial {input.trial} --data {input.data}"
+        " --output {output} > {log} 2>&1"
 
 
-rule retrain_winner:
+# `-R retrain` evaluates all winners again.
+rule retrain:
     input:
         trial=f"{RESULTS}/winners/{{rank}}/trial.json",
         data=DATA,
@@ -59,27 +64,21 @@ rule retrain_winner:
         f"{LOGS}/retrain-{{rank}}.log",
     conda:
         "../envs/hpconv.yaml"
-    threads: config["search"]["worker_threads"]
+    threads: settings.search.worker_threads
     resources:
         mem_mb=MEMORY_MB,
     params:
-        model=section("model"),
-        seeds=config["evaluation"]["seeds"],
-        cache=config["evaluation"]["cache"],
-        memory=config["search"]["trial_memory_mb"],
+        config=CONFIG,
+        model=keys("model", "engine", "batch_size"),
+        seeds=settings.evaluation.seeds,
+        cache=settings.evaluation.cache,
+        memory=settings.search.trial_memory_mb,
     message:
         "Winner {wildcards.rank}: retraining and testing"
     shell:
-        "hpconv retrain --trial {input.trial} --data {input.data} --features {input.features}"
-        " --model {params.model:q} --seeds {params.seeds} --cache {params.cache:q}"
-        " --memory-mb {params.memory}"
-        " --scores {output.scores} --output {output.evaluation} > {log} 2>&1"
-
-
-# All of them, as a target: `-R retrain retrain` evaluates the winners again.
-rule retrain:
-    input:
-        retrained,
+        "hpconv retrain --config {params.config} --trial {input.trial} --data {input.data}"
+        " --features {input.features} --scores {output.scores} --output {output.evaluation}"
+        " > {log} 2>&1"
 
 
 rule baseline:
@@ -91,7 +90,7 @@ rule baseline:
         f"{LOGS}/baseline.log",
     conda:
         "../envs/hpconv.yaml"
-    threads: config["search"]["worker_threads"]
+    threads: settings.search.worker_threads
     message:
         "Evaluating a linear classifier on raw pixels"
     shell:
@@ -108,20 +107,20 @@ rule ensemble:
         f"{LOGS}/ensemble.log",
     conda:
         "../envs/hpconv.yaml"
-    threads: config["search"]["worker_threads"]
+    threads: settings.search.worker_threads
     resources:
         mem_mb=MEMORY_MB,
     params:
-        model=section("model"),
+        config=CONFIG,
+        model=keys("model", "engine", "batch_size"),
         folder=subpath(output[0], parent=True),
-        cache=config["evaluation"]["cache"],
-        memory=config["search"]["trial_memory_mb"],
+        cache=settings.evaluation.cache,
+        memory=settings.search.trial_memory_mb,
     message:
         "Ensemble: extracting its members' features, retraining and testing"
     shell:
-        "hpconv ensemble --history {input.history} --data {input.data} --model {params.model:q}"
-        " --folder {params.folder} --cache {params.cache:q} --memory-mb {params.memory}"
-        " --output {output} > {log} 2>&1"
+        "hpconv ensemble --config {params.config} --history {input.history} --data {input.data}"
+        " --folder {params.folder} --output {output} > {log} 2>&1"
 
 
 rule evaluate:
@@ -136,7 +135,7 @@ rule evaluate:
             FINAL,
             caption="captions/final_evaluation.rst",
             category="Evaluation",
-            labels={"shows": "what the test says of each winner", "as": "JSON"},
+            labels={"shows": "test results of each winner", "as": "JSON"},
         ),
     log:
         f"{LOGS}/evaluate.log",
@@ -146,9 +145,8 @@ rule evaluate:
         ensemble=lambda wildcards, input: (
             f"--ensemble {input.ensemble}" if input.ensemble else ""
         ),
-        logs=LOGS,
     message:
         "Gathering the evaluations"
     shell:
-        "hpconv evaluate --data {input.data} --baseline {input.baseline} --logs {params.logs}"
-        " --output {output} {params.ensemble} {input.winners} > {log} 2>&1"
+        "hpconv evaluate --data {input.data} --baseline {input.baseline} --output {output}"
+        " {params.ensemble} {input.winners} > {log} 2>&1"

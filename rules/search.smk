@@ -11,17 +11,16 @@ rule driver:
         "../envs/hpconv.yaml"
     params:
         connection=CONNECTION,
-        experiment=config["experiment"],
-        model=section("model"),
-        budget=BUDGET,
-        search=SEARCH,
+        config=CONFIG,
+        model=keys("model"),
+        budget=keys("search", "trial_seconds", "images_per_second", "trial_memory_mb"),
+        search=json.dumps(search_record(settings)),
         live=f"{RESULTS}/live",  # no output: those are deleted before a job
     message:
         "Searching: suggesting trials and following their results"
     shell:
-        "exec hpconv driver --connection {params.connection} --exp-key {params.experiment}"
-        " --data {input.data} --model {params.model:q} --budget {params.budget:q}"
-        " --search {params.search:q} --output {output.history} --summary {output.summary}"
+        "exec hpconv driver --connection {params.connection} --config {params.config}"
+        " --data {input.data} --output {output.history} --summary {output.summary}"
         " --live {params.live} 2> >(tee {log} >&2)"
 
 
@@ -35,20 +34,20 @@ rule worker:
         f"{LOGS}/worker-{{number}}.log",
     conda:
         "../envs/hpconv.yaml"
-    threads: config["search"]["worker_threads"]
+    threads: settings.search.worker_threads
     resources:
         mem_mb=MEMORY_MB,
     params:
         connection=CONNECTION,
-        experiment=config["experiment"],
+        config=CONFIG,
+        experiment=settings.experiment,
         summary=SUMMARY,
-        search=SEARCH,
         workdir=lambda wildcards, output: Path(output[0]).parent,
     message:
         "Worker {wildcards.number}: evaluating trials"
     shell:
         "exec hpconv worker --connection {params.connection} --exp-key {params.experiment}"
-        " --summary {params.summary} --search {params.search:q} --workdir {params.workdir}"
+        " --config {params.config} --summary {params.summary} --workdir {params.workdir}"
         " --output {output} > {log} 2>&1"
 
 
@@ -88,7 +87,7 @@ rule gather:
     conda:
         "../envs/hpconv.yaml"
     params:
-        bounds=section("search", *BOUNDS),  # a longer search continues this one
+        bounds=keys("search", *STOPPING),  # a longer search continues this one
     message:
         "Exporting all trials"
     shell:
