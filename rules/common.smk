@@ -35,7 +35,11 @@ def write_config():
 
 
 def keys(section, *names):
-    """Keys of a section of the configuration; as params, a change of theirs reruns the job."""
+    """Keys of a section of the configuration, all without names.
+
+    Jobs read the configuration from CONFIG. Params name the keys that a job uses, so that it runs
+    again when they change.
+    """
     values = to_json(getattr(settings, section))
     return json.dumps({name: values[name] for name in names} if names else values)
 
@@ -84,15 +88,16 @@ def last_failure(wildcards):
 
 def report_failed_winners():
     """Name the winners that failed, and end with a non-zero exit status."""
-    evaluations = [Path(path) for path in of_winners("evaluation.json")]
-    found = {path: read_json(path).get("failure") for path in evaluations if path.exists()}
-    failed = [
-        f"winner {path.parent.name} failed, {failure['kind']}: {failure['reason']}"
-        for path, failure in found.items()
-        if failure
-    ]
-    if failed:
-        refuse("\nhpconv: ".join([*failed, "run the same command again to retry"]))
+    from hpconv.evaluation.records import failure_text  # imports numpy: not for every start
+
+    lines = []
+    for rank, path in zip(RANKS, map(Path, of_winners("evaluation.json"))):
+        failure = read_json(path).get("failure") if path.exists() else None
+        if failure:
+            lines.append(f"winner {rank} failed: {failure_text(failure)}")
+    if lines:
+        lines.append("the others are evaluated; run the same command again to retry")
+        refuse("\nhpconv: ".join(lines))
 
 
 def final_outputs():

@@ -43,7 +43,7 @@ rule features:
     params:
         config=CONFIG,
         model=keys("model", "engine", "batch_size"),
-        cache=settings.evaluation.cache,
+        cache=str(settings.evaluation.cache),
     message:
         "Winner {wildcards.rank}: extracting features of all images"
     shell:
@@ -71,7 +71,7 @@ rule retrain:
         config=CONFIG,
         model=keys("model", "engine", "batch_size"),
         seeds=settings.evaluation.seeds,
-        cache=settings.evaluation.cache,
+        cache=str(settings.evaluation.cache),
         memory=settings.search.trial_memory_mb,
     message:
         "Winner {wildcards.rank}: retraining and testing"
@@ -114,7 +114,7 @@ rule ensemble:
         config=CONFIG,
         model=keys("model", "engine", "batch_size"),
         folder=subpath(output[0], parent=True),
-        cache=settings.evaluation.cache,
+        cache=str(settings.evaluation.cache),
         memory=settings.search.trial_memory_mb,
     message:
         "Ensemble: extracting its members' features, retraining and testing"

@@ -5,52 +5,43 @@ from typing import Annotated
 
 import typer
 
-from hpconv.cli import checks, sections
-from hpconv.cli.options import Connection, Data, Experiment, History, Model, Output, Section
+from hpconv.cli import checks
+from hpconv.cli.options import Config, Connection, Data, History, Output
 
-Search = Annotated[
-    dict,
-    typer.Option(
-        parser=sections.json_object,
-        metavar="JSON",
-        help="Section 'search' of a configuration, with 'ensemble'.",
-    ),
-]
-Summary = Annotated[Path, typer.Option(help="What the driver says of the search when it ends.")]
+Summary = Annotated[Path, typer.Option(help="File that the driver writes when the search ends.")]
 
 
 def wait(
+    config: Config,
     connection: Connection,
     summary: Summary,
-    search: Search,
-    failure: Annotated[Path, typer.Option(help="File that tells that there will be no server.")],
+    failure: Annotated[Path, typer.Option(help="File that exists if the server's job has failed.")],
 ) -> None:
-    """Return when the server says where it is, or when the search needs none any more."""
+    """Wait until the server has written its connection file, unless the search has ended."""
     from hpconv import trials
+    from hpconv.config import load, search_record
     from hpconv.mongodb import connection_file
 
-    if not trials.search_has_ended(summary, search):
-        connection_file.await_address(connection, search["patience_minutes"], failure)
+    settings = load(config)
+    if not trials.search_has_ended(summary, search_record(settings)):
+        connection_file.await_address(connection, settings.search.patience_minutes, failure)
 
 
 def driver(
+    config: Config,
     connection: Connection,
-    exp_key: Experiment,
     data: Data,
-    model: Model,
-    budget: Section,
-    search: Search,
     summary: Summary,
     output: Output,
     live: Annotated[
-        Path | None, typer.Option(help="Folder for status and trials of the search as it runs.")
+        Path | None, typer.Option(help="Folder for the status and the trials of a running search.")
     ] = None,
 ) -> None:
     """Suggest trials until there is a reason to stop, then export them all."""
     from hyperopt.base import Domain
 
     from hpconv import datasets
-    from hpconv.config import to_json
+    from hpconv.config import load, search_record, to_json
     from hpconv.files import write_json
     from hpconv.model.space import search_space
     from hpconv.mongodb import connection_file
@@ -63,27 +54,22 @@ def driver(
     from hpconv.storage.store import Store
 
     exit_on_signals(*STOP_SIGNALS)
-    bounds, grown = (
-        sections.settings("model", model),
-        sections.settings("ensemble", search["ensemble"]),
-    )
-    settings = sections.settings(
-        "search", {key: search[key] for key in search if key != "ensemble"}
-    )
-    about = driver.fingerprint(datasets.verify(data), bounds, grown)
+    settings = load(config)
+    model, grown = settings.model, settings.ensemble
+    about = driver.fingerprint(datasets.verify(data), model, grown)
     if grown.grow:
         rounds.check_room(data)
-    space = search_space(bounds.output_sizes, bounds.max_layer_sizes)
-    domain = Domain(Objective(data, bounds, sections.settings("search", budget)), space)
+    space = search_space(model.output_sizes, model.max_layer_sizes)
+    domain = Domain(Objective(data, model, settings.search), space)
     connection_file.await_server(connection)
-    store = Store(from_file(connection), exp_key)
-    notes = {"model": to_json(bounds)}  # a trial says all that rebuilds its pipeline
+    store = Store(from_file(connection), settings.experiment)
+    notes = {"model": to_json(model)}  # with its hyperparameters, all that rebuilds a pipeline
     with display.shown() as show:
         files = StatusFiles(live) if live else None
-        leader = driver.Driver(store, domain, settings, about, notes, grown, files, show)
+        leader = driver.Driver(store, domain, settings.search, about, notes, grown, files, show)
         reason = leader.run()
     driver.export(store.finished(), output)
-    write_json(summary, {"search": search, "stopped": reason})
+    write_json(summary, {"search": search_record(settings), "stopped": reason})
 
 
 def gather(

@@ -9,7 +9,7 @@ CONNECTION = f"--connection {DEMO}/mongodb/connection.json"
 HISTORY = f"--history {DEMO}/trials.jsonl"
 DATA = f"--data {DEMO}/data.h5"
 WINNER = f"{DEMO}/winners/1"
-MODEL = '--model "$(cat model.json)"'
+CONFIG = f"--config {DEMO}/config.json"
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "space": (
@@ -48,17 +48,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "hpconv worker --mongo node7:27017/hpconv --exp-key demo",
     ),
     "driver": (
-        f"hpconv driver {CONNECTION} --exp-key demo {DATA} {MODEL} "
-        '--budget "$(cat budget.json)" --search "$(cat search.json)" '
-        "--summary summary.json --output trials.jsonl",
+        f"hpconv driver {CONFIG} {CONNECTION} {DATA} --summary summary.json --output trials.jsonl",
     ),
     "doctor": ("hpconv doctor", "hpconv doctor --profile profiles/pbs", "hpconv doctor --json"),
     "report": ("hpconv report", "hpconv report --experiment demo --output report.html"),
     "dashboard": ("hpconv dashboard", "hpconv dashboard --experiment demo"),
-    "data": ('hpconv data --settings \'{"name":"digits"}\' --output digits.h5',),
+    "data": (f"hpconv data {CONFIG} --output digits.h5",),
     "wait": (
-        f"hpconv wait {CONNECTION} --summary {DEMO}/search/summary.json "
-        "--search '{\"patience_minutes\":2}' --failure failed",
+        f"hpconv wait {CONFIG} {CONNECTION} --summary {DEMO}/search/summary.json --failure failed",
     ),
     "gather": (
         f"hpconv gather {HISTORY} --summary {DEMO}/search.json --workers 2 --csv trials.csv "
@@ -66,19 +63,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "rank": (f"hpconv rank {HISTORY} --winners 3 --folder winners --output best.tsv",),
     "features": (
-        f"hpconv features --trial {WINNER}/trial.json {DATA} {MODEL} --output features.h5",
+        f"hpconv features {CONFIG} --trial {WINNER}/trial.json {DATA} --output features.h5",
     ),
     "baseline": (f"hpconv baseline {DATA} --output baseline.json",),
     "retrain": (
-        f"hpconv retrain --trial {WINNER}/trial.json {DATA} --features {WINNER}/features.h5 "
-        f"{MODEL} --output evaluation.json --scores scores.npz",
+        f"hpconv retrain {CONFIG} --trial {WINNER}/trial.json {DATA} "
+        f"--features {WINNER}/features.h5 --output evaluation.json --scores scores.npz",
     ),
     "ensemble": (
-        f"hpconv ensemble {HISTORY} {DATA} {MODEL} --folder ensemble --output ensemble.json",
+        f"hpconv ensemble {CONFIG} {HISTORY} {DATA} --folder ensemble --output ensemble.json",
     ),
     "evaluate": (
-        f"hpconv evaluate {DATA} --baseline {DEMO}/baseline.json --logs {DEMO}/logs "
-        f"--output final.json {WINNER}/evaluation.json",
+        f"hpconv evaluate {DATA} --baseline {DEMO}/baseline.json --output final.json "
+        f"{WINNER}/evaluation.json",
     ),
 }
 

@@ -1,5 +1,6 @@
 """Features of anybody's images."""
 
+import json
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpconv.cli import checks, complete, sections
+from hpconv.cli import checks, complete
 from hpconv.cli.options import ExperimentFolder, Output, sizes
 from hpconv.errors import UserError
 
@@ -102,7 +103,7 @@ def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
     """
     from hpconv.model import space
 
-    values = sections.read_json(path)
+    values = _read_json(path)
     try:
         with redirect_stdout(StringIO()):  # pyll prints what it cannot evaluate
             space.evaluate(space.search_space(model.output_sizes, model.max_layer_sizes), values)
@@ -112,3 +113,13 @@ def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
             "each active label of 'hpconv space', as 'hpconv best --json' has them"
         ) from None
     return values
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"--assignment is '{path}', which is not JSON ({error}): write an object of labels and "
+            "values, as 'hpconv best --json' has them"
+        ) from None

@@ -5,21 +5,14 @@ from typing import Annotated
 
 import typer
 
-from hpconv.cli import checks, complete, sections
+from hpconv.cli import checks, complete
 from hpconv.errors import UserError
 
-Section = Annotated[
-    dict,
+Config = Annotated[
+    Path,
     typer.Option(
-        parser=sections.json_object,
-        metavar="JSON",
-        help="Section of a configuration, all its keys.",
-    ),
-]
-Model = Annotated[
-    dict,
-    typer.Option(
-        parser=sections.json_object, metavar="JSON", help="Section 'model' of a configuration."
+        callback=checks.read_json,
+        help="The configuration as JSON: config.json in the folder of the experiment.",
     ),
 ]
 Data = Annotated[
@@ -45,10 +38,9 @@ TrialFile = Annotated[
     Path, typer.Option("--trial", callback=checks.read_json, help="A winner's trial.json.")
 ]
 Cache = Annotated[Path, typer.Option(help="Folder of the feature cache: 'evaluation.cache'.")]
-Memory = Annotated[int, typer.Option(help="MiB that this may take: 'search.trial_memory_mb'.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON instead of a table.")]
 
-CACHE, MEMORY_MB = Path("features"), 8192  # as in a configuration that says nothing
+CACHE = Path("features")  # the default of evaluation.cache
 
 
 def sizes(text: str, option: str) -> tuple[int, ...]:

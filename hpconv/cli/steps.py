@@ -1,62 +1,49 @@
-"""Images, winners and their evaluation: what needs no search to run."""
+"""Steps of the workflow that need no running search: data, winners and their evaluation."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hpconv.cli import checks, sections
-from hpconv.cli.options import (
-    CACHE,
-    MEMORY_MB,
-    Cache,
-    Data,
-    History,
-    Memory,
-    Model,
-    Output,
-    Section,
-    TrialFile,
-)
+from hpconv.cli import checks
+from hpconv.cli.options import Config, Data, History, Output, TrialFile
 
 
-def data(settings: Section, output: Output) -> None:
-    """Write a data set, with its splits, to HDF5."""
+def data(config: Config, output: Output) -> None:
+    """Write a data set and its splits to an HDF5 file."""
     from hpconv import datasets
+    from hpconv.config import load
 
-    datasets.write(sections.settings("data", settings), output)
+    datasets.write(load(config).data, output)
 
 
 def rank(
     history: History,
-    winners: Annotated[int, typer.Option(min=1, help="How many trials win.")],
-    folder: Annotated[Path, typer.Option(help="Where each winner gets a folder, by rank.")],
+    winners: Annotated[int, typer.Option(min=1, help="Number of winners.")],
+    folder: Annotated[
+        Path, typer.Option(help="Folder in which each winner gets a folder, named by its rank.")
+    ],
     output: Output,
 ) -> None:
-    """Rank the trials by validation error; the best of different pipelines win."""
+    """Rank the trials by validation error; the best ones of different pipelines win."""
     from hpconv import trials
     from hpconv.evaluation.select import write
 
     write(trials.read(history), winners, output, folder)
 
 
-def features(
-    trial: TrialFile,
-    data: Data,
-    model: Model,
-    output: Output,
-    cache: Cache = CACHE,
-) -> None:
-    """Extract a winner's features of every image, or find them in the cache."""
-    from hpconv import features
+def features(config: Config, trial: TrialFile, data: Data, output: Output) -> None:
+    """Extract a winner's features of all images, or find them in the cache.
 
-    features.extract(
-        sections.read_json(trial),
-        data,
-        sections.settings("model", model),
-        output,
-        cache,
-    )
+    A failure is written into the output, and the exit status is 0.
+    """
+    from hpconv.config import load, with_model_of
+    from hpconv.evaluation import retrain
+    from hpconv.files import read_json
+
+    settings = load(config)
+    model = with_model_of(read_json(trial)["misc"]["model"], settings.model)
+    retrain.extract_features(trial, data, model, output=output, cache=settings.evaluation.cache)
 
 
 def baseline(data: Data, output: Output) -> None:
@@ -67,53 +54,60 @@ def baseline(data: Data, output: Output) -> None:
 
 
 def retrain(
+    config: Config,
     trial: TrialFile,
     data: Data,
     features: Annotated[
         Path, typer.Option(callback=checks.read_hdf5, help="The winner's features.")
     ],
-    model: Model,
     output: Output,
     scores: Annotated[
         Path,
-        typer.Option(callback=checks.write_file, help="File for decisions on test examples."),
+        typer.Option(
+            callback=checks.write_file, help="File to write decision scores of test examples to."
+        ),
     ],
-    seeds: Annotated[int, typer.Option(min=1, help="How often, with other random filters.")] = 1,
-    cache: Cache = CACHE,
-    memory_mb: Memory = MEMORY_MB,
 ) -> None:
-    """Fit a winner's classifier on all it may see; measure it once on the test images."""
-    from hpconv.evaluation import retrain
+    """Retrain a winner's classifier on all training images and test it once.
 
-    settings = sections.settings("model", model)
+    A failure is written into the output, and the exit status is 0.
+    """
+    from hpconv.config import load, with_model_of
+    from hpconv.evaluation import retrain
+    from hpconv.files import read_json
+
+    settings = load(config)
     retrain.retrain(
-        trial,
-        data,
-        features,
-        settings,
+        *(trial, data, features),
+        with_model_of(read_json(trial)["misc"]["model"], settings.model),
         output=output,
         scores=scores,
-        seeds=seeds,
-        cache=cache,
-        memory_mb=memory_mb,
+        seeds=settings.evaluation.seeds,
+        cache=settings.evaluation.cache,
+        memory_mb=settings.search.trial_memory_mb,
     )
 
 
 def ensemble(
+    config: Config,
     history: History,
     data: Data,
-    model: Model,
-    folder: Annotated[Path, typer.Option(help="Where files that show their features go.")],
+    folder: Annotated[Path, typer.Option(help="Folder for the feature files of the members.")],
     output: Output,
-    cache: Cache = CACHE,
-    memory_mb: Memory = MEMORY_MB,
 ) -> None:
-    """Fit the members of a search's best ensemble one after another; measure it once."""
+    """Retrain the best ensemble of a search, member by member, and test it once."""
+    from hpconv import trials
+    from hpconv.config import load, with_model_of
     from hpconv.evaluation import retrain
 
-    settings = sections.settings("model", model)
+    settings = load(config)
+    model = trials.read(history)[0]["misc"]["model"]  # the same in all trials of a search
     retrain.ensemble(
-        history, data, settings, folder=folder, output=output, cache=cache, memory_mb=memory_mb
+        *(history, data, with_model_of(model, settings.model)),
+        folder=folder,
+        output=output,
+        cache=settings.evaluation.cache,
+        memory_mb=settings.search.trial_memory_mb,
     )
 
 
@@ -122,10 +116,7 @@ def evaluate(
     baseline: Annotated[
         Path, typer.Option(callback=checks.read_json, help="Evaluation of the baseline.")
     ],
-    winners: Annotated[
-        list[Path], typer.Argument(help="Evaluations, the first rank first; some may be missing.")
-    ],
-    logs: Annotated[Path, typer.Option(help="Folder of logs, to tell why some are missing.")],
+    winners: Annotated[list[Path], typer.Argument(help="Evaluations of the winners, by rank.")],
     output: Output,
     ensemble: Annotated[
         Path | None, typer.Option(callback=checks.read_json, help="Evaluation of the ensemble.")
@@ -134,4 +125,4 @@ def evaluate(
     """Gather the evaluations of winners, ensemble and baseline."""
     from hpconv.evaluation import summary
 
-    summary.write_summary(data, baseline, winners, logs=logs, output=output, ensemble=ensemble)
+    summary.write_summary(data, baseline, winners, output=output, ensemble=ensemble)

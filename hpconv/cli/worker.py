@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpconv.cli import checks, sections
+from hpconv.cli import checks
 from hpconv.cli.options import Experiment
 from hpconv.errors import UserError
 
@@ -43,11 +43,15 @@ def worker(
         typer.Option(metavar="HH:MM:SS", help="Of this job, where PBS does not tell it."),
     ] = None,
     summary: Annotated[
-        Path | None, typer.Option(help="With --search: a search that has ended needs no worker.")
+        Path | None,
+        typer.Option(help="With --config: file that the driver writes when the search ends."),
     ] = None,
-    search: Annotated[
-        dict | None,
-        typer.Option(parser=sections.json_object, metavar="JSON", help="See --summary."),
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            callback=checks.read_json,
+            help="With --summary: exit at once if this search has ended.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(callback=checks.write_file, help="Record to write.")
@@ -60,6 +64,7 @@ def worker(
     from pymongo.errors import ConnectionFailure
 
     from hpconv import trials
+    from hpconv.config import load, search_record
     from hpconv.files import write_json
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
     from hpconv.storage.store import Store
@@ -76,7 +81,7 @@ def worker(
         walltime,
     )
     finished = 0
-    if summary is None or search is None or not trials.search_has_ended(summary, search):
+    if not (summary and config and trials.search_has_ended(summary, search_record(load(config)))):
         address, database = _address(connection, mongo)
         store = Store(address, exp_key, database)
         at_work = Worker(store, settings)

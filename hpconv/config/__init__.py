@@ -1,7 +1,8 @@
 """The configuration of an experiment: its description, and how it is read."""
 
-from hpconv.config.read import load, resolve, to_json
+from hpconv.config.read import load, resolve, search_record, to_json, with_model_of
 from hpconv.config.settings import (
+    RESULT_NEUTRAL_SETTINGS,
     Budget,
     Config,
     DatabaseSettings,
@@ -21,9 +22,12 @@ __all__ = [
     "EnsembleSettings",
     "EvaluationSettings",
     "ModelSettings",
+    "RESULT_NEUTRAL_SETTINGS",
     "SearchSection",
     "SearchSettings",
     "load",
     "resolve",
+    "search_record",
     "to_json",
+    "with_model_of",
 ]

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from hpconv.config.schema import allowed, find
-from hpconv.config.settings import Config
+from hpconv.config.settings import (
+    RESULT_NEUTRAL_SETTINGS,
+    Config,
+    ModelSettings,
+    SearchSettings,
+)
 from hpconv.errors import UserError
 
 UNKNOWN = ("unexpected_keyword_argument", "invalid_key")  # pydantic's names of this error
@@ -44,6 +50,23 @@ def load(path: Path) -> Config:
         raise UserError(f"{path}: {_explain(invalid)}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a text file ({error}): write a JSON object") from None
+
+
+def search_record(config: Config) -> dict[str, Any]:
+    """The settings that decide which trials a search makes, as ``search.json`` records them."""
+    names = [field.name for field in fields(SearchSettings)]
+    chosen = {key: value for key, value in to_json(config.search).items() if key in names}
+    return chosen | {"ensemble": to_json(config.ensemble) if config.ensemble.grow else {}}
+
+
+def with_model_of(trial_model: dict[str, Any], here: ModelSettings) -> ModelSettings:
+    """The model settings of a trial, with the engine and batch size configured here.
+
+    Args:
+        trial_model: ``misc.model`` of the trial.
+    """
+    own = {key: getattr(here, key) for key in RESULT_NEUTRAL_SETTINGS}
+    return ModelSettings(**trial_model | own)
 
 
 def to_json(settings: Any) -> dict[str, Any]:

@@ -21,6 +21,9 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
+# Keys of section model that change how features are computed, but not the features.
+RESULT_NEUTRAL_SETTINGS = ("engine", "batch_size")
+
 Channels = Literal["auto", "gray", "rgb"]
 
 

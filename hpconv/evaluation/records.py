@@ -118,6 +118,12 @@ def read_evaluation(path: Path) -> Evaluation | FailedEvaluation | None:
         return None
 
 
+def failure_text(failure: Failure) -> str:
+    """A failure in one line: a programming or user error has no kind of its own."""
+    kind, reason = failure["kind"], failure["reason"]
+    return reason if kind == "error" else f"{kind}: {reason}"
+
+
 def read_final(folder: Path) -> FinalEvaluation | None:
     """The final evaluation of an experiment, ``results/<experiment>``; None if there is none."""
     path = folder / FINAL_EVALUATION

@@ -1,8 +1,7 @@
 """Final evaluation of each winner, of the ensemble, and of a baseline on raw pixels."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +12,7 @@ from hpconv import features, trials
 from hpconv.config import ModelSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Selection
-from hpconv.evaluation import records, select
+from hpconv.evaluation import failures, records, select
 from hpconv.evaluation.refit import RefitResult, refit_and_test
 from hpconv.evaluation.select import best_ensemble
 from hpconv.evaluation.statistics import format_error, summarise
@@ -55,6 +54,22 @@ def baseline(data: Path, output: Path) -> None:
     log.info("raw pixels: test error %s", format_error(record))
 
 
+def extract_features(
+    trial_path: Path, data: Path, model: ModelSettings, *, output: Path, cache: Path
+) -> None:
+    """Write a winner's features, or the failure to extract them.
+
+    Args:
+        output: feature file to write.
+        cache: folder of the feature cache.
+    """
+    trial = read_json(trial_path)
+    step = partial(features.extract, trial, data, model, output, cache)
+    if failure := failures.run_step(trial_path, step):
+        features.write_failure(output, failure)
+        failures.mark_for_retry(trial_path, failure)
+
+
 def retrain(
     trial_path: Path,
     data: Path,
@@ -69,6 +84,8 @@ def retrain(
 ) -> None:
     """Fit a winner's classifier to each fold and test it on the fold's test examples.
 
+    A failure, also that to extract its features, is written instead of the evaluation.
+
     Args:
         extracted: the winner's feature file.
         output: evaluation to write.
@@ -79,13 +96,50 @@ def retrain(
         memory_mb: memory limit in MiB.
     """
     trial = read_json(trial_path)
-    results = [refit_and_test([trial], data, [extracted], model, memory_mb=memory_mb)]
-    for seed in range(1, seeds):
-        variant = select.with_new_random_filters(trial, seed)
-        with _temporary_features(variant, data, model, cache, folder=output.parent) as features_:
-            results.append(refit_and_test([variant], data, [features_], model, memory_mb=memory_mb))
-    _write_scores(scores, results)
-    write_json(output, _evaluation(trial, trials.validation_error(trial), results))
+
+    def step() -> None:
+        retrain_variant = partial(
+            _retrain_variant,
+            trial,
+            data,
+            model,
+            folder=output.parent,
+            cache=cache,
+            memory_mb=memory_mb,
+        )
+        first = refit_and_test([trial], data, [extracted], model, memory_mb=memory_mb)
+        results = [first, *map(retrain_variant, range(1, seeds))]
+        _write_scores(scores, results)
+        write_json(output, _evaluation(trial, trials.validation_error(trial), results))
+
+    extraction_failure = features.read_failure(extracted)
+    if failure := extraction_failure or failures.run_step(trial_path, step):
+        record: records.FailedEvaluation = {
+            "tid": trial["tid"],
+            "hyperparameters": trials.hyperparameters(trial),
+            "failure": failure,
+        }
+        _write_scores(scores, [])
+        write_json(output, record)
+        failures.mark_for_retry(trial_path, failure)
+
+
+def _retrain_variant(
+    trial: Trial,
+    data: Path,
+    model: ModelSettings,
+    seed: int,
+    *,
+    folder: Path,
+    cache: Path,
+    memory_mb: int,
+) -> RefitResult:
+    """Retrain a trial with new random filters; its feature file in folder is deleted."""
+    variant = select.with_new_random_filters(trial, seed)
+    with TemporaryDirectory(dir=folder, prefix=".features-") as temporary:
+        extracted = Path(temporary, "features.h5")
+        features.extract(variant, data, model, extracted, cache)
+        return refit_and_test([variant], data, [extracted], model, memory_mb=memory_mb)
 
 
 def ensemble(
@@ -137,18 +191,8 @@ def _evaluation(
     }
 
 
-@contextmanager
-def _temporary_features(
-    trial: Trial, data: Path, model: ModelSettings, cache: Path, *, folder: Path
-) -> Iterator[Path]:
-    """A feature file of a trial in folder, deleted at the end."""
-    with TemporaryDirectory(dir=folder, prefix=".features-") as temporary:
-        path = Path(temporary, "features.h5")
-        features.extract(trial, data, model, path, cache)
-        yield path
-
-
 def _write_scores(path: Path, results: list[RefitResult]) -> None:
+    """Write the mean decision scores; an empty file without results."""
     arrays: dict[str, Any] = {}
     for fold, algorithms in enumerate(zip(*(result.fitted for result in results), strict=True)):
         decisions = [algorithm.decision for algorithm in algorithms]

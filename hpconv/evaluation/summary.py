@@ -14,13 +14,11 @@ from hpconv.evaluation.records import (
     MissingWinner,
     TestStatistics,
     WinnerEntry,
+    failure_text,
     read_evaluation,
 )
 from hpconv.evaluation.statistics import summarise
 from hpconv.files import read_json, write_json
-from hpconv.trials import error_line
-
-STEPS = ("features", "retrain")  # each writes a log, STEP-RANK.log
 
 
 def write_summary(
@@ -28,7 +26,6 @@ def write_summary(
     baseline: Path,
     evaluations: Sequence[Path],
     *,
-    logs: Path,
     output: Path,
     ensemble: Path | None = None,
 ) -> None:
@@ -36,10 +33,9 @@ def write_summary(
 
     Args:
         evaluations: of the winners, by rank; ``trial.json`` and ``scores.npz`` are beside them.
-        logs: folder of the winners' logs.
         ensemble: evaluation of the ensemble that the search has grown.
     """
-    winners, missing = _winners(evaluations, logs)
+    winners, missing = _winners(evaluations)
     entries: list[FinalEntry] = [*winners]
     if len(winners) > 1:
         scores = [evaluations[entry["rank"] - 1].with_name("scores.npz") for entry in winners]
@@ -58,19 +54,17 @@ def write_summary(
     write_json(output, final)
 
 
-def _winners(
-    evaluations: Sequence[Path], logs: Path
-) -> tuple[list[WinnerEntry], list[MissingWinner]]:
+def _winners(evaluations: Sequence[Path]) -> tuple[list[WinnerEntry], list[MissingWinner]]:
     winners: list[WinnerEntry] = []
     missing: list[MissingWinner] = []
     for rank, path in enumerate(evaluations, start=1):
         evaluation = read_evaluation(path)
         if evaluation is None:
-            missing.append({"rank": rank, "reason": _reason(logs, rank)})
+            missing.append({"rank": rank, "reason": "it was not evaluated"})
         elif "test_error" in evaluation:
             winners.append({"rank": rank, **evaluation})
         else:
-            missing.append({"rank": rank, "reason": evaluation["failure"]["reason"]})
+            missing.append({"rank": rank, "reason": failure_text(evaluation["failure"])})
     return winners, missing
 
 
@@ -111,10 +105,3 @@ class AveragedDecisions:
         """Class numbers ``(n,)`` of the test examples: those of the greatest mean scores."""
         labels: np.ndarray = self._classes[self._mean.argmax(axis=1)]
         return labels
-
-
-def _reason(logs: Path, rank: int) -> str:
-    """The last line of the newest log of a winner."""
-    found = [log for step in STEPS if (log := logs / f"{step}-{rank}.log").exists()]
-    text = max(found, key=lambda log: log.stat().st_mtime).read_text() if found else ""
-    return error_line(text).removeprefix("hpconv: ") if text.strip() else "it was not begun"

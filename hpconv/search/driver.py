@@ -13,7 +13,12 @@ from hyperopt import STATUS_NEW
 from hyperopt.base import JOB_STATE_NEW, Domain
 from pymongo.errors import PyMongoError
 
-from hpconv.config import EnsembleSettings, ModelSettings, SearchSettings
+from hpconv.config import (
+    RESULT_NEUTRAL_SETTINGS,
+    EnsembleSettings,
+    ModelSettings,
+    SearchSettings,
+)
 from hpconv.errors import UserError
 from hpconv.files import replacing
 from hpconv.processes import owner_name, poll_until
@@ -31,7 +36,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between looks for trials that have end
 WATCH_SECONDS = 1.0  # between looks at workers and leases; the driver's own heartbeat
 PARTING_SECONDS = 10.0  # for workers to notice that the search is over
 RETURN_SECONDS = 8.0  # for workers to find a server again before they count as silent
-RESULT_NEUTRAL_SETTINGS = ("engine", "batch_size")  # settings of a model that change no result
 
 log = logging.getLogger(__name__)
 

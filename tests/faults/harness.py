@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from hpconv.files import write_json
 from hpconv.mongodb.connection_file import await_server
 from hpconv.mongodb.uri import from_file
 from hpconv.storage.store import Store
@@ -28,7 +29,7 @@ MODEL = {
     "batch_size": 200,
 }
 BUDGET = {"trial_seconds": 60, "images_per_second": 1, "trial_memory_mb": 4096}
-SEARCH = {"algorithm": "tpe", "startup_trials": 4, "seed": 1, "patience_minutes": 2, "ensemble": {}}
+SEARCH = {"algorithm": "tpe", "startup_trials": 4, "seed": 1, "patience_minutes": 2}
 EXPERIMENT = "faults"
 DELIVERED = re.compile(r"trial (\d+): (?:loss|failed)")
 
@@ -54,10 +55,12 @@ class Search:
 
     def driver(self) -> subprocess.Popen:
         """Start a driver."""
-        search = json.dumps(SEARCH | {"max_evals": self.max_evals})
-        options = ["--data", str(self._data), "--model", json.dumps(MODEL), "--search", search]
-        options += ["--budget", json.dumps(BUDGET), "--summary", str(self.folder / "summary.json")]
-        return self._start("driver", *options, "--output", str(self.history))
+        search = SEARCH | BUDGET | {"max_evals": self.max_evals}
+        config = self.folder / "config.json"
+        write_json(config, {"experiment": EXPERIMENT, "model": MODEL, "search": search})
+        options = ["--config", str(config), "--data", str(self._data)]
+        options += ["--summary", str(self.folder / "summary.json"), "--output", str(self.history)]
+        return self._start("driver", *options)
 
     @property
     def history(self) -> Path:
@@ -66,11 +69,12 @@ class Search:
     def worker(self, name: str) -> subprocess.Popen:
         """Start a worker."""
         record = ["--output", str(self.folder / f"{name}.json")]
-        return self._start("worker", "--workdir", str(self.folder), *record, log=name)
+        options = ["--exp-key", EXPERIMENT, "--workdir", str(self.folder), *record]
+        return self._start("worker", *options, log=name)
 
     def _start(self, verb: str, *options: str, log: str = "driver") -> subprocess.Popen:
         command = [sys.executable, "-m", "hpconv", verb, "--connection", str(self.connection)]
-        command += ["--exp-key", EXPERIMENT, *options]
+        command += options
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as in a workflow's job
         with self.log(log).open("a") as file:
             process = subprocess.Popen(command, stderr=file, env=os.environ | threads)

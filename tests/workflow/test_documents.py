@@ -23,7 +23,7 @@ BLOCK = re.compile(
     r"^```(?P<language>\S*)(?: title=.(?P<title>\S*).)?\n(?P<text>.*?)^```$", re.M | re.S
 )
 PROGRAMS = "hpconv|snakemake|make|python|pip|mkdocs|optuna-dashboard"
-CHECKOUT = ["Snakefile", "rules", "profiles", "envs", ".ci", "Makefile"]
+CHECKOUT = ["Snakefile", "evaluate.smk", "rules", "profiles", "envs", ".ci", "Makefile"]
 CHECKOUT += ["pyproject.toml", "requirements.lock"]
 CONNECTION = "results/demo/mongodb/connection.json"
 

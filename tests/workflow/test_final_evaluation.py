@@ -1,4 +1,4 @@
-"""What follows a search, where nothing but the search's outputs is left: no database, no record."""
+"""The final evaluation from the files of a search alone: no database, no record of Snakemake."""
 
 import json
 import re
@@ -12,9 +12,10 @@ import yaml
 from hpconv import trials
 from hpconv.files import read_json, write_json
 from tests.unit.objective.test_objective import CANDIDATE
-from tests.workflow.harness import TINY, planned, run
+from tests.workflow.harness import ROOT, TINY, planned, run
 
 SEARCH_RULES = {"data", "mongod", "await_server", "driver", "worker", "workers_done", "gather"}
+EVALUATE = ("--snakefile", str(ROOT / "evaluate.smk"))
 MODEL = yaml.safe_load(TINY.read_text())["model"] | {"max_row_elements": 500000, "batch_size": 100}
 
 
@@ -29,7 +30,7 @@ def trial(tid: int, loss: float, **changed: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
-    """A folder with the outputs of a search that has ended, evaluated by `-R retrain retrain`."""
+    """A folder with the outputs of a search that has ended, evaluated with another configuration."""
     folder = tmp_path_factory.mktemp("final")
     results = folder / "results/demo"
     results.mkdir(parents=True)
@@ -47,8 +48,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     ended = {"search": search, "stopped": "4 trials have finished", "workers": 2}
     write_json(results / "search.json", ended)
     write_touched(folder / "touched.yaml")
-    result = run(folder, "--configfile", str(folder / "touched.yaml"), "-R", "retrain", "retrain")
+    touched = ("--configfile", str(folder / "touched.yaml"))
+    result = run(folder, *EVALUATE, *touched, "-R", "retrain", "retrain")
     assert result.returncode == 0, result.stdout
+    assert finished(result.stdout).count("retrain") == 2
     assert not SEARCH_RULES & set(finished(result.stdout))
     return folder
 
@@ -72,6 +75,10 @@ def final(folder: Path) -> dict[str, Any]:
     return found
 
 
+def test_configuration_of_the_run_is_kept(folder: Path) -> None:
+    assert read_json(folder / "results/demo/config.json")["search"]["max_evals"] == 50
+
+
 def test_the_winners_are_those_of_the_search(folder: Path) -> None:
     assert [entry.get("tid") for entry in final(folder)["winners"]] == [1, 0, None]
     assert final(folder)["winners"][2]["members"] == [1, 0]
@@ -82,32 +89,51 @@ def test_the_winners_are_those_of_the_search(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "plan"),
     [
-        (["-R", "retrain", "--", "retrain"], {"retrain_winner": 2, "retrain": 1}),
-        (["-f", "--", "results/demo/winners/2/evaluation.json"], {"retrain_winner": 1}),
+        (["-R", "retrain", "retrain"], {"retrain": 2, "evaluate": 1, "report": 1, "all": 1}),
+        (["-f", "--", "results/demo/winners/2/evaluation.json"], {"retrain": 1}),
         (["-f", "--", "evaluate"], {"evaluate": 1}),
     ],
 )
 def test_a_target_of_the_final_evaluation_runs_that_alone(
     folder: Path, options: list[str], plan: dict[str, int]
 ) -> None:
-    assert planned(folder, "--configfile", str(folder / "touched.yaml"), *options) == plan
+    touched = ("--configfile", str(folder / "touched.yaml"))
+    assert planned(folder, *EVALUATE, *touched, *options) == plan
 
 
-def test_a_failed_winner_is_reported_and_made_good(folder: Path) -> None:
+def test_evaluation_before_a_search_is_refused_in_one_line(tmp_path: Path) -> None:
+    result = run(tmp_path, *EVALUATE)
+    assert result.returncode == 1
+    assert "hpconv: 'results/demo/trials.jsonl' does not exist: run the whole" in result.stdout
+
+
+def test_whole_workflow_evaluates_again_without_a_search(folder: Path) -> None:
+    plan = planned(folder, "-R", "retrain", "retrain")
+    assert plan["retrain"] == 2
+    assert not SEARCH_RULES & set(plan)
+
+
+def test_failed_winner_is_reported_and_retried(folder: Path) -> None:
     results = folder / "results/demo"
     damaged = read_json(results / "winners/2/trial.json")
     damaged["misc"]["vals"]["l0eg_fsize"] = [99.0]
     write_json(results / "winners/2/trial.json", damaged)
-    failed = run(folder, "--keep-going", "--", "report")
-    assert failed.returncode != 0
+    failed = run(folder, *EVALUATE, "--", "report")
+    assert failed.returncode == 1
+    assert "hpconv: winner 2 failed: map_too_small: " in failed.stdout
+    assert "hpconv: the others are evaluated; run the same command again" in failed.stdout
     assert [entry["tid"] for entry in final(folder)["winners"]] == [1]
     (missing,) = final(folder)["missing"]
     assert missing["rank"] == 2
     assert "map_too_small" in missing["reason"]
     assert missing["reason"] in (results / "report.html").read_text()
 
-    again = run(folder, "--config", "evaluation={winners: 3}", "--", "report")
+    assert planned(folder, *EVALUATE, "--", "report")["features"] == 1  # the failed one
+
+    again = run(folder, *EVALUATE, "--config", "evaluation={winners: 3}", "--", "report")
     assert again.returncode == 0, again.stdout
-    assert finished(again.stdout).count("retrain_winner") == 2  # the first was there
+    assert finished(again.stdout).count("retrain") == 2  # the first was there
     assert final(folder)["missing"] == []
     assert [entry["rank"] for entry in final(folder)["winners"]] == [1, 2, 3, "average"]
+    options = ("--config", "evaluation={winners: 3}", "--", "report")
+    assert "Nothing to be done" in run(folder, *EVALUATE, *options).stdout

@@ -83,5 +83,5 @@ def test_a_bad_start_is_refused_in_one_line(
 
 def test_a_dry_run_works_on_a_clean_clone(tmp_path: Path) -> None:
     plan = planned(tmp_path)
-    assert (plan["driver"], plan["worker"], plan["retrain_winner"]) == (1, 2, 2)
+    assert (plan["driver"], plan["worker"], plan["retrain"]) == (1, 2, 2)
     assert not (tmp_path / "results").exists()

@@ -101,10 +101,15 @@ def test_a_deleted_result_of_one_winner_reruns_only_that(finished: Path, results
     evaluation = results / "winners/2/evaluation.json"
     before = evaluation.read_text()
     evaluation.unlink()
-    assert planned(finished) == {"all": 1, "retrain_winner": 1, "evaluate": 1, "report": 1}
+    assert planned(finished) == {"all": 1, "retrain": 1, "evaluate": 1, "report": 1}
     assert run(finished).returncode == 0
     again, first = json.loads(evaluation.read_text()), json.loads(before)
     assert again["test_error"] == first["test_error"]
+
+
+def test_winners_are_retrained_on_request_without_a_search(finished: Path) -> None:
+    plan = planned(finished, "-R", "retrain", "retrain")
+    assert plan == {"all": 1, "retrain": 2, "evaluate": 1, "report": 1}
 
 
 def test_another_number_of_workers_needs_no_search(finished: Path) -> None:

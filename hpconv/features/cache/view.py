@@ -22,6 +22,7 @@ from hpconv.errors import UserError
 from hpconv.features.cache import blocks
 from hpconv.features.cache.entry import Entry
 from hpconv.files import replacing
+from hpconv.trials import Failure
 
 
 def write(
@@ -42,6 +43,19 @@ def write(
             file.attrs[name] = facts[name]
 
 
+def write_failure(path: Path, failure: Failure) -> None:
+    """Write the file of a winner whose features could not be extracted."""
+    with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
+        file.attrs["failure"] = json.dumps(failure)
+
+
+def read_failure(path: Path) -> Failure | None:
+    """Why a winner has no features; None if it has them."""
+    with blocks.read(path) as file:
+        failure: Failure | None = json.loads(file.attrs.get("failure", "null"))
+    return failure
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The file of a winner's features for reading, all of it there, before and after.
@@ -49,9 +63,13 @@ def opened(path: Path) -> Iterator[h5py.File]:
     HDF5 says nothing of a lost block, and reads NaN.
 
     Raises:
-        UserError: when blocks were removed from the cache.
+        UserError: when blocks were removed from the cache, or the features were not extracted.
     """
     with blocks.read(path) as file:
+        if "failure" in file.attrs:
+            raise UserError(
+                f"{path} has no features: {json.loads(file.attrs['failure'])['reason']}"
+            )
         entry = Entry(path.parent.resolve() / file.attrs.get("entry", ""))
         _check(path, entry)
         entry.touch()

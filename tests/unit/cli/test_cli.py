@@ -33,6 +33,18 @@ STEPS = {
 }
 
 
+DRIVER = (
+    "driver --connection none.json --data results/demo/data.h5 --summary s.json --output t.jsonl"
+)
+BROKEN = {
+    "seed.json": {"seed": 1},
+    "engine.json": {"experiment": "demo", "model": {"engine": "gpi"}},
+    "list.json": {"experiment": "demo", "search": {"max_evals": [1]}},
+    "nam.json": {"experiment": "demo", "data": {"nam": "digits"}},
+    "name.json": {"experiment": "demo", "data": {"name": "digit"}},
+}
+
+
 def verbs(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every verb by what is typed."""
     for name, verb in getattr(command, "commands", {}).items():
@@ -157,15 +169,20 @@ def test_it_says_its_version(
             ["bad.json", "JSON"],
         ),
         ("best --experiment other", 1, ["--experiment is 'other'", "results/demo"]),
-        ("data --settings {name:1} --output d.h5", 2, ["--settings", "JSON"]),
-        ("""data --settings '{"nam":"digits"}' --output d.h5""", 1, ["'data.nam'", "'name'"]),
-        ("""data --settings '{"name":"digit"}' --output d.h5""", 1, ["'digit'", "digits,"]),
+        ("data --config bad.json --output d.h5", 1, ["bad.json", "not JSON"]),
+        ("data --config mine.npy --output d.h5", 1, ["--config", "an object of JSON"]),
+        ("data --config conf.json --output d.h5", 1, ["--config is 'conf.json'", "does not exist"]),
+        ("data --config nam.json --output d.h5", 1, ["'data.nam'", "'name'"]),
+        ("data --config name.json --output d.h5", 1, ["'digit'", "digits,"]),
         (
             "features --trial results/demo/winners/1/trial.json --data results/demo/data.h5 "
-            """--model '{"engine":"gpi"}' --output f.h5""",
+            "--config engine.json --output f.h5",
             1,
-            ["'model.engine' is 'gpi'", "auto, cpu, gpu"],
+            ["engine.json", "'model.engine' is 'gpi'", "auto, cpu, gpu"],
         ),
+        (f"{DRIVER} --config seed.json", 1, ["seed.json", "'seed' is unknown", "experiment"]),
+        (f"{DRIVER} --config engine.json", 1, ["engine.json", "'model.engine' is 'gpi'"]),
+        (f"{DRIVER} --config list.json", 1, ["list.json", "'search.max_evals' is [1]"]),
         ("baseline --data mine.npy --output b.json", 1, ["--data", "no HDF5"]),
         ("rank --history mine.npy --winners 1 --folder w --output b.tsv", 1, ["--history"]),
         ("mongod status --connection none.json", 1, ["no server runs", "none.json"]),
@@ -183,6 +200,8 @@ def test_what_is_wrong_is_told_with_what_to_write(
     parts: list[str],
 ) -> None:
     (here / "bad.json").write_text("{a:1}")
+    for name, config in BROKEN.items():
+        (here / name).write_text(json.dumps(config))
     found, out, said = called(capsys, monkeypatch, *shlex.split(arguments))
     assert found == status
     assert not out
@@ -280,7 +299,7 @@ def test_the_demo_runs_the_workflow_in_the_current_folder(here: Path) -> None:
     planned = subprocess.run(command, capture_output=True, text=True)
     assert planned.returncode == 0, planned.stderr
     assert str(here / "results/demo/report.html") in planned.stderr
-    assert re.search(r"^retrain_winner +3$", planned.stdout, re.MULTILINE)
+    assert re.search(r"^retrain +3$", planned.stdout, re.MULTILINE)
 
 
 def test_without_its_workflow_the_demo_says_where_to_get_it(

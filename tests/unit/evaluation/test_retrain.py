@@ -13,6 +13,7 @@ from hpconv import features
 from hpconv.datasets import splits
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
+from hpconv.errors import UserError
 from hpconv.evaluation import retrain, statistics, summary
 from hpconv.files import read_json, write_json
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
@@ -52,13 +53,11 @@ def evaluated(data: Path, folder: Path, doc: dict[str, Any], seeds: int = 1) -> 
 
 @pytest.fixture(scope="module")
 def finals(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two evaluated winners, and a third that failed."""
+    """A folder with two evaluated winners."""
     folder = tmp_path_factory.mktemp("finals")
     retrain.baseline(digits, folder / "baseline.json")
     for rank, doc in enumerate([trial(7, CANDIDATE), trial(5, OTHER)], start=1):
         evaluated(digits, folder / f"winners/{rank}", doc)
-    (folder / "logs").mkdir()
-    (folder / "logs/features-3.log").write_text("12:00:00 so far\nhpconv: the disk is full\n")
     return folder
 
 
@@ -119,9 +118,7 @@ def test_baseline_selection_does_not_use_test_labels(
 def summarised(data: Path, folder: Path) -> dict[str, Any]:
     evaluations = [folder / f"winners/{rank}/evaluation.json" for rank in (1, 2, 3)]
     output = folder / "final.json"
-    summary.write_summary(
-        data, folder / "baseline.json", evaluations, logs=folder / "logs", output=output
-    )
+    summary.write_summary(data, folder / "baseline.json", evaluations, output=output)
     return read_json(output)
 
 
@@ -139,8 +136,62 @@ def test_winner_combined_with_itself_makes_the_same_decisions(digits: Path, fina
     assert twice["confusion"] == alone["confusion"]
 
 
-def test_missing_winner_is_listed_with_the_last_log_line(digits: Path, finals: Path) -> None:
-    assert summarised(digits, finals)["missing"] == [{"rank": 3, "reason": "the disk is full"}]
+def test_missing_winner_is_listed_with_the_reason(digits: Path, finals: Path) -> None:
+    assert summarised(digits, finals)["missing"] == [{"rank": 3, "reason": "it was not evaluated"}]
+
+
+def evaluate(data: Path, trial_path: Path, cache: Path, memory_mb: int = 1024) -> dict[str, Any]:
+    """The evaluation of a trial by the two steps of the workflow."""
+    folder = trial_path.parent
+    extracted, output = folder / "features.h5", folder / "evaluation.json"
+    retrain.extract_features(trial_path, data, MODEL, output=extracted, cache=cache)
+    retrain.retrain(
+        *(trial_path, data, extracted, MODEL),
+        output=output,
+        scores=folder / "scores.npz",
+        seeds=1,
+        cache=cache,
+        memory_mb=memory_mb,
+    )
+    return read_json(output)
+
+
+def test_refused_pipeline_is_recorded_as_failure_and_marked_for_retry(
+    digits: Path, finals: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finals, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "winners/3/trial.json"
+    write_json(path, trial(3, CANDIDATE | {"l0eg_fsize": 99.0}))
+    failed = evaluate(digits, path, tmp_path / "cache")
+    assert failed["tid"] == 3
+    assert failed["failure"]["kind"] == "map_too_small"
+    (missing,) = summarised(digits, tmp_path)["missing"]
+    assert missing["reason"].startswith("map_too_small: ")
+    marker = path.with_name("last_failure.json")
+    assert read_json(marker) == failed["failure"]
+    assert marker.stat().st_mtime > path.with_name("evaluation.json").stat().st_mtime
+    with (
+        pytest.raises(UserError, match="has no features: "),
+        features.opened(path.with_name("features.h5")),
+    ):
+        pass
+
+
+def test_unexpected_error_is_recorded_as_failure_with_its_traceback_in_the_log(
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: Any, **options: Any) -> None:
+        raise ZeroDivisionError("nothing to divide by")
+
+    monkeypatch.setattr(retrain, "refit_and_test", broken)
+    write_json(tmp_path / "trial.json", trial(3, CANDIDATE))
+    failed = evaluate(digits, tmp_path / "trial.json", tmp_path / "cache")
+    expected = {"kind": "error", "reason": "ZeroDivisionError: nothing to divide by"}
+    assert failed["failure"] == expected
+    assert "Traceback" in caplog.text
 
 
 def test_evaluation_of_another_trial_is_ignored(digits: Path, finals: Path, tmp_path: Path) -> None:
@@ -148,7 +199,7 @@ def test_evaluation_of_another_trial_is_ignored(digits: Path, finals: Path, tmp_
     write_json(tmp_path / "winners/2/trial.json", trial(9, OTHER))
     found = summarised(digits, tmp_path)
     assert [entry["tid"] for entry in found["winners"]] == [7]
-    assert found["missing"][0] == {"rank": 2, "reason": "it was not begun"}
+    assert found["missing"][0] == {"rank": 2, "reason": "it was not evaluated"}
 
 
 def test_failed_evaluation_is_a_missing_winner_with_its_reason(
@@ -161,7 +212,7 @@ def test_failed_evaluation_is_a_missing_winner_with_its_reason(
     write_json(tmp_path / "winners/2/evaluation.json", failed)
     found = summarised(digits, tmp_path)
     assert [entry["tid"] for entry in found["winners"]] == [7]
-    assert found["missing"][0] == {"rank": 2, "reason": "9 GiB of features"}
+    assert found["missing"][0] == {"rank": 2, "reason": "too_many_features: 9 GiB of features"}
 
 
 def test_interval_of_equal_folds_has_no_width() -> None:

@@ -58,9 +58,7 @@ def finished(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_json(folder / "baseline.json", read_json(record) | {"method": "pixels"})
     evaluations = [record, folder / "winners/2/evaluation.json"]
     output = folder / "final_evaluation.json"
-    summary.write_summary(
-        data, folder / "baseline.json", evaluations, logs=folder / "logs", output=output
-    )
+    summary.write_summary(data, folder / "baseline.json", evaluations, output=output)
     lines = [
         path.read_text().replace("\n", "") for path in sorted(folder.glob("winners/*/trial.json"))
     ]

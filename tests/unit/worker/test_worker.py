@@ -24,7 +24,7 @@ from hyperopt.base import (
     Domain,
 )
 
-from hpconv.config import Budget, ModelSettings
+from hpconv.config import Budget, ModelSettings, resolve, search_record
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose
 from hpconv.features.extractor import learn
@@ -234,10 +234,11 @@ def test_a_worker_that_comes_after_the_search_has_nothing_to_do(
     store: Store, start: Start, tmp_path: Path
 ) -> None:
     queue(store)
-    search = {"max_evals": 20}
-    summary = tmp_path / "summary.json"
+    config, summary = tmp_path / "config.json", tmp_path / "summary.json"
+    config.write_text('{"experiment": "x"}')
+    search = search_record(resolve({"experiment": "x"}))
     summary.write_text(json.dumps({"search": search, "stopped": "enough"}))
-    assert start("--summary", str(summary), "--search", json.dumps(search)).wait(20) == 0
+    assert start("--summary", str(summary), "--config", str(config)).wait(20) == 0
     assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 0}
     assert store.count(JOB_STATE_NEW) == 1
 
