@@ -30,7 +30,7 @@ def trial(tid: int, loss: float, **changed: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
-    """A folder with the outputs of a search that has ended, evaluated with another configuration."""
+    """A folder with the outputs of a finished search, evaluated with another configuration."""
     folder = tmp_path_factory.mktemp("final")
     results = folder / "results/demo"
     results.mkdir(parents=True)
