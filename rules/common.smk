@@ -88,7 +88,8 @@ def last_failure(wildcards):
 
 def report_failed_winners():
     """Name the winners that failed, and end with a non-zero exit status."""
-    from hpconv.evaluation.records import failure_text  # imports numpy: not for every start
+    # here, as it imports numpy, for which not every start should wait
+    from hpconv.evaluation.records import failure_text
 
     lines = []
     for rank, path in zip(RANKS, map(Path, of_winners("evaluation.json"))):
