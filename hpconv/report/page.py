@@ -28,7 +28,7 @@ SECTIONS = {
     "trials": "Trials",
     "timeline": "Workers",
     "failures": "Failures",
-    "environment": "Made with",
+    "environment": "Provenance",
 }
 
 

@@ -1,9 +1,9 @@
-// Dragging along an axis, or arrow keys on it, let through only a part of the trials.
+// Brushes: dragging along an axis, or arrow keys on it, filter the trials by its values.
 
-const EDGE = Number.MAX_VALUE; // of all numbers, but not of Infinity, which means no value
+const EDGE = Number.MAX_VALUE; // beyond all values, but less than Infinity, which means no value
 let dragging = false;
 
-/** The value at a height: beyond the ends of an axis all numbers; in its lane no value. */
+/** The value at a height: +-EDGE beyond the ends of an axis; "no value" in its lane. */
 function limitAt(axis, y) {
   if (axis.lane && Math.abs(y - axis.lane) < LANE / 2) return axis.none;
   return y <= TOP ? EDGE : y >= BOTTOM ? -EDGE : axis.at.from(y);
@@ -38,7 +38,7 @@ function brushable(group, axis, show) {
     group.addEventListener("pointermove", move, { signal });
     for (const name of ["pointerup", "pointercancel"]) group.addEventListener(name, end, { signal });
   });
-  // a finger on an axis does not scroll the page; touch-action is not heeded inside of a drawing
+  // a finger on an axis must not scroll the page; touch-action has no effect inside of an SVG
   group.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   group.addEventListener("keydown", (event) => {
     const [low, high] = filter.brushes.get(label) ?? [-Infinity, Infinity], step = (BOTTOM - TOP) / 20;

@@ -1,11 +1,11 @@
-// Validation errors in the order of the trials, against random search and raw pixels.
+// Validation error by trial, with the lowest so far, random search and raw pixels.
 
 const failedText = (trial) => `trial ${trial.tid}: ${trial.kind}\n${trial.reason ?? ""}`;
 const trialText = (trial) => (trial.error === null ? failedText(trial)
   : `trial ${trial.tid}: ${percent(trial.error)}\n${[trial.features, duration(trial.seconds), trial.source]
     .filter(Boolean).join(", ")}${trial.continues === null ? "" : `\ncontinues trial ${trial.continues}`}`);
 
-/** Trials by where their values came from, the most frequent last to be drawn. */
+/** Trials by the source of their hyperparameters. */
 function bySource(trials) {
   const groups = new Map();
   for (const trial of trials) {
@@ -46,7 +46,7 @@ function convergence({ trials, convergence: { tids, best, band, baseline } }, wi
     ...ok.map((trial) => ({ x: at(trial)[0], y: at(trial)[1], text: () => trialText(trial) })),
     ...failed.map((trial) => ({ x: x(place(trial.tid)), y: 11, text: () => failedText(trial) })),
   ].sort((a, b) => a.x - b.x);
-  return [tellable(drawing, marks), legend(ok, failed, band, baseline), caption(band, last)];
+  return [withTips(drawing, marks), legend(ok, failed, band, baseline), caption(band, last)];
 }
 
 function searchBand({ n, low, median, high, drawn }, x, y, last) {
@@ -66,19 +66,20 @@ function searchBand({ n, low, median, high, drawn }, x, y, last) {
 function legend(ok, failed, band, baseline) {
   const key = (name, text) => html("span", {}, html("i", { class: name }), text);
   return html("p", { class: "legend" },
-    bySource(ok).map(([source, of]) => key(`dot ${source}`, `${sourceName(source)} (${of.length})`)),
-    failed.length ? key("tick", `failed (${failed.length})`) : null,
+    bySource(ok).map(([source, of]) => key(`dot ${source}`, `${sourceName(source)} (${grouped(of.length)})`)),
+    failed.length ? key("tick", `failed (${grouped(failed.length)})`) : null,
     key("stroke best", "best so far"),
     band && key("area", "random search, with its median"),
     baseline && key("stroke baseline", "raw pixels"));
 }
 
-const DOTS = "Each dot is a trial, at its validation error. ";
+const DOTS = "Each dot is a trial. ";
 
 function caption(band, n) {
-  const few = "There are too few random trials to say what random search would find.";
+  const few = "There are too few random trials to estimate the result of random search.";
   if (!band) return html("figcaption", {}, DOTS, few);
-  const beyond = "; beyond that many, where it is paler, it is an extrapolation: it cannot get below their best";
-  return html("figcaption", {}, DOTS, "The band says what the best of as many random trials would be: 8 of 10 random "
-    + `searches would end inside. It rests on ${plural(band.drawn, "random trial")}${band.drawn < n ? beyond : ""}.`);
+  const beyond = " Beyond this number (paler) it is an extrapolation, which cannot get below their lowest error.";
+  return html("figcaption", {}, DOTS, "The band is the expected result of random search with the same number of trials: "
+    + "8 of 10 random searches would have their lowest error inside the band. It is estimated from "
+    + `${plural(band.drawn, "random trial")}.${band.drawn < n ? beyond : ""}`);
 }

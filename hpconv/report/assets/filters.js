@@ -1,9 +1,9 @@
-// Which trials are looked at: what the axes' brushes, the sources and the outcome let through.
+// Filters of trials: by brushes of axes, by source and by outcome.
 
 const ERROR = "error";
 const filter = { brushes: new Map(), hidden: new Set() };
 
-/** Where a trial lies on an axis; beyond all numbers where it has no value there. */
+/** The value of a trial on an axis; infinite if it has none. */
 function valueOf(trial, label) {
   if (label === ERROR) return trial.error ?? Infinity;
   return trial.values ? trial.values[label] ?? -Infinity : NaN;
@@ -34,7 +34,7 @@ function filterBar({ trials }) {
   ];
 }
 
-const counted = (trials) => `${trials.filter(passes).length} of ${plural(trials.length, "trial")}`;
+const counted = (trials) => `${grouped(trials.filter(passes).length)} of ${plural(trials.length, "trial")}`;
 
 function chip(name, text) {
   const box = html("input", { type: "checkbox", "data-key": name, onchange: () => {
@@ -45,7 +45,7 @@ function chip(name, text) {
   return html("label", {}, box, html("i", { class: `dot ${name}` }), text);
 }
 
-/** The lowest (0) or highest (1) error, in percent: the brush of the error's axis in numbers. */
+/** Input for the lowest (0) or highest (1) error in percent, the same as the brush of the error axis. */
 function bound(end) {
   const name = ["lowest", "highest"][end];
   const change = () => {

@@ -1,9 +1,10 @@
-// Numbers, shares, times and names as people read them.
+// Text for numbers, percentages, durations, times and names.
 
 const percent = (x, digits = 2) => (x === null || x === undefined ? "–" : `${(100 * x).toFixed(digits)} %`);
 const shortPercent = (x) => `${Number((100 * x).toPrecision(2))} %`;
 const range = (interval) => `${percent(interval[0])} to ${percent(interval[1])}`;
-const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
+const grouped = (n) => n.toLocaleString("en"); // 1,998
+const plural = (n, one, many = `${one}s`) => `${grouped(n)} ${n === 1 ? one : many}`;
 
 function number(x) {
   if (typeof x !== "number") return String(x);
@@ -27,7 +28,7 @@ const clock = (time, options = { hour: "2-digit", minute: "2-digit" }) =>
 const SECONDS = { timeStyle: "medium" }; // of a clock
 const day = (time) => new Date(time).toLocaleDateString([], { day: "numeric", month: "short" });
 
-/** A text that is cut in its middle: labels differ at both ends. */
+/** A text shortened in the middle, as labels differ at both ends. */
 function short(text, length) {
   const half = Math.floor((length - 1) / 2);
   return text.length <= length ? text : `${text.slice(0, half)}…${text.slice(-half)}`;

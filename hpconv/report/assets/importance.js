@@ -1,10 +1,10 @@
-// How much of the validation error each hyperparameter explains.
+// Importance of hyperparameters for the validation error.
 
 const N_BARS = 20;
 let allBars = false;
 
 function importance({ importance: found }, width) {
-  if (!found) return "Too few trials have succeeded to say which hyperparameters matter.";
+  if (!found) return "Too few trials have succeeded to estimate the importance of hyperparameters.";
   const rows = allBars ? found.rows : found.rows.slice(0, N_BARS);
   const more = found.rows.length - N_BARS;
   return [
@@ -13,7 +13,7 @@ function importance({ importance: found }, width) {
       more > 0 && html("button", { "data-key": "all-bars", onclick: () => { allBars = !allBars; draw("importance"); } },
         allBars ? `only the first ${N_BARS}` : `all ${found.rows.length}`),
       html("a", { href: csv(found.rows), download: "importance.csv" }, "as CSV")),
-    html("figcaption", {}, found.method, " Whiskers are ± one standard error."),
+    html("figcaption", {}, found.method, " Whiskers: ± one standard error."),
   ];
 }
 
@@ -31,7 +31,7 @@ function bars(rows, width) {
       svg("path", { class: "whisker", d: `M${x(Math.max(0, share - deviation))} ${middle(i)}`
         + `H${x(share + deviation)}` }),
       svg("text", { x: x(share + deviation) + 6, y: middle(i) + 4 }, percent(share, 1)))));
-  return tellable(drawing, rows.map((row, i) => ({
+  return withTips(drawing, rows.map((row, i) => ({
     x: 0, y: middle(i) - step / 2 + 2, w: width, h: step - 4,
     text: () => `${row.label}\n${percent(row.importance, 1)} ± ${percent(row.deviation, 1)}\n`
       + `active in ${plural(row.n, "trial")}`,

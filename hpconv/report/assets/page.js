@@ -1,10 +1,10 @@
-// The page: what is drawn where, drawn again when the width, a filter or the payload changes.
+// The page: draws all sections, and redraws them when the width, a filter or the payload changes.
 
 const FIGURES = { summary, convergence, best, importance, parallel, slices, trials, timeline, failures };
 const script = document.getElementById("payload");
 let payload = JSON.parse(script.textContent);
 
-/** Draw a section again; what was open, scrolled or in focus in it stays so. */
+/** Draw a section; open details, scroll positions and the focus are kept. */
 function draw(id) {
   const place = document.querySelector(`#${id} > .drawn`), section = place.parentElement;
   const drawn = FIGURES[id](payload, place.clientWidth || document.querySelector("main").clientWidth);
@@ -24,7 +24,7 @@ const find = (place, key) => place.querySelector(`[data-key="${CSS.escape(key)}"
 
 function drawFilters() {
   const bar = document.getElementById("filters"), { activeElement } = document;
-  if (bar.contains(activeElement) && activeElement.type === "number") { // somebody is typing
+  if (bar.contains(activeElement) && activeElement.type === "number") { // the user is typing
     document.getElementById("count").textContent = counted(payload.trials);
     return;
   }
@@ -61,16 +61,16 @@ function drawAll() {
 drawAll();
 let width = innerWidth;
 addEventListener("resize", () => {
-  if (width !== innerWidth) drawAll(); // a phone's bars change the height as it scrolls
+  if (width !== innerWidth) drawAll(); // the bars of a phone's browser change the height on scrolling
   width = innerWidth;
 });
 
-/** A winner that is linked to is looked at. */
+/** Open the section of the winner in the URL. */
 const unfold = () => location.hash && document.querySelector(`${location.hash} details`)?.setAttribute("open", "");
 addEventListener("hashchange", unfold);
 unfold();
 
-// a payload that changes while a search runs
+// updates while a search runs
 
 async function poll(url) {
   let seen = null;
@@ -96,10 +96,10 @@ async function poll(url) {
 function live(reached) {
   const place = document.getElementById("live");
   place.className = reached ? "reached" : "";
-  const said = clock(payload.status?.written ?? payload.written, SECONDS);
-  const now = payload.status?.state === "ended" ? "the search has ended" : `live, as of ${said}`;
-  place.replaceChildren(reached ? now : `The dashboard does not answer: this is of ${said}. Trying again …`,
-    payload.report && reached ? html("a", { href: "report.html" }, "the report with the winners") : "");
+  const time = clock(payload.status?.written ?? payload.written, SECONDS);
+  const now = payload.status?.state === "ended" ? "the search has ended" : `live, as of ${time}`;
+  place.replaceChildren(reached ? now : `The dashboard does not answer. Showing ${time}, retrying …`,
+    payload.report && reached ? html("a", { href: "report.html" }, "report with the winners") : "");
 }
 
 if (script.dataset.live) {

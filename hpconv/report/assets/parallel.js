@@ -1,4 +1,4 @@
-// Parallel coordinates: a line a trial, an axis a hyperparameter; dragging along an axis filters.
+// Parallel coordinates: each line is a trial, each axis a hyperparameter or the error.
 
 const N_SHADES = 7, TOP = 62, BOTTOM = 310, LANE = 22;
 let axesChosen = null, redrawLines = () => {};
@@ -14,17 +14,17 @@ function parallel(data, width) {
   const axes = [...rows, { label: ERROR }].map((row, i) => axisOf(row, trials, margin + i * gap));
   const drawing = figure(whole, BOTTOM + LANE + 20, "Hyperparameters and error of each trial",
     lines(trials, axes), axes.map((axis, i) => drawAxis(axis, gap, i)));
-  drawing.setAttribute("role", "group"); // its axes are to be reached
+  drawing.setAttribute("role", "group"); // its axes can have the focus
   return [
     html("div", { class: "scroll", "data-key": "parallel" }, drawing),
     html("p", { class: "legend" },
       html("span", {}, "best", count(N_SHADES).map((i) => html("i", { class: `shade${i}` })), "worst"),
       html("span", {}, html("i", { class: "stroke shade-failed" }), "failed")),
     axesPicker(data.hyperparameters, labels),
-    html("figcaption", {}, "Each line is a trial, coloured by its rank. Drag along an axis to let through only "
-      + "a part of it, click on it to undo that; with the keyboard, arrow up cuts off low values, arrow down "
-      + "high ones, Escape undoes. Lines go below an axis where the hyperparameter plays no part.",
-    data.thinned ? ` To keep this page small, ${plural(data.thinned, "trial")} are left out here.` : null),
+    html("figcaption", {}, "Each line is a trial, coloured by rank. Drag along an axis to filter by its values, click it "
+      + "to remove the filter. On the keyboard: arrow up excludes low values, arrow down high values, Escape "
+      + "removes the filter. Lines pass below an axis if the hyperparameter is inactive.",
+    data.thinned ? ` To keep the page small, ${plural(data.thinned, "trial")} are not shown here.` : null),
   ];
 }
 
@@ -67,7 +67,7 @@ function lines(trials, axes) {
     const index = nearestLine(points, event.clientX - box.left, event.clientY - box.top, (i) => passes(trials[i]));
     chosen.setAttribute("d", index < 0 ? "" : paths[index]);
     if (index < 0) tip.hidden = true;
-    else tell(trialText(trials[index]), event.clientX, event.clientY);
+    else showTip(trialText(trials[index]), event.clientX, event.clientY);
   };
   const leave = () => { chosen.setAttribute("d", ""); tip.hidden = true; };
   const whole = svg("rect", { class: "catch", width: "100%", height: "100%" });
@@ -105,7 +105,7 @@ function drawAxis(axis, gap, i) {
   const middle = { "text-anchor": "middle" };
   const lane = isError ? svg("text", { x: x + 7, y: axis.lane + 4, class: "lane" }, "failed")
     : svg("text", { x, y: axis.lane + 15, class: "lane", ...middle }, "inactive");
-  const help = `${label}: arrow up cuts off low values, arrow down high ones, Escape lets all through`;
+  const help = `${label}: arrow up excludes low values, arrow down high values, Escape removes the filter`;
   const says = { role: "group", "data-key": `axis ${label}`, "aria-label": help };
   const room = { y: TOP - LANE - 8, height: BOTTOM - TOP + 2 * LANE + 16 };
   const group = svg("g", { class: "axis", tabindex: 0, ...says },
@@ -133,6 +133,6 @@ function axesPicker(hyperparameters, labels) {
       const change = () => pick(label, box.checked);
       const box = html("input", { type: "checkbox", "data-key": `pick ${label}`, onchange: change });
       box.checked = labels.includes(label);
-      return html("label", {}, box, html("code", {}, label), html("small", {}, ` ${n}`));
+      return html("label", {}, box, html("code", {}, label), html("small", {}, ` ${grouped(n)}`));
     })));
 }

@@ -1,17 +1,17 @@
-// Scales: value to pixel, with .from for pixel to value and .ticks(about how many).
+// Scales map values to pixels; .from maps back, .ticks(n) gives about n ticks.
 
 function scale([low, high], [start, end], log = false) {
   if (low === high) [low, high] = log ? [low / 2, high * 2] : [low - 0.5, high + 0.5];
-  const bend = log ? Math.log : (x) => x, unbend = log ? Math.exp : (x) => x;
-  const span = bend(high) - bend(low);
-  const at = (x) => start + ((bend(Math.max(x, log ? low : -Infinity)) - bend(low)) / span) * (end - start);
-  at.from = (pixel) => unbend(bend(low) + ((pixel - start) / (end - start)) * span);
+  const forward = log ? Math.log : (x) => x, inverse = log ? Math.exp : (x) => x;
+  const span = forward(high) - forward(low);
+  const at = (x) => start + ((forward(Math.max(x, log ? low : -Infinity)) - forward(low)) / span) * (end - start);
+  at.from = (pixel) => inverse(forward(low) + ((pixel - start) / (end - start)) * span);
   at.ticks = (n) => (log ? logTicks(low, high, n) : ticks(low, high, n));
   at.range = [start, end];
   return at;
 }
 
-/** The lowest and highest of some numbers; on a log axis of the positive ones. */
+/** Minimum and maximum; on a log axis of positive numbers only. */
 function extent(numbers, log = false) {
   let low = Infinity, high = -Infinity;
   for (const x of numbers) {

@@ -1,4 +1,4 @@
-// Error against each important hyperparameter.
+// Validation error against each hyperparameter, the most important first.
 
 const SLICES_A_STEP = 12;
 let nSlices = SLICES_A_STEP;
@@ -14,7 +14,7 @@ function slices({ hyperparameters, trials }, width) {
     html("div", { class: "slices" }, rows.slice(0, nSlices).map((row) => slice(row, ok, limits, each))),
     more > 0 && html("p", { class: "actions" }, html("button", { "data-key": "more slices",
       onclick: () => { nSlices += SLICES_A_STEP; draw("slices"); } }, `${Math.min(more, SLICES_A_STEP)} more`)),
-    html("figcaption", {}, "Each dot is a trial that has the hyperparameter; paler ones are filtered out."),
+    html("figcaption", {}, "Each dot is a trial in which the hyperparameter is active; pale dots are filtered out."),
   ];
 }
 
@@ -30,7 +30,7 @@ function slice({ label, log, choice, options }, ok, limits, width) {
   const inside = active.filter(passes), idle = ok.length - active.length;
   const drawing = figure(width, 160, `Validation error against ${label}`,
     svg("text", { x: left, y: 13, class: "name code" }, short(label, (width - left) / 7.3), svg("title", {}, label)),
-    svg("text", { x: left, y: 27, class: "lane" }, idle ? `inactive in ${idle}` : "always active"),
+    svg("text", { x: left, y: 27, class: "lane" }, idle ? `inactive in ${grouped(idle)}` : "always active"),
     axisLeft(y, left, width - 2, y.ticks(3), shortPercent),
     axisBottom(x, bottom, ticks, (v) => (named ? String(options[v]) : number(v))),
     dots(active.filter((trial) => !passes(trial)).map(at), { class: "dots faded" }),
@@ -40,5 +40,5 @@ function slice({ label, log, choice, options }, ok, limits, width) {
     const [left, top] = at(trial);
     return { x: left, y: top, text: () => `${label} = ${say(trial.values[label])}\n${trialText(trial)}` };
   });
-  return tellable(drawing, marks.sort((a, b) => a.x - b.x), 14);
+  return withTips(drawing, marks.sort((a, b) => a.x - b.x), 14);
 }

@@ -1,4 +1,4 @@
-// The numbers that people look for first; while a search runs, how far it is.
+// Main results; the progress of a running search.
 
 const tile = (name, value, ...notes) =>
   html("div", { class: "tile" }, html("span", {}, name), html("strong", {}, value),
@@ -8,29 +8,29 @@ function summary(data) {
   const { status } = data, going = status && status.state !== "ended";
   return [
     going ? progress(status, data) : null,
-    html("div", { class: "tiles" }, data.final ? judged(data.final) : soFar(data), searched(data)),
-    data.final ? sureness(data) : null,
+    html("div", { class: "tiles" }, data.final ? tested(data.final) : soFar(data), searched(data)),
+    data.final ? intervals(data) : null,
   ];
 }
 
-function judged({ winner, average, ensemble, raw_pixels: raw, missing, baseline_method: method }) {
+function tested({ winner, average, ensemble, raw_pixels: raw, missing, baseline_method: method }) {
   const entry = (name, it, note) => it && tile(name, percent(it.test_error), range(it.interval),
     it.seed_deviation !== null && it.seed_deviation !== undefined
       ? `± ${percent(it.seed_deviation)} over seeds` : null, note);
   const members = (it) => it?.members && `trials ${it.members.join(", ")}`;
   return [
     entry("Test error of the winner", winner, `trial ${winner?.tid}`),
-    entry("Average of the winners", average, members(average)),
+    entry("Winners combined (averaged decision scores)", average, members(average)),
     entry("Ensemble", ensemble, members(ensemble)),
     entry("Raw pixels", raw, method),
-    missing?.length ? tile("Winners that are missing", String(missing.length),
+    missing?.length ? tile("Missing winners", grouped(missing.length),
       ...missing.map(({ rank, reason }) => `rank ${rank}: ${reason}`)) : null,
   ];
 }
 
-const sureness = ({ data }) => html("p", { class: "caption" },
-  `Errors are of the test ${data?.examples ?? "examples"}, which were seen once, at the end; below them their 95 % `
-  + `intervals${data?.folds > 1 ? ` over ${data.folds} folds` : ""}.`);
+const intervals = ({ data }) => html("p", { class: "caption" },
+  `Error rates on the test ${data?.examples ?? "examples"}, each with its 95 % confidence interval`
+  + `${data?.folds > 1 ? ` over ${data.folds} folds` : ""}. Test ${data?.examples ?? "examples"} are used once, after the search.`);
 
 function soFar({ convergence, status, trials }) {
   const best = status?.best ?? bestOf(trials), baseline = convergence.baseline;
@@ -51,16 +51,17 @@ function searched({ status, trials, thinned, failures }) {
   const wasted = failures.reduce((sum, { seconds }) => sum + seconds, 0);
   const worked = trials.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0);
   return [
-    tile("Trials", String(n), `${n - failed} succeeded, ${failed - lost} failed${lost ? `, ${lost} lost` : ""}`,
+    tile("Trials", grouped(n), `${grouped(n - failed)} succeeded, ${grouped(failed - lost)} failed`
+      + `${lost ? `, ${grouped(lost)} lost` : ""}`,
       status?.state === "ended" && status.reason),
-    tile("Time evaluating", duration(worked), status && `over ${duration(status.seconds)} of searching`,
-      wasted ? `${duration(wasted)} went into failures` : null),
+    tile("Evaluation time", duration(worked), status && `in ${duration(status.seconds)} of search`,
+      wasted ? `${duration(wasted)} of it in failed trials` : null),
   ];
 }
 
 const STATES = {
   searching: "Searching",
-  silent: "The driver has written nothing for a while: is it still running?",
+  silent: "No update from the driver: it may have stopped",
   failed: "The search has failed",
 };
 
@@ -70,7 +71,7 @@ function progress({ state, reason, trials, workers, trials_per_hour: rate, eta_s
   const done = trials.ok + trials.failed + trials.lost;
   const hosts = new Set(workers.map(({ host }) => host));
   const facts = [
-    trials.max ? `${done} of ${trials.max} trials` : plural(done, "trial"),
+    trials.max ? `${grouped(done)} of ${plural(trials.max, "trial")}` : plural(done, "trial"),
     `${plural(workers.length, "worker")} on ${plural(hosts.size, "host")}`,
     rate && `${number(rate)} trials per hour`,
     eta !== null && `${duration(eta)} left`,
@@ -78,12 +79,12 @@ function progress({ state, reason, trials, workers, trials_per_hour: rate, eta_s
   return html("div", { class: `progress ${state}` },
     html("p", {}, html("b", {}, STATES[state] ?? state), reason ? `: ${reason}` : null,
       html("span", {}, facts.filter(Boolean).join(" · "))),
-    html("div", { class: "bar", role: "img", "aria-label": parts.map((p) => `${trials[p]} ${p}`).join(", ") },
+    html("div", { class: "bar", role: "img", "aria-label": parts.map((p) => `${grouped(trials[p])} ${p}`).join(", ") },
       parts.map((part) => {
         const piece = html("i", { class: part });
         piece.style.width = `${(100 * trials[part]) / whole}%`;
         return piece;
       })),
     html("p", { class: "legend" }, parts.map((part) =>
-      html("span", {}, html("i", { class: part }), `${trials[part]} ${part === "ok" ? "succeeded" : part}`))));
+      html("span", {}, html("i", { class: part }), `${grouped(trials[part])} ${part === "ok" ? "succeeded" : part}`))));
 }

@@ -1,8 +1,8 @@
-// Elements, frames and axes: what all figures are drawn with.
+// Elements, figures and axes.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A child given as null is left out; an attribute given as null or false is, too. */
+/** Set attributes and add children, except those that are null or false. */
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -29,7 +29,7 @@ function axisBottom(at, y, values, say, name = null) {
     svg("path", { d: `M${start} ${y}H${end}` }),
     values.map((x) => svg("path", { d: `M${at(x)} ${y}v4` })),
     values.map((x) => {
-      const text = say(x), half = 3.5 * text.length; // of its width, about
+      const text = say(x), half = 3.5 * text.length; // of its approximate width
       const center = Math.max(half, Math.min(end + 8 - half, at(x)));
       return svg("text", { x: center, y: y + 17, "text-anchor": "middle" }, text);
     }),
@@ -42,7 +42,7 @@ function axisLeft(at, x, end, values, say) {
     values.map((y) => svg("text", { x: x - 7, y: at(y) + 4, "text-anchor": "end" }, say(y))));
 }
 
-/** Thousands of dots as one element: each is a line of no length with round ends. */
+/** Dots as one element, which is fast: each is a line of length 0 with round ends. */
 const dots = (points, attributes) =>
   svg("path", { d: points.map(([x, y]) => `M${x.toFixed(1)} ${y.toFixed(1)}h0`).join(""), ...attributes });
 const line = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");

@@ -1,4 +1,4 @@
-// Failures by kind, and the best trials with what to do with them.
+// Tables of failures by kind and of the best trials with their commands.
 
 const table = (head, rows) => html("div", { class: "scroll" }, html("table", {},
   html("thead", {}, html("tr", {}, head.map((cell) => (typeof cell === "string" ? html("th", {}, cell) : cell)))),
@@ -8,10 +8,10 @@ const row = (...cells) => html("tr", {}, cells.map((cell) => html("td", {}, cell
 function failures({ failures: kinds, trials }) {
   if (!kinds.length) return trials.length ? "No trial has failed." : null;
   return [
-    table(["kind", "trials", "time lost", "for example"], kinds.map((f) =>
-      row(html("code", {}, f.kind), String(f.count), duration(f.seconds), `trial ${f.tid}: ${f.example}`))),
+    table(["kind", "trials", "time lost", "example"], kinds.map((f) =>
+      row(html("code", {}, f.kind), grouped(f.count), duration(f.seconds), `trial ${f.tid}: ${f.example}`))),
     html("p", { class: "caption" },
-      "A candidate that cannot be built or used is part of the search: it tells where not to look."),
+      "Failed trials are part of a search: they show which hyperparameters to avoid."),
   ];
 }
 
@@ -27,22 +27,23 @@ function best({ best: rows }) {
   return [
     table(head, rows.map((trial) => named(head, row(
       name(trial), percent(trial.validation_error),
-      ...(tested ? [percent(trial.test_error), sure(trial)] : []),
+      ...(tested ? [percent(trial.test_error), interval(trial)] : []),
       trial.features, duration(trial.seconds), more(trial))))),
     html("p", { class: "caption" }, tested
-      ? "Those with a test error were fitted again on all but the test examples, and measured once on those. "
-        + "Of trials that differ in their classifier only, the best was taken." : "None has been tested yet."),
+      ? "Trials with a test error are winners: they were retrained on the training and validation examples of each "
+        + "fold and tested once. Of trials that differ only in their classifier, the best is the winner."
+      : "No trial has been tested yet."),
   ];
 }
 
-/** A row that says what its cells are, for where they stand below each other. */
+/** Name the cells of a row, for narrow screens on which they are stacked. */
 function named(head, cells) {
   head.forEach((name, i) => { cells.children[i].dataset.name = name; });
   return cells;
 }
 
-const sure = ({ interval, seed_deviation: deviation }) => (interval
-  ? range(interval) + (deviation === null ? "" : `, ± ${percent(deviation)} over seeds`) : "");
+const interval = ({ interval: bounds, seed_deviation: deviation }) => (bounds
+  ? range(bounds) + (deviation === null ? "" : `, ± ${percent(deviation)} over seeds`) : "");
 
 function more({ tid, hyperparameters, commands }) {
   return html("div", { class: "more" },
@@ -59,7 +60,7 @@ function copyable(what, command, tid) {
     try {
       await navigator.clipboard.writeText(command);
       target.textContent = "copied";
-    } catch { // a page from a file, in some browsers
+    } catch { // not allowed for local files in some browsers
       getSelection().selectAllChildren(code);
       target.textContent = "selected";
     }

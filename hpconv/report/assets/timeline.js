@@ -1,4 +1,4 @@
-// What each worker did when: a lane a worker, by host.
+// Timeline: a lane for each worker, by host.
 
 function timeline({ trials, status }, width) {
   const busy = status?.state === "searching" ? status.workers.filter(({ tid }) => tid !== null) : [];
@@ -26,16 +26,16 @@ function timeline({ trials, status }, width) {
   const outline = ({ x: left, y: top, w, h }) => `M${left.toFixed(1)} ${top}h${w.toFixed(1)}v${h}h${(-w).toFixed(1)}z`;
   const outcomes = ["ok", "failed", "lost", "running"]
     .map((outcome) => [outcome, boxes.filter((box) => box.outcome === outcome)]).filter(([, of]) => of.length);
-  const drawing = figure(width, bottom + 30, "What each worker did when",
+  const drawing = figure(width, bottom + 30, "Trials of each worker over time",
     [...y.values()].map((top) => svg("path", { class: "idle", d: `M2 ${top + lane / 2}H${width - 8}` })),
     outcomes.map(([outcome, of]) => svg("path", { class: `job ${outcome}`, d: of.map(outline).join("") })),
     titles, axisBottom(x, bottom + 6, timeTicks(x, width / 90), timeText(x)));
   return [
-    html("div", { class: "scroll tall", "data-key": "timeline" }, tellable(drawing, boxes, 4)),
+    html("div", { class: "scroll tall", "data-key": "timeline" }, withTips(drawing, boxes, 4)),
     html("p", { class: "legend" }, outcomes.map(([outcome]) =>
       html("span", {}, html("i", { class: outcome }), outcome === "ok" ? "succeeded" : outcome))),
-    html("figcaption", {}, "From the start to the end of each trial; lines are time without one. "
-      + `Times are of ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`),
+    html("figcaption", {}, "Bars are trials, lines are idle time. "
+      + `Time zone: ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`),
   ];
 }
 

@@ -1,9 +1,9 @@
-// What is under the pointer, or chosen with the arrow keys, tells what it is.
+// Tooltips for the mark under the pointer, or chosen with the arrow keys.
 
 const tip = html("div", { id: "tip", role: "status", hidden: true });
 document.body.append(tip);
 
-function tell(text, x, y) {
+function showTip(text, x, y) {
   tip.textContent = text;
   tip.hidden = false;
   const box = tip.getBoundingClientRect(), wide = document.documentElement.clientWidth;
@@ -11,8 +11,8 @@ function tell(text, x, y) {
   tip.style.top = `${y - box.height - 12 > 0 ? y - box.height - 12 : y + 18}px`;
 }
 
-/** Make the marks {x, y[, w, h], text()} of a drawing tell what they are. */
-function tellable(drawing, marks, reach = 24) {
+/** Give the marks {x, y[, w, h], text()} of a drawing tooltips. */
+function withTips(drawing, marks, reach = 24) {
   const ring = svg("rect", { class: "ring", rx: 5, visibility: "hidden" });
   let chosen = -1;
   const away = ({ x, y, w = 0, h = 0 }, px, py) =>
@@ -26,7 +26,7 @@ function tellable(drawing, marks, reach = 24) {
     const place = { x: x - room, y: y - room, width: w + 2 * room, height: h + 2 * room };
     for (const [name, value] of Object.entries(place)) ring.setAttribute(name, value);
     const box = drawing.getBoundingClientRect();
-    tell(mark.text(), box.left + x + w / 2, box.top + y);
+    showTip(mark.text(), box.left + x + w / 2, box.top + y);
   };
   const nearest = (event) => {
     const box = drawing.getBoundingClientRect();

@@ -1,4 +1,4 @@
-// The trials that pass the filters, as a table to sort.
+// Sortable table of the trials that pass the filters.
 
 const ROWS_A_STEP = 15;
 let nRows = ROWS_A_STEP, sortedBy = { column: "error", sign: 1 };
@@ -8,7 +8,7 @@ const COLUMNS = {
   error: ["validation error", (t) => (t.error === null ? t.kind : percent(t.error))],
   features: ["features", (t) => t.features],
   seconds: ["time", (t) => duration(t.seconds)],
-  source: ["drawn by", (t) => sourceName(t.source ?? "unknown")],
+  source: ["source", (t) => sourceName(t.source ?? "unknown")],
   host: ["host", (t) => t.host],
   finished: ["finished", (t) => `${day(t.finished)}, ${clock(t.finished)}`],
 };
@@ -27,7 +27,7 @@ function trials({ trials: all }) {
     table(Object.entries(COLUMNS).map(([name, [title]]) => sorter(name, title)),
       rows.slice(0, nRows).map((trial) => html("tr", { title: trial.reason }, cells(trial)))),
     step > 0 && html("p", { class: "actions" },
-      html("button", { "data-key": "more rows", onclick: more }, `${step} more`)),
+      html("button", { "data-key": "more rows", onclick: more }, `${grouped(step)} more`)),
   ];
 }
 
