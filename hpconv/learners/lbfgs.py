@@ -7,6 +7,7 @@ one row for each problem.
 from collections import deque
 
 import numpy as np
+from scipy.linalg import eigh
 
 MEMORY = 10  # (s, y) pairs that are kept
 RANK, CONDITION = 400, 1e-5  # leading directions: at most, and least relative variance
@@ -26,7 +27,8 @@ class Preconditioner:
     """
 
     def __init__(self, sample: np.ndarray, ridge: float, others: np.ndarray) -> None:
-        values, vectors = np.linalg.eigh(sample @ sample.T / np.float32(len(sample)))
+        gram = sample @ sample.T / np.float32(len(sample))
+        values, vectors = eigh(gram, driver="evd", overwrite_a=True)
         values, vectors = np.maximum(values[-RANK:], TINY), vectors[:, -RANK:]
         leading = values >= CONDITION * values[-1]
         values, vectors = values[leading], vectors[:, leading]

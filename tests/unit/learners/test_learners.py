@@ -72,6 +72,16 @@ def test_gradient_matches_finite_differences(n_members: int) -> None:
     assert check_grad(value, slope, RNG.normal(size=np.prod(shape)), epsilon=1e-2) < 2e-2
 
 
+def test_well_classified_examples_make_no_subnormal_products() -> None:
+    features = 1e-3 * np.eye(100, dtype="float32")
+    ones, margins = np.ones((1, 100), "float32"), np.full((1, 100), 50, "float32")
+    ridge = np.zeros((1, 101), "float32")
+    members = np.zeros((0, 1, 100), "float32")
+    gradient = Problem(FeatureRows(features), ones, members, ridge).gradient(margins, ridge)
+    assert (np.abs(gradient) >= np.finfo("float32").tiny).all()  # subnormal arithmetic is slow
+    assert (np.abs(gradient) < 1e-15).all()
+
+
 @pytest.mark.parametrize("l2_reg", [1e-5, 1e-2])
 def test_no_optimiser_finds_a_lower_objective(l2_reg: float) -> None:
     features, labels = clouds(400)
