@@ -29,7 +29,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
         UserError: when the file holds anything else.
     """
     path = user_data.required_path(settings, "an HDF5 file with images and labels", h5py.is_hdf5)
-    with h5py.File(path) as file:
+    with _open(path) as file:
         for name in ("images", "labels"):
             if not _has(file, name):
                 raise user_data.path_error(path, f"has no data set '{name}'")
@@ -37,6 +37,13 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
         splits = _splits(path, file, labels, classes)
         _write_images(path, file["images"], settings, writer)
     return Content(labels, classes, splits)
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path)
+    except OSError as error:
+        raise user_data.path_error(path, f"cannot be opened: {error}") from error
 
 
 def _has(file: h5py.File, name: str) -> bool:

@@ -497,6 +497,13 @@ def test_invalid_hdf5_is_refused(
     assert message in str(refusal.value)
 
 
+def test_truncated_hdf5_is_refused(tmp_path: Path, arrays: Callable[..., Path]) -> None:
+    path = arrays(images=COLOUR, labels=LABELS)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"own\.h5 cannot be opened: .*truncated file"):
+        written(tmp_path, "hdf5", path)
+
+
 def test_file_that_is_not_hdf5_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own.h5").write_text("no HDF5")
     with pytest.raises(UserError, match=r"own\.h5 is not an HDF5 file"):
