@@ -33,7 +33,7 @@ from sklearn.svm import LinearSVC
 from hpconv.config import ModelSettings
 from hpconv.datasets.protocols import Selection, Task
 from hpconv.errors import CandidateError
-from hpconv.features.extractor import learn
+from hpconv.features.learning import learn
 from hpconv.learners import smoothed_hinge
 from hpconv.learners.linear import FeatureClassifier, LinearSVM
 from hpconv.learners.scaling import Scaler

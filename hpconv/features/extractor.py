@@ -1,19 +1,14 @@
-"""A described pipeline becomes a feature extractor: filters learned, stages compiled."""
+"""A feature extractor: a pipeline with learned filterbanks, compiled stage by stage."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from hpconv.config import ModelSettings
 from hpconv.datasets.image_rows import ImageRows
 from hpconv.engines import Function, compile_stage
 from hpconv.errors import CandidateError
-from hpconv.model import filterbanks
-from hpconv.model.filterbanks import FilterBank
-from hpconv.model.layers import Filter, Layer
-from hpconv.model.pipeline import Pipeline, Stage, for_image_size
+from hpconv.model.pipeline import Pipeline, for_image_size
 
 Images = np.ndarray | ImageRows
 Tick = Callable[[int, float], None]  # told the images of each finished batch, and its seconds
@@ -52,7 +47,7 @@ class Extractor:
         """
         for start in range(0, len(images), self._batch_size):
             maps = to_float(images[start : start + self._batch_size])
-            yield _run(self._functions, maps, tick)
+            yield run_functions(self._functions, maps, tick)
 
     def stage_outputs(self, images: np.ndarray) -> Iterator[np.ndarray]:
         """What each stage makes of images ``(n, C, H, W)``, float32, lowest stage first.
@@ -62,7 +57,9 @@ class Extractor:
         """
         maps = to_float(images)
         for function in self._functions:
-            maps = _through(function, maps, self._batch_size, no_tick)
+            starts = range(0, len(maps), self._batch_size)
+            batches = (maps[i : i + self._batch_size] for i in starts)
+            maps = np.concatenate([run_functions([function], each, no_tick) for each in batches])
             yield maps
 
     def transform(self, images: Images, tick: Tick = no_tick) -> np.ndarray:
@@ -77,11 +74,12 @@ class Extractor:
 
 def to_float(images: np.ndarray) -> np.ndarray:
     """Pixels as float32 in [0, 1]: uint8 is divided by 255, floats are taken as they are."""
-    pixels = images.astype("float32")
+    pixels = images.astype("float32", copy=False)
     return pixels / np.float32(255) if images.dtype == np.uint8 else pixels
 
 
-def _run(functions: Sequence[Function], maps: np.ndarray, tick: Tick) -> np.ndarray:
+def run_functions(functions: Sequence[Function], maps: np.ndarray, tick: Tick) -> np.ndarray:
+    """Run stages one after another on a batch of maps, and check what comes out."""
     start = time.perf_counter()
     for function in functions:
         maps = function(maps)
@@ -89,49 +87,3 @@ def _run(functions: Sequence[Function], maps: np.ndarray, tick: Tick) -> np.ndar
         raise CandidateError("non_finite", "features are infinite or not a number")
     tick(len(maps), time.perf_counter() - start)
     return maps
-
-
-def learn(
-    pipeline: Pipeline, images: np.ndarray, model: ModelSettings, tick: Tick = no_tick
-) -> Extractor:
-    """Fill the filterbanks from unlabelled images ``(N, C, H, W)`` and compile.
-
-    Each layer's patches are cut from the images as the layers below it show them.
-    """
-    stages: list[Stage] = []
-    functions: list[Function] = []
-    maps = to_float(images)
-    for stage in pipeline.stages:
-        if functions:
-            maps = _through(functions[-1], maps, model.batch_size, tick)
-        stages.append(tuple(_with_bank(layer, maps, model) for layer in stage))
-        functions.append(compile_stage(stages[-1], maps.shape[1], model.engine))
-    learned = replace(pipeline, stages=tuple(stages))
-    return Extractor(learned, functions, model.batch_size, model.engine)
-
-
-def _through(function: Function, maps: np.ndarray, batch_size: int, tick: Tick) -> np.ndarray:
-    starts = range(0, len(maps), batch_size)
-    return np.concatenate([_run([function], maps[i : i + batch_size], tick) for i in starts])
-
-
-def _with_bank(layer: Layer, maps: np.ndarray, model: ModelSettings) -> Layer:
-    if not isinstance(layer, Filter):
-        return layer
-    return replace(layer, bank=_learn_bank(layer, maps, model))
-
-
-def _learn_bank(layer: Filter, maps: np.ndarray, model: ModelSettings) -> FilterBank:
-    recipe, channels = layer.recipe, maps.shape[1]
-    if recipe.kind == "projections":
-        return filterbanks.uniform_projections(
-            layer.n_filters, layer.size, channels, recipe.seed, recipe.normalize
-        )
-    rng = np.random.RandomState(recipe.patch_seed)
-    patches = filterbanks.random_patches(maps, model.n_patches, layer.size, rng)
-    whitening = filterbanks.whiten(
-        patches, recipe.gamma, layer.remove_mean, layer.beta, layer.hard_beta
-    )
-    shape = (channels, layer.size, layer.size)
-    make = getattr(filterbanks, recipe.kind)
-    return make(whitening, layer.n_filters, recipe.seed, shape)

@@ -17,7 +17,8 @@ from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_folder import list_images
 from hpconv.errors import UserError
 from hpconv.features import write_features
-from hpconv.features.extractor import Extractor, learn
+from hpconv.features.extractor import Extractor
+from hpconv.features.learning import learn
 from hpconv.files import replacing
 from hpconv.model.pipeline import describe
 

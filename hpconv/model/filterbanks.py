@@ -1,74 +1,59 @@
-"""Filterbanks without labels: random projections and whitened image patches (numpy).
-
-Filters are ``(K, C, s, s)`` float32; whitening runs in float64 as the published system's.
-"""
+"""Filterbanks without labels: random projections and whitened image patches (numpy)."""
 
 import hashlib
 from typing import NamedTuple
 
 import numpy as np
 
-PATCH_BYTES = 500_000_000
+from hpconv.model import patches
+from hpconv.model.patches import contrast_normalize
+from hpconv.model.whitening import Moments, Whitening
+
 TINY = 1e-20  # keeps a filter of zeros from dividing by zero
+
+PatchShape = tuple[int, int, int]  # (C, s, s)
 
 
 class FilterBank(NamedTuple):
-    """What a patch is compared with, ``filters``, after ``mean`` was taken from it."""
+    """A patch is compared with ``filters`` after ``mean`` was subtracted from it; both float32."""
 
     mean: np.ndarray  # broadcastable to (C, s, s)
     filters: np.ndarray  # (K, C, s, s)
 
 
-class Whitening(NamedTuple):
-    """Statistics of contrast-normalised patches with D = C*s*s values each."""
-
-    mean: np.ndarray  # (D,)
-    matrix: np.ndarray  # (D, D), symmetric
-    patches: np.ndarray  # (n, D), contrast-normalised
-
-
 def seed_of(label: str, choice: int) -> int:
-    """The seed that a seed hyperparameter stands for: one of 10 in a row, fixed by its label."""
+    """The seed of a seed hyperparameter: one of 10 consecutive integers, fixed by its label."""
     return int(hashlib.sha224(label.encode()).hexdigest(), 16) % 2**31 + choice
 
 
 def random_patches(images: np.ndarray, n: int, size: int, rng: np.random.RandomState) -> np.ndarray:
     """Cut n patches ``(n, C, size, size)`` at random; fewer when they would pass 500 MB."""
-    n_images, channels, height, width = images.shape
-    n = min(n, PATCH_BYTES // (images.itemsize * channels * size * size))
-    source = rng.randint(n_images, size=n)
-    row = rng.randint(height - size + 1, size=n)
-    column = rng.randint(width - size + 1, size=n)
-    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(2, 3))
-    return windows[source, :, row, column]
-
-
-def contrast_normalize(
-    patches: np.ndarray, remove_mean: bool, beta: float, hard_beta: bool
-) -> np.ndarray:
-    """Rows ``(p - mean(p)) / sqrt(q)``, q as in ``operators.fbncc``."""
-    centred = patches - patches.mean(axis=1, keepdims=True) if remove_mean else patches
-    ssq = (centred**2).sum(axis=1, keepdims=True)
-    return centred / np.sqrt(np.maximum(ssq, beta) if hard_beta else ssq + beta)
+    drawn = patches.draw(images.shape, n, size, rng, images.itemsize)
+    cut = patches.cut(images, drawn, size).reshape(-1, size, size, images.shape[1])
+    return cut.transpose(0, 3, 1, 2)
 
 
 def whiten(
-    patches: np.ndarray, gamma: float, remove_mean: bool, beta: float, hard_beta: bool
-) -> Whitening:
-    """ZCA whitening with a low pass: ``P = V diag(1/sqrt(D + gamma)) V'`` (Coates et al. 2011)."""
-    flat = patches.reshape(len(patches), -1).astype("float64")
-    normed = contrast_normalize(flat, remove_mean, beta, hard_beta)
-    mean = normed.mean(axis=0)
-    centred = normed - mean
-    eigenvalues, vectors = np.linalg.eigh(centred.T @ centred / (len(normed) - 1))
-    matrix = vectors / np.sqrt(eigenvalues + gamma) @ vectors.T
-    return Whitening(*(a.astype("float32") for a in (mean, matrix, normed)))
+    images: np.ndarray, gamma: float, remove_mean: bool, beta: float, hard_beta: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whitening of patches ``(n, ...)`` that fit in memory, in float32.
+
+    Returns:
+        the mean ``(D,)`` of the contrast-normalised patches, the whitening matrix ``(D, D)``, and
+        the normalised patches ``(n, D)``.
+    """
+    flat = images.reshape(len(images), -1).astype("float32")
+    rows = contrast_normalize(flat, remove_mean, beta, hard_beta)
+    moments = Moments(rows.shape[1])
+    moments.add(rows.copy(), np.ones(len(rows)))
+    matrix = Whitening(moments.covariance(), gamma).once(np.eye(rows.shape[1]))
+    return moments.mean.astype("float32"), matrix.astype("float32"), rows
 
 
 def uniform_projections(
     n_filters: int, size: int, channels: int, seed: int, normalize: bool
 ) -> FilterBank:
-    """Uniform random filters, zero-mean and unit-norm if normalize."""
+    """Uniform random filters ``(K, C, s, s)``, zero-mean and unit-norm if normalize."""
     filters = np.random.RandomState(seed).uniform(size=(n_filters, size, size, channels))
     if normalize:
         filters -= filters.mean(axis=(1, 2, 3), keepdims=True)
@@ -78,28 +63,46 @@ def uniform_projections(
 
 
 def whitened_projections(
-    whitening: Whitening, n_filters: int, seed: int, shape: tuple[int, int, int]
+    mean: np.ndarray, whitening: Whitening, n_filters: int, seed: int, shape: PatchShape
 ) -> FilterBank:
-    """Gaussian directions of unit norm, seen through the whitening."""
-    directions = np.random.RandomState(seed).randn(n_filters, len(whitening.mean))
-    return _whitened(whitening, directions, shape)
+    """Gaussian directions of unit norm, whitened.
+
+    Args:
+        mean: ``(D,)`` of the patches, channels last, as in ``patches``.
+        shape: ``(C, s, s)`` of a patch.
+    """
+    drawn = np.random.RandomState(seed).randn(n_filters, len(mean)).reshape(-1, *shape)
+    directions = drawn.transpose(0, 2, 3, 1).reshape(n_filters, -1)
+    norms = np.sqrt((directions**2).sum(axis=1, keepdims=True))
+    return _bank(mean, whitening.once(directions / (norms + TINY)), shape)
+
+
+def drawn_rows(n_patches: int, n_filters: int, seed: int) -> np.ndarray:
+    """Numbers ``(K,)`` of the patches of which ``whitened_patches`` makes filters."""
+    return np.random.RandomState(seed).randint(n_patches, size=n_filters)
 
 
 def whitened_patches(
-    whitening: Whitening, n_filters: int, seed: int, shape: tuple[int, int, int]
+    mean: np.ndarray, whitening: Whitening, rows: np.ndarray, shape: PatchShape
 ) -> FilterBank:
-    """Whitened image patches of unit norm, whitened once more to act on plain patches."""
-    rows = np.random.RandomState(seed).randint(len(whitening.patches), size=n_filters)
-    centred = (whitening.patches[rows] - whitening.mean).astype("float64")
-    return _whitened(whitening, centred @ whitening.matrix, shape)
+    """Whitened patches of unit norm, whitened a second time so that they act on plain patches.
+
+    For a centred row x the filter is ``x P P / |x P|``, and ``|x P|^2 = (x P P) . x``.
+
+    Args:
+        mean: ``(D,)`` of the patches, channels last, as in ``patches``.
+        rows: contrast-normalised patches ``(K, D)``.
+        shape: ``(C, s, s)`` of a patch.
+    """
+    centred = rows - mean
+    filters = whitening.squared(centred)
+    norms = np.sqrt(np.einsum("kd,kd->k", filters, centred).clip(min=0))
+    return _bank(mean, filters / (norms[:, None] + TINY), shape)
 
 
-def _whitened(
-    whitening: Whitening, directions: np.ndarray, shape: tuple[int, int, int]
-) -> FilterBank:
-    norms = np.sqrt((directions**2).sum(axis=1, keepdims=True))
-    filters = (directions / (norms + TINY)) @ whitening.matrix
-    return FilterBank(
-        whitening.mean.reshape(shape),
-        filters.reshape(-1, *shape).astype("float32"),
-    )
+def _bank(mean: np.ndarray, filters: np.ndarray, shape: PatchShape) -> FilterBank:
+    """A bank from a mean ``(D,)`` and filters ``(K, D)``, channels last."""
+    channels, rows, columns = shape
+    maps = np.vstack([mean, filters]).reshape(-1, rows, columns, channels).transpose(0, 3, 1, 2)
+    maps = np.ascontiguousarray(maps, dtype="float32")
+    return FilterBank(maps[0], maps[1:])

@@ -7,8 +7,8 @@ from math import inf, prod
 from hpconv.config import Budget, ModelSettings
 from hpconv.errors import CandidateError
 from hpconv.learners.feature_matrix import KEPT_BYTES
-from hpconv.model.filterbanks import PATCH_BYTES
 from hpconv.model.layers import Filter, Shape
+from hpconv.model.patches import PATCH_BYTES
 from hpconv.model.pipeline import Pipeline
 
 FLOAT, DOUBLE = 4, 8  # bytes

@@ -13,7 +13,7 @@ from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose, warm_up
 from hpconv.errors import CandidateError
 from hpconv.features import signature
-from hpconv.features.extractor import learn
+from hpconv.features.learning import learn
 from hpconv.learners import classifier
 from hpconv.model.pipeline import describe
 from hpconv.objective.budget import Pace, check_memory

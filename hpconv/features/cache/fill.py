@@ -18,7 +18,8 @@ from hpconv.engines import compile_stage
 from hpconv.features import signature
 from hpconv.features.cache import blocks, keys
 from hpconv.features.cache.entry import Entry
-from hpconv.features.extractor import Extractor, learn
+from hpconv.features.extractor import Extractor
+from hpconv.features.learning import learn
 from hpconv.model.filterbanks import FilterBank
 from hpconv.model.layers import Filter, Layer
 from hpconv.model.pipeline import Pipeline, Stage

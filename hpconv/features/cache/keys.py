@@ -10,8 +10,9 @@ BLOCK_BYTES = 2**26  # of features that are computed, written and kept together
 SOURCES = Path(__file__).parents[2]
 # a module, or a package of modules; those that decide which images filters learn from, too
 MODULES = (
-    *("kernels", "model/filterbanks", "model/layers", "model/pipeline", "engines"),
-    *("datasets/protocols", "datasets/data_file", "datasets/image_rows", "features/extractor"),
+    *("kernels", "model/filterbanks", "model/layers", "model/patches", "model/pipeline"),
+    *("model/whitening", "engines", "datasets/protocols", "datasets/data_file"),
+    *("datasets/image_rows", "features/extractor", "features/learning"),
 )
 
 

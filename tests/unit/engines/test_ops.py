@@ -11,7 +11,7 @@ import pytest
 from hpconv.engines import operators
 from hpconv.engines.ops import Kernel
 from hpconv.engines.pytensor import MODE, compile_stage
-from hpconv.features.extractor import learn
+from hpconv.features.learning import learn
 from hpconv.kernels import c_backend, packed_filters
 from hpconv.model.layers import Lpool, Warp
 from hpconv.model.pipeline import describe

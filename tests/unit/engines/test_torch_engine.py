@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from hpconv.engines import Function, compile_stage
-from hpconv.features import extractor
-from hpconv.features.extractor import learn
+from hpconv.features import learning
+from hpconv.features.learning import learn
 from hpconv.model import layers
-from hpconv.model.filterbanks import FilterBank, contrast_normalize
+from hpconv.model.filterbanks import FilterBank
 from hpconv.model.layers import Layer
+from hpconv.model.patches import contrast_normalize
 from hpconv.model.pipeline import describe
 from tests.unit.features.test_extractor import CASES, IMAGE_SHAPE, MODEL, VECTORS
 from tests.unit.objective import test_objective
@@ -42,7 +43,7 @@ def compile_with_torch(stage: Sequence[Layer], n_channels: int, engine: str) -> 
 def test_features_equal_the_reference(
     case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extractor, "compile_stage", compile_with_torch)
+    monkeypatch.setattr(learning, "compile_stage", compile_with_torch)
     description = describe(case["vals"], IMAGE_SHAPE, MODEL)
     features = learn(description, VECTORS["unsup"], MODEL).transform(VECTORS["test"])
     assert list(features.shape) == case["shape"]
@@ -124,7 +125,7 @@ def test_a_device_out_of_memory_fails_the_candidate(
     def exhausted(*args: Any) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(extractor, "compile_stage", compile_with_torch)
+    monkeypatch.setattr(learning, "compile_stage", compile_with_torch)
     monkeypatch.setattr(torch_engine.functional, "conv2d", exhausted)
     cause = {"kind": "out_of_memory", "reason": "CUDA out of memory"}
     assert test_objective.run(digits)["failure"] == cause

@@ -19,7 +19,8 @@ from hpconv.engines import compile_stage
 from hpconv.errors import UserError
 from hpconv.export import check, numpy_network, winner
 from hpconv.export.winner import Linear, Winner
-from hpconv.features.extractor import Extractor, learn, to_float
+from hpconv.features.extractor import Extractor, to_float
+from hpconv.features.learning import learn
 from hpconv.files import write_json
 from hpconv.learners import classifier
 from hpconv.model import layers

@@ -9,7 +9,7 @@ import pytest
 
 from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
-from hpconv.features.extractor import learn
+from hpconv.features.learning import learn
 from hpconv.model.pipeline import describe
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

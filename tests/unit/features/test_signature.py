@@ -20,7 +20,7 @@ from hpconv.datasets import protocols
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import Function, compile_stage
 from hpconv.errors import UserError
-from hpconv.features import extractor, signature
+from hpconv.features import learning, signature
 from hpconv.features.user_images import from_assignment
 from hpconv.model.layers import Layer, Lpool
 from hpconv.objective import objective
@@ -132,7 +132,7 @@ def test_with_torch_a_trial_is_the_same_within_tolerance(
 ) -> None:  # fmt: skip
     compile_with_torch = import_module("hpconv.engines.torch").compile_stage
     with monkeypatch.context() as patch:
-        patch.setattr(extractor, "compile_stage", lambda *to, **_: compile_with_torch(*to[:2]))
+        patch.setattr(learning, "compile_stage", lambda *to, **_: compile_with_torch(*to[:2]))
         there = evaluate(digits)
     assert_the_same(results, there, verify)
     assert verify({"tid": 0, "result": there[0]}).startswith("within ")
@@ -165,7 +165,7 @@ def test_a_kernel_that_is_one_percent_off_is_noticed(
         wrong = np.float32(1.01 if isinstance(stage[-1], Lpool) else 1)
         return lambda images: function(images) * wrong
 
-    monkeypatch.setattr(extractor, "compile_stage", compile_off)
+    monkeypatch.setattr(learning, "compile_stage", compile_off)
     with pytest.raises(UserError, match=r": stage 2 of 3 \(fbncc 3x3, lpool 3x3\) differs by"):
         verify(trial)
 
@@ -173,13 +173,13 @@ def test_a_kernel_that_is_one_percent_off_is_noticed(
 def test_filters_in_another_order_are_noticed(
     trial: dict[str, Any], verify: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn = extractor._learn_bank
+    learn = learning._learn_bank
 
     def reversed_bank(*arguments: Any) -> Any:
         bank = learn(*arguments)
         return bank._replace(filters=np.ascontiguousarray(bank.filters[::-1]))
 
-    monkeypatch.setattr(extractor, "_learn_bank", reversed_bank)
+    monkeypatch.setattr(learning, "_learn_bank", reversed_bank)
     with pytest.raises(UserError, match="filters of fbncc 3x3"):
         verify(trial)
 

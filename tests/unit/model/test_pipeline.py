@@ -9,7 +9,7 @@ from hyperopt.base import Domain
 
 from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
-from hpconv.features.extractor import learn
+from hpconv.features.learning import learn
 from hpconv.model.pipeline import describe
 from hpconv.model.space import search_space
 from tests.unit.objective.test_objective import CANDIDATE

@@ -27,7 +27,7 @@ from hyperopt.base import (
 from hpconv.config import Budget, ModelSettings, resolve, search_record
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose
-from hpconv.features.extractor import learn
+from hpconv.features.learning import learn
 from hpconv.files import read_json
 from hpconv.learners import FeatureClassifier
 from hpconv.learners.ensemble_member import StoredMember
