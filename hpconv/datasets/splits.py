@@ -49,14 +49,13 @@ def disjoint_pairs(
     np.add.at(counts, (group, labels), 1)
     missing = np.outer([1 - validation - test, validation, test], counts.sum(axis=0))
     order = np.random.default_rng(seed).permutation(len(counts))
-    part = np.zeros(len(counts), int)
+    assigned = np.zeros(len(counts), int)
     for number in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
-        part[number] = (missing @ counts[number]).argmax()
-        missing[part[number]] -= counts[number]
-    train, validated, tested = (np.flatnonzero(part[group] == number) for number in range(3))
-    if min(len(np.unique(labels[examples])) for examples in (train, validated, tested)) < len(
-        counts.T
-    ):
+        assigned[number] = (missing @ counts[number]).argmax()
+        missing[assigned[number]] -= counts[number]
+    train, validated, tested = (np.flatnonzero(assigned[group] == number) for number in range(3))
+    fewest_labels = min(len(np.unique(labels[part])) for part in (train, validated, tested))
+    if fewest_labels < counts.shape[1]:
         raise UserError(
             f"the {len(pairs)} pairs fall into {len(counts)} groups that share images, too few for "
             "random splits without common images: add a column 'fold' to the pairs"
