@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from hpconv.experiments import RESULTS
+from hpconv.export import FORMATS
 
 Offer = tuple[str, str]  # a value, and what shells say of it
 
@@ -25,7 +26,7 @@ def trials(ctx: typer.Context, incomplete: str) -> list[Offer]:
         return []
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file, dialect="excel-tab"))
-    offers = [(row["tid"], f"error {float(row['alone'] or row['loss']):.4f}") for row in rows]
+    offers = [(row["tid"], f"error {float(row['own_error'] or row['loss']):.4f}") for row in rows]
     return [offer for offer in offers if offer[0].startswith(incomplete)]
 
 
@@ -38,8 +39,8 @@ def ranks(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def formats(incomplete: str) -> list[str]:
-    """Formats of a winner as a file."""
-    return [name for name in ("npz", "onnx", "pytorch") if name.startswith(incomplete)]
+    """Formats of an exported winner."""
+    return [name for name in FORMATS if name.startswith(incomplete)]
 
 
 def _folder(ctx: typer.Context) -> Path | None:

@@ -1,15 +1,18 @@
-"""A winner as a file that others can load: written, read back, and compared with ours."""
+"""Export a winner to a file for other software, and compare the file's outputs."""
 
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpconv.errors import UserError
-from hpconv.export.check import Differences, compare
-from hpconv.export.winner import Winner
 from hpconv.files import replacing
 
-# what each format needs, and the extra that installs it
+if TYPE_CHECKING:  # shell completion imports FORMATS, and must not wait for engines
+    from hpconv.export.check import Differences
+    from hpconv.export.winner import Winner
+
+# packages that each format needs, and the extra that installs them
 FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
     "npz": ((), ""),
     "onnx": (("onnx", "onnxruntime"), "export"),
@@ -18,10 +21,10 @@ FORMATS: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 def require(format_: str) -> None:
-    """Make sure that a format can be written here.
+    """Check that a format can be written.
 
     Raises:
-        UserError: for one that is not known, or whose packages are missing.
+        UserError: when the format is unknown, or its packages are missing.
     """
     if format_ not in FORMATS:
         raise UserError(f"--format is '{format_}': write {', '.join(FORMATS)}")
@@ -32,18 +35,17 @@ def require(format_: str) -> None:
         )
 
 
-def export(winner: Winner, format_: str, path: Path) -> Differences:
-    """Write a winner; the file is there only if it computes what our extractor computes.
+def export(winner: "Winner", format_: str, path: Path) -> "Differences":
+    """Write a winner, and keep the file only if it gives the same outputs as this package.
 
     Args:
         format_: one that ``require`` accepts.
 
-    Returns:
-        how much the file's outputs differ from ours.
-
     Raises:
-        UserError: when that is too much.
+        UserError: when the outputs differ too much.
     """
+    from hpconv.export.check import compare
+
     module = import_module(f"{__name__}.{format_}")
     with replacing(path) as unfinished:
         module.write(winner, unfinished)

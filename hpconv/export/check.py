@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the extractor and classifier compute here."""
+"""Compare the outputs of an exported file with those of extractor and classifier."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from hpconv.errors import UserError
 from hpconv.export.winner import Linear, Winner
 from hpconv.features.extractor import to_float
 
-LARGEST = 1e-3  # difference of features, relative to the largest of them
-AGREEING = 0.99  # share of labels; scores that are nearly equal may change places
+MAX_DIFFERENCE = 1e-3  # of features, relative to the largest of them
+MIN_AGREEMENT = 0.99  # share of equal labels; nearly equal scores may change their order
 
 Outputs = dict[str, np.ndarray]
 Model = Callable[[np.ndarray], Outputs]  # of float32 images (N, C, H, W) in [0, 1]
@@ -18,9 +18,12 @@ Model = Callable[[np.ndarray], Outputs]  # of float32 images (N, C, H, W) in [0,
 
 @dataclass(frozen=True)
 class Differences:
-    """The largest of features and of scores, relative to the largest value of each.
+    """Differences between two sets of outputs.
 
-    For an extractor alone, scores and agreeing (the share of equal labels) are None.
+    Attributes:
+        n_images: number of images.
+        features, scores: largest difference, relative to the largest absolute value.
+        agreeing: share of equal labels; it and scores are None without a classifier.
     """
 
     n_images: int
@@ -36,32 +39,33 @@ class Differences:
 
 
 def compare(winner: Winner, model: Model) -> Differences:
-    """Run a loaded file on the winner's images, and compare.
+    """Compare the outputs for the winner's images.
 
     Raises:
-        UserError: when features differ by more than LARGEST, or fewer labels than AGREEING are
-            equal.
+        UserError: when features differ by more than MAX_DIFFERENCE, or the share of equal labels
+            is below MIN_AGREEMENT.
     """
     images = to_float(winner.images)
     starts = range(0, len(images), 10)
     batches = [model(images[start : start + 10]) for start in starts]
     actual = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     found = _differences(actual, expected(winner))
-    if not found.features <= LARGEST:
+    if not found.features <= MAX_DIFFERENCE:
         raise UserError(
-            f"the exported features differ by {found.features:.1e} of the largest, {LARGEST:g} is"
-            " allowed, so no file is kept: use --format npz, or tell us of this winner"
+            f"the exported features differ by {found.features:.1e} of the largest value, at most "
+            f"{MAX_DIFFERENCE:g} is allowed, so no file is kept: use --format npz, or report this "
+            "as a bug"
         )
-    if found.agreeing is not None and found.agreeing < AGREEING:
+    if found.agreeing is not None and found.agreeing < MIN_AGREEMENT:
         raise UserError(
-            f"only {found.agreeing:.0%} of the exported labels are ours, so no file is kept:"
-            " use --format npz, or tell us of this winner"
+            f"only {found.agreeing:.0%} of the exported labels are correct, so no file is kept: "
+            "use --format npz, or report this as a bug"
         )
     return found
 
 
 def expected(winner: Winner) -> Outputs:
-    """``features``, ``scores`` and ``label`` of the winner's images, as computed here."""
+    """``features``, ``scores`` and ``label`` of the winner's images, computed by this package."""
     features = winner.extractor.transform(winner.images)
     outputs = {"features": features}
     return outputs | _classified(features, winner.linear) if winner.linear else outputs

@@ -1,4 +1,4 @@
-"""A winner as plain arrays and a JSON description: docs/export.md says what they mean."""
+"""Export of a winner as numpy arrays and a JSON description (see docs/export.md)."""
 
 import json
 from dataclasses import fields
@@ -13,7 +13,7 @@ from hpconv.export.winner import Winner
 from hpconv.model import layers
 from hpconv.model.layers import Layer
 
-KINDS = {
+KINDS: dict[type[Layer], str] = {
     layers.Warp: "warp",
     layers.Filter: "filter",
     layers.Lpool: "lpool",
@@ -33,12 +33,12 @@ def write(winner: Winner, path: Path) -> None:
     if winner.linear:
         arrays |= {f"classifier_{name}": value for name, value in vars(winner.linear).items()}
     description = winner.about | {"layers": [_describe(layer) for layer in found]}
-    with path.open("wb") as file:  # given a path, numpy would add a suffix to it
+    with path.open("wb") as file:  # numpy would add a suffix to a path
         np.savez(file, description=np.array(json.dumps(description)), **arrays)
 
 
 def load(path: Path) -> Model:
-    """The network in a file, run by numpy."""
+    """Load a network; numpy computes it."""
     return Network(path)
 
 

@@ -1,7 +1,7 @@
-"""Run a network that ``hpconv export --format npz`` has written. Needs numpy and nothing else.
+"""Run a network written by ``hpconv export --format npz``. Requires only numpy.
 
-Copy this file to wherever you need it: ``Network("winner.npz")(images)``. Maps are
-``(N, C, H, W)``; every window lies wholly inside its map.
+This file can be copied and used alone: ``Network("winner.npz")(images)``. Maps are
+``(N, C, H, W)``; windows lie completely inside of their map.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 EPSILON = 1e-4  # keeps divisors of normalisation away from zero
-Layer = dict[str, Any]
+Layer = dict[str, Any]  # kind and parameters; of a filter layer, also its arrays
 
 
 class Network:
@@ -41,7 +41,7 @@ class Network:
 
 
 def warp(x: np.ndarray, layer: Layer) -> np.ndarray:
-    """Bilinear: matrix takes input (column, row, 1) to output; pixels from outside are 0."""
+    """Bilinear warp: matrix maps (column, row, 1) of input to output; outside pixels are 0."""
     size, (height, width) = layer["size"], x.shape[2:]
     y, x_ = np.mgrid[:size, :size].reshape(2, -1)
     column, row, _ = np.linalg.inv(layer["matrix"]) @ [x_, y, np.ones(size**2)]
@@ -74,19 +74,19 @@ def lpool(x: np.ndarray, layer: Layer) -> np.ndarray:
 
 
 def lpool_alpha(x: np.ndarray, layer: Layer) -> np.ndarray:
-    """The same of the parts above alpha and below -alpha, stacked to 2C maps."""
+    """``lpool`` of ``max(x - alpha, 0)`` and ``max(-x - alpha, 0)``, stacked to 2C maps."""
     pools = [pool(powers, layer) for powers in rectified_powers(x, layer)]
     return root(np.concatenate(pools, axis=1), layer["order"])
 
 
 def gridpool(x: np.ndarray, layer: Layer) -> np.ndarray:
-    """The same over the cells of a grid, flattened from (N, C, g, g, 2)."""
+    """``lpool_alpha`` over the g x g cells of a grid, flattened from (N, C, g, g, 2)."""
     pools = np.stack([grid_sum(p, layer["grid_res"]) for p in rectified_powers(x, layer)], axis=4)
     return root(pools, layer["order"]).reshape(len(x), -1)
 
 
 def lnorm(x: np.ndarray, layer: Layer) -> np.ndarray:
-    """Centre pixel less window mean (or 0), over ``1e-4 + sqrt(ssq)``; over 1 if that is small."""
+    """``(centre pixel - mean) / (1e-4 + sqrt(ssq))``; the divisor is 1 below the threshold."""
     size = layer["ker_size"]
     mean, ssq = window_statistics(x, size, layer["remove_mean"])
     before, (rows, columns) = (size - 1) // 2, ssq.shape[2:]
@@ -108,7 +108,7 @@ OPERATORS = {
 def window_statistics(
     x: np.ndarray, size: int, remove_mean: bool
 ) -> tuple[np.ndarray | float, np.ndarray]:
-    """Mean, or 0, of every size x size x C window, and the sum of squares about it (float64)."""
+    """Mean (or 0) of each size x size x C window, and sum of squares about it (float64)."""
     wide = x.astype("float64")
     ssq = window_sum((wide**2).sum(axis=1, keepdims=True), size)
     if not remove_mean:
@@ -140,7 +140,7 @@ def pool(x: np.ndarray, layer: Layer) -> np.ndarray:
 
 
 def grid_sum(x: np.ndarray, grid_res: int) -> np.ndarray:
-    """Sums over cells of H // g rows and columns; the last ones take the rest."""
+    """Sums over cells of H // g rows and columns; the last cells include the remainder."""
     for axis in (2, 3):
         starts = np.arange(grid_res) * (x.shape[axis] // grid_res)
         x = np.add.reduceat(x, starts, axis)

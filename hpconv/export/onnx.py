@@ -1,4 +1,4 @@
-"""A winner as an ONNX model, for ONNX Runtime and whatever else reads operator set 17."""
+"""Export of a winner as an ONNX model of operator set 17."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def write(winner: Winner, path: Path) -> None:
 
 
 def load(path: Path) -> Model:
-    """The model in a file, run by ONNX Runtime on CPUs."""
+    """Load a model; ONNX Runtime computes it on the CPU."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return lambda images: dict(zip(names, session.run(names, {"images": images}), strict=True))

@@ -1,8 +1,8 @@
-"""The layers as ONNX nodes.
+"""Layers as ONNX nodes.
 
-Window variances are differences of large sums: these run in float64, as the engines' do. Sums
-over windows and cells are products with 0/1 matrices from both sides, because ONNX Runtime has
-no pooling and no convolution in float64.
+Window variances are differences of large sums and are computed in float64, as in the engines.
+Sums over windows and cells are products with 0/1 matrices from both sides, because ONNX Runtime
+has neither pooling nor convolution in float64.
 """
 
 from functools import singledispatch
@@ -19,14 +19,19 @@ from hpconv.model.layers import Layer, Shape
 
 
 class Graph:
-    """Nodes in the order of their computation, and the constants that they use."""
+    """A graph under construction.
+
+    Attributes:
+        nodes: in the order of computation.
+        constants: inputs of nodes.
+    """
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def __call__(self, operator: str, *inputs: Any, name: str = "", **attributes: Any) -> str:
-        """Add a node whose inputs are names or arrays; the name of its output."""
+        """Add a node whose inputs are names or arrays; returns the name of its output."""
         names = [each if isinstance(each, str) else self._constant(each) for each in inputs]
         output = name or f"{operator}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, names, [output], **attributes))
@@ -40,14 +45,14 @@ class Graph:
 
 @singledispatch
 def add(layer: Layer, graph: Graph, x: str, shape: Shape) -> str:
-    """Add a layer's nodes behind x, of shape (N, *shape); the name of their output."""
+    """Add a layer's nodes for input x of shape (N, *shape); returns the name of the output."""
     raise TypeError(f"no ONNX nodes for {layer!r}")
 
 
 @add.register
 def _warp(layer: layers.Warp, graph: Graph, x: str, shape: Shape) -> str:
     channels, height, width = shape
-    weights = mixing(layer.matrix, height, width, layer.size)  # four in a row
+    weights = mixing(layer.matrix, height, width, layer.size)  # four per row
     pixels = graph("Reshape", x, np.array([0, channels, height * width]))
     corners = graph("Gather", pixels, weights.indices.reshape(-1, 4).astype("int64"), axis=2)
     weighted = graph("Mul", corners, weights.data.reshape(-1, 4).astype("float32"))
@@ -61,7 +66,7 @@ def _filter(layer: layers.Filter, graph: Graph, x: str, shape: Shape) -> str:
     assert layer.bank is not None, "an extractor has its filters"
     filters = layer.bank.filters.astype("float64")
     offset = (filters * layer.bank.mean).sum(axis=(1, 2, 3)).reshape(-1, 1, 1)
-    if layer.remove_mean:  # a patch less its mean meets a filter as the patch meets this one
+    if layer.remove_mean:  # equivalent to subtracting the mean of each patch
         filters = filters - filters.mean(axis=(1, 2, 3), keepdims=True)
     _, ssq = _statistics(graph, x, shape, layer.size, layer.remove_mean)
     q = graph("Max" if layer.hard_beta else "Add", ssq, np.float64(layer.beta))
@@ -111,9 +116,9 @@ def _lnorm(layer: layers.Lnorm, graph: Graph, x: str, shape: Shape) -> str:
 def _statistics(
     graph: Graph, x: str, shape: Shape, size: int, remove_mean: bool
 ) -> tuple[str, str]:
-    """Mean of every size x size x C window, and its sum of squares about that: float64.
+    """Mean of each size x size x C window, and sum of squares about it (float64).
 
-    Without remove_mean the squares are about 0, and the mean is not to be used.
+    Without remove_mean, the sum of squares is about 0 and the mean is an empty name.
     """
     windows = [_windows(length, size, 1).astype("float64") for length in shape[1:]]
     wide = graph("Cast", x, to=TensorProto.DOUBLE)
@@ -127,7 +132,7 @@ def _statistics(
 
 
 def _sums(graph: Graph, x: str, parts: list[np.ndarray]) -> str:
-    """Sums over parts of rows and columns, each given as a 0/1 matrix (parts, length)."""
+    """Sums over parts of rows and of columns, given as two 0/1 matrices (parts, length)."""
     rows, columns = parts
     return graph("MatMul", graph("MatMul", rows, x), columns.T)
 
@@ -138,7 +143,7 @@ def _windows(length: int, size: int, stride: int) -> np.ndarray:
 
 
 def _cells(length: int, count: int) -> np.ndarray:
-    """Cells of equal length; the last takes the rest."""
+    """Cells of equal length; the last includes the remainder."""
     cell = np.minimum(np.arange(length) // (length // count), count - 1)
     return (cell == np.arange(count)[:, None]).astype("float32")
 

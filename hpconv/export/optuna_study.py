@@ -1,4 +1,4 @@
-"""Trials as an Optuna study, in an SQLite file that optuna-dashboard opens."""
+"""Export of trials as an Optuna study in an SQLite file, for optuna-dashboard."""
 
 import sqlite3
 from contextlib import closing
@@ -16,13 +16,13 @@ from hpconv import __version__, trials
 from hpconv.model.space_table import space_of, table
 from hpconv.trials import Trial, as_utc
 
-MARK = "hpconv"  # the attribute by which a study is known to be an export, with our version
-WIDE = 10  # standard deviations of a normal, as bounds: Optuna has no normal
+MARK = "hpconv"  # study attribute that marks an export; its value is our version
+BOUND_SIGMAS = 10  # bounds that replace a normal distribution, which Optuna lacks
 ARGUMENTS = {
     "uniform": ("low", "high"),
     "quniform": ("low", "high", "q"),
     "normal": ("mu", "sigma"),
-}  # of distributions as hyperopt calls them; those on a log scale have the same
+}  # of hyperopt's distributions; those on a log scale have the same
 
 
 def write(history: list[Trial], name: str, tested: dict[int, float], path: Path) -> None:
@@ -30,12 +30,12 @@ def write(history: list[Trial], name: str, tested: dict[int, float], path: Path)
 
     Args:
         name: of the study.
-        tested: the test error of those trials that have one, by tid.
+        tested: test errors of winners by tid.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
-    event.listen(storage.engine, "connect", _without_waiting)
-    storage.engine.dispose()  # it is connected already
+    event.listen(storage.engine, "connect", _disable_sync)
+    storage.engine.dispose()  # the existing connection lacks the listener
     study = optuna.create_study(storage=storage, study_name=name, direction="minimize")
     study.set_user_attr(MARK, __version__)
     known = distributions(history)
@@ -44,26 +44,26 @@ def write(history: list[Trial], name: str, tested: dict[int, float], path: Path)
     storage.engine.dispose()
 
 
-def _without_waiting(connection: sqlite3.Connection, record: object) -> None:
-    # for the disk after each value, in a file that nobody has seen yet
+def _disable_sync(connection: sqlite3.Connection, record: object) -> None:
+    # the file is not published yet: no need to wait for the disk after each value
     connection.execute("PRAGMA synchronous=OFF")
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file holds one study, and that is an export."""
+    """Whether a file contains exactly one study, and that is an export."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
         try:
             found = "SELECT (SELECT count(*) FROM studies), count(*) FROM study_user_attributes"
             return file.execute(f"{found} WHERE key = ?", (MARK,)).fetchone() == (1, 1)
-        except sqlite3.DatabaseError:  # no study, or no database
+        except sqlite3.DatabaseError:  # not a study, or not a database
             return False
 
 
 def distributions(history: list[Trial]) -> dict[str, BaseDistribution]:
-    """What each hyperparameter is drawn from, by label, as Optuna says it.
+    """Optuna's distribution of each hyperparameter, by label.
 
-    Choices are categorical, by index. Bounds hold all that was drawn: Optuna refuses a value
-    that lies outside by a rounding error.
+    Choices are categorical, by index. Bounds include all drawn values, because Optuna refuses a
+    value that is outside by a rounding error.
     """
     space = space_of(history)
     entries = {} if space is None else {entry["label"]: entry for entry in table(space)}
@@ -75,14 +75,14 @@ def distributions(history: list[Trial]) -> dict[str, BaseDistribution]:
 
 
 def _distribution(entry: dict[str, Any] | None, drawn: list[float]) -> BaseDistribution:
-    if entry is None:  # an old history does not say from what
+    if entry is None:  # an old history does not record its space
         return FloatDistribution(min(drawn), max(drawn))
     if entry["dist"] == "randint":
         return CategoricalDistribution(range(*entry["args"]))
     kind, log = entry["dist"].replace("log", ""), "log" in entry["dist"]
     given = dict(zip(ARGUMENTS[kind], entry["args"], strict=False)) | entry["kw"]
     if kind == "normal":
-        reach = WIDE * given["sigma"]
+        reach = BOUND_SIGMAS * given["sigma"]
         given |= {"low": given["mu"] - reach, "high": given["mu"] + reach}
     low, high = given["low"], given["high"]
     if log:
@@ -95,7 +95,7 @@ def _distribution(entry: dict[str, Any] | None, drawn: list[float]) -> BaseDistr
 def _frozen(
     trial: Trial, known: dict[str, BaseDistribution], tested: dict[int, float]
 ) -> FrozenTrial:
-    """A trial with its values, times, and what else is told of it."""
+    """A trial with its hyperparameters, times and attributes."""
     values, value = trials.hyperparameters(trial), trials.ensemble_error_or_none(trial)
     frozen = create_trial(
         state=TrialState.FAIL if value is None else TrialState.COMPLETE,
@@ -109,14 +109,14 @@ def _frozen(
 
 
 def _times(trial: Trial) -> list[datetime]:
-    """Beginning and end; Optuna's are local times, and never absent."""
+    """Start and end in local time, as Optuna requires; now if they are unknown."""
     ended = as_utc(trial["refresh_time"]) or datetime.now().astimezone()
-    begun = as_utc(trial.get("book_time")) or ended
-    return [time.astimezone().replace(tzinfo=None) for time in (begun, ended)]
+    started = as_utc(trial.get("book_time")) or ended
+    return [time.astimezone().replace(tzinfo=None) for time in (started, ended)]
 
 
 def _attributes(trial: Trial, tested: dict[int, float]) -> dict[str, Any]:
-    """What else is known: columns of trials.csv, how values were drawn, the test error."""
+    """The columns of trials.csv, the source of the hyperparameters, the test error."""
     found = trials.table_row(trial) | {
         "source": trial["misc"].get("source"),
         "test_error": tested.get(trial["tid"]),

@@ -1,4 +1,4 @@
-"""A winner as a PyTorch program, which ``torch.export.load`` reads without this package."""
+"""Export of a winner as a PyTorch program, which ``torch.export.load`` reads."""
 
 import io
 import json
@@ -21,19 +21,19 @@ def write(winner: Winner, path: Path) -> None:
     example = torch.zeros(2, *winner.extractor.pipeline.image_shape)
     any_number = ({0: torch.export.Dim("n", min=1)},)
     program = torch.export.export(network, (example,), dynamic_shapes=any_number, strict=False)
-    buffer = io.BytesIO()  # given a path, torch would want a suffix
+    buffer = io.BytesIO()  # torch requires a suffix of a path
     torch.export.save(program, buffer, extra_files={ABOUT: json.dumps(winner.about)})
     path.write_bytes(buffer.getvalue())
 
 
 def load(path: Path) -> Model:
-    """The program in a file, run on the CPU."""
+    """Load a program; the CPU computes it."""
     network = torch.export.load(io.BytesIO(path.read_bytes())).module()
     return lambda images: {k: v.numpy() for k, v in network(torch.tensor(images)).items()}
 
 
 class Network(torch.nn.Module):
-    """The torch engine's functions in a row, and the classifier."""
+    """The functions of the torch engine, layer by layer, and the classifier."""
 
     def __init__(self, found: list[Layer], linear: Linear | None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The trials of a search as a file for other tools, by its suffix."""
+"""Export of all trials for other tools; the suffix of the file selects the format."""
 
 import csv
 from importlib.util import find_spec
@@ -11,15 +11,15 @@ from hpconv.evaluation.records import winner_test_errors
 from hpconv.files import replacing
 from hpconv.trials import COLUMNS, Trial, as_utc, hyperparameters, table_row
 
-PACKAGES = {".db": "optuna", ".csv": None, ".parquet": "pyarrow"}  # what each needs
+PACKAGES = {".db": "optuna", ".csv": None, ".parquet": "pyarrow"}  # required for each suffix
 
 
 def require(path: Path) -> None:
-    """Make sure that trials can be written to a file.
+    """Check that trials can be written to a file.
 
     Raises:
-        UserError: for a suffix that is not known, one whose package is missing, and a file that
-            is not an earlier export.
+        UserError: when the suffix is unknown, its package is missing, or the file exists and is
+            not an earlier export.
     """
     if path.suffix not in PACKAGES:
         raise UserError(f"--trials is '{path}': write a name that ends in {', '.join(PACKAGES)}")
@@ -34,17 +34,17 @@ def require(path: Path) -> None:
 
 
 def write(folder: Path, path: Path) -> int:
-    """Write the trials of an experiment that have ended, also while it searches.
+    """Write the finished trials of an experiment, also during the search.
 
     Args:
         folder: of the experiment, ``results/<experiment>``.
         path: one that ``require`` accepts; an earlier export is replaced.
 
     Returns:
-        how many trials there are.
+        the number of trials.
 
     Raises:
-        UserError: when there are none yet.
+        UserError: when there are none.
     """
     history = trials.read(experiments.history(folder))
     if path.suffix == ".csv":
@@ -63,7 +63,7 @@ def write(folder: Path, path: Path) -> int:
 
 
 def _write_parquet(history: list[Trial], path: Path) -> None:
-    """The columns of trials.csv, null where a hyperparameter is inactive."""
+    """Write the columns of trials.csv; inactive hyperparameters are null."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -74,13 +74,13 @@ def _write_parquet(history: list[Trial], path: Path) -> None:
         row["finished"] = as_utc(row["finished"])
     labels = sorted({label for row in rows for label in row} - set(COLUMNS))
     columns: dict[str, Any] = {name: [row.get(name) for row in rows] for name in COLUMNS}
-    columns = {name: pa.array(values, _kind(name, pa)) for name, values in columns.items()}
+    columns = {name: pa.array(values, _column_type(name, pa)) for name, values in columns.items()}
     columns |= {label: [row.get(label) for row in rows] for label in labels}
     parquet.write_table(pa.table(columns), path)
 
 
-def _kind(name: str, pa: Any) -> Any:
-    """The type of a column, which one without any value does not show."""
+def _column_type(name: str, pa: Any) -> Any:
+    """The type of a column, which cannot be inferred from a column without values."""
     if name in ("tid", "continues"):
         return pa.int64()
     if name in ("loss", "own_error", "ensemble_error", "seconds"):
@@ -89,7 +89,7 @@ def _kind(name: str, pa: Any) -> Any:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is an earlier export, by what it holds."""
+    """Whether a file is an earlier export, by its content."""
     if path.suffix == ".db":
         from hpconv.export import optuna_study
 
@@ -98,7 +98,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _header(path: Path) -> list[str]:
-    """The names of a table's columns; none where it is no table."""
+    """The column names of a table; empty if the file is not a table."""
     if path.suffix == ".csv":
         with path.open(newline="", errors="replace") as file:
             return next(csv.reader(file), [])

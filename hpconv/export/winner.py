@@ -1,8 +1,8 @@
-"""What is exported: a winner's extractor, and its classifier as the final evaluation fits it."""
+"""Load a winner for export: its extractor and its fitted classifier."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -23,11 +23,23 @@ from hpconv.model.pipeline import ClassifierSettings
 N_CHECKED = 100
 
 
+class About(TypedDict):
+    """Description of a winner in the exported file."""
+
+    version: str
+    tid: int
+    data: str  # checksum of the data file
+    image_shape: list[int]
+    feature_shape: list[int]
+    labels: NotRequired[list[int]]  # class numbers of the scores
+    classes: NotRequired[list[str]]  # names by class number
+
+
 @dataclass(frozen=True)
 class Linear:
-    """``scores = (x - mean) / scale @ weights + bias``; the best score's label is the answer.
+    """``scores = (x - mean) / scale @ weights + bias``; the label of the highest score wins.
 
-    Args:
+    Attributes:
         mean, scale: ``(D,)`` float32.
         weights: ``(D, K)`` float32.
         bias: ``(K,)`` float32.
@@ -43,33 +55,35 @@ class Linear:
 
 @dataclass(frozen=True)
 class Winner:
-    """An extractor, its classifier (None for pairs of images), and what to tell of them.
+    """A winner to export.
 
-    Args:
-        about: goes into every file, as JSON.
-        images: ``(n, C, H, W)`` on which a file is compared with the extractor.
+    Attributes:
+        extractor: with its filters.
+        linear: classifier; None for pairs of images.
+        about: stored in every file as JSON.
+        images: ``(n, C, H, W)`` for the comparison of outputs.
     """
 
     extractor: Extractor
     linear: Linear | None
-    about: dict[str, Any]
+    about: About
     images: np.ndarray
 
     def layers(self) -> list[tuple[Layer, Shape]]:
-        """All layers, from the image up, each with the shape of its input."""
+        """All layers, first layer first, each with the shape of its input."""
         pipeline = self.extractor.pipeline
         layers, shapes = zip(*pipeline.shapes(), strict=True)
         return list(zip(layers, (pipeline.image_shape, *shapes[:-1]), strict=True))
 
 
 def read(rank: int, experiment: Path) -> Winner:
-    """A winner of a finished experiment, with its classifier fitted on the first fold.
+    """Load a winner of a finished experiment; its classifier is fitted on the first fold.
 
     Args:
-        experiment: its folder, ``results/<experiment>``.
+        experiment: folder, ``results/<experiment>``.
 
     Raises:
-        UserError: when there is no such experiment, no such winner, or a file of it is missing.
+        UserError: when the experiment, the winner, or one of its files does not exist.
     """
     folder, data = _folder(rank, experiment), _existing(experiment / "data.h5")
     trial = read_json(folder / "trial.json")
@@ -79,7 +93,7 @@ def read(rank: int, experiment: Path) -> Winner:
     with DataFile(data) as file:
         linear = _fit(folder / "features.h5", file, extractor.pipeline.classifier)
         images, classes = file.checksum, list(file.classes)
-    about = {
+    about: About = {
         "version": __version__,
         "tid": trial["tid"],
         "data": images,
@@ -87,14 +101,16 @@ def read(rank: int, experiment: Path) -> Winner:
         "feature_shape": list(extractor.feature_shape),
     }
     if linear:
-        about |= {"labels": linear.labels.tolist(), "classes": classes}
+        about["labels"], about["classes"] = linear.labels.tolist(), classes
     return Winner(extractor, linear, about, protocols.unlabelled(data, N_CHECKED))
 
 
 def _folder(rank: int, experiment: Path) -> Path:
     found = sorted(int(path.parent.name) for path in experiment.glob("winners/*/trial.json"))
     if not found:
-        raise UserError(f"--experiment {experiment} is no finished experiment: it has no winners")
+        raise UserError(
+            f"--experiment {experiment} has no winners: run the workflow to its end first"
+        )
     if rank not in found:
         ranks = ", ".join(map(str, found))
         raise UserError(f"--winner is {rank}, but the winners of {experiment} are {ranks}")
@@ -108,7 +124,7 @@ def _existing(path: Path) -> Path:
 
 
 def _fit(extracted: Path, data: DataFile, settings: ClassifierSettings) -> Linear | None:
-    """What the final evaluation's first fold fits; None for pairs, whose SVM needs them all."""
+    """The classifier of the first fold; None for pairs, whose SVM needs all training examples."""
     if data.has_pairs:
         return None
     examples = data.splits.folds[0].train

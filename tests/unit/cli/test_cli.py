@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from hpconv import cli
 from hpconv.cli.examples import EXAMPLES
+from hpconv.trials import succeeded, write_csv
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 STEPS = {
@@ -90,8 +91,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Path) -> Path:
         {"tid": 2, "result": {"status": "fail", "failure": why}, **common},
     ]
     (folder / "trials.jsonl").write_text("".join(json.dumps(t) + "\n" for t in trials))
-    (folder / "best_trials.tsv").write_text("tid\tloss\talone\n1\t0.125\t\n0\t0.25\t\n")
-    winners = [{"rank": 1, "tid": 1, "test_error": 0.1875}, {"rank": "average", "test_error": 0.1}]
+    write_csv(succeeded(trials), folder / "best_trials.tsv", dialect="excel-tab")
+    winners = [
+        {"rank": 1, "tid": 1, "test_error": 0.1875},
+        {"rank": "average", "members": [1], "test_error": 0.1},
+    ]
     (folder / "final_evaluation.json").write_text(json.dumps({"winners": winners}))
     np.save(tmp_path / "mine.npy", np.zeros((2, 20, 20), "uint8"))
     np.save(tmp_path / "oblong.npy", np.zeros((2, 20, 24), "uint8"))
@@ -280,6 +284,7 @@ def test_the_best_trials_are_listed_while_the_search_runs(
         ("extract --experiment ", {"demo"}),
         ("best --experiment results/", {"results/demo"}),
         ("extract --trial ", {"0", "1"}),
+        ("export --format ", {"npz", "onnx", "pytorch"}),
     ],
 )
 def test_tab_completes_verbs_and_values_in_bash(here: Path, typed: str, offered: set[str]) -> None:

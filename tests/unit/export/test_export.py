@@ -258,7 +258,7 @@ def test_a_winner_that_is_not_there_is_refused_in_one_line(
 
 
 def test_an_experiment_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UserError, match="--experiment nowhere is no finished experiment"):
+    with pytest.raises(UserError, match="--experiment nowhere has no winners: run the workflow"):
         winner.read(1, Path("nowhere"))
 
 
@@ -283,7 +283,10 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "value", "message"),
-    [("LARGEST", 0.0, "features differ by"), ("AGREEING", 1.1, "only 100% of the exported labels")],
+    [
+        ("MAX_DIFFERENCE", 0.0, "features differ by"),
+        ("MIN_AGREEMENT", 1.1, "only 100% of the exported labels"),
+    ],
 )
 def test_a_file_that_computes_something_else_is_not_kept(
     limit: str, value: float, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -44,7 +44,12 @@ def test_optuna_finds_the_same_best_trial_and_hyperparameters(tmp_path: Path) ->
 
 def test_a_trial_keeps_its_times_and_what_is_known_of_it(tmp_path: Path) -> None:
     trials = searched(5)
-    final = {"winners": [{"rank": 1, "tid": 3, "test_error": 0.2}, {"rank": "average"}]}
+    final = {
+        "winners": [
+            {"rank": 1, "tid": 3, "test_error": 0.2},
+            {"rank": "average", "members": [3], "test_error": 0.1},
+        ]
+    }
     write_json(tmp_path / "mine/final_evaluation.json", final)
     *_, worked, failed = exported(trials, tmp_path).trials
     assert worked.datetime_start is not None
