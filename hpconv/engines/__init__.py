@@ -22,16 +22,16 @@ def compile_stage(stage: Sequence[Layer], n_channels: int, engine: str) -> Funct
     """Compile layers to a function of float32 images ``(N, n_channels, H, W)``.
 
     Args:
-        engine: ``cpu``, ``gpu``, or ``auto`` for the gpu where there is one.
+        engine: ``cpu``, ``gpu``, or ``auto`` for the GPU if there is one.
 
     Raises:
-        UserError: for ``gpu`` where it cannot run.
+        UserError: for ``gpu`` if PyTorch or a CUDA device is missing.
     """
     return import_module(MODULES[choose(engine)]).compile_stage(stage, n_channels)
 
 
 def warm_up(engine: str) -> None:
-    """Do what only the first images of a process wait for: compile kernels, wake a device."""
+    """Compile kernels and initialise the device, so that the first images need not wait."""
     bank = FilterBank(np.zeros((1, 1, 1), "float32"), np.ones((1, 1, 2, 2), "float32"))
     recipe = BankRecipe("projections", seed=0)
     filters = Filter(1, 2, recipe, remove_mean=True, beta=1.0, hard_beta=False, bank=bank)
@@ -40,10 +40,10 @@ def warm_up(engine: str) -> None:
 
 
 def choose(engine: str) -> Literal["cpu", "gpu"]:
-    """The engine that a setting means on this machine: ``cpu`` or ``gpu``.
+    """Resolve a setting (``cpu``, ``gpu`` or ``auto``) to ``cpu`` or ``gpu`` on this machine.
 
     Raises:
-        UserError: for ``gpu`` where PyTorch or a CUDA device is missing.
+        UserError: for ``gpu`` if PyTorch or a CUDA device is missing.
     """
     if engine == "cpu":
         return "cpu"
@@ -54,15 +54,15 @@ def choose(engine: str) -> Literal["cpu", "gpu"]:
 
 
 def _obstacle_to_gpu() -> str | None:
-    """What is missing and how to mend it, or None."""
+    """Why the GPU cannot be used and how to fix it, or None."""
     if find_spec("torch") is None:
         return f"PyTorch is not installed: run pip install 'hpconv[gpu]', or {USE_CPU}"
-    torch = import_module("torch")  # takes a second: only who may use a GPU waits for it
+    torch = import_module("torch")  # the import takes a second
     if torch.cuda.is_available():
         return None
     version = f"PyTorch {torch.__version__}"
     if torch.version.cuda is None:
-        return f"{version} is built without CUDA: install a build with it, or {USE_CPU}"
+        return f"{version} is built without CUDA: install a CUDA build, or {USE_CPU}"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
     found = f"{version} finds no CUDA device (CUDA_VISIBLE_DEVICES is {visible!r})"
-    return f"{found}: run where there is one, or {USE_CPU}"
+    return f"{found}: run on a machine with a GPU, or {USE_CPU}"

@@ -1,9 +1,9 @@
 """The pipeline's operators as PyTensor graphs: symbolic ``(N, C, H, W)`` tensors in and out.
 
-Every operator is 'valid' (no padding) and keeps the dtype of its input. What a layer of a
-pipeline requests on float32 images is a step of a fused ``Kernel``. All else, and everything on
-float64, is the formula itself: float64 is what the kernels are checked against. ``B_k`` in the
-docstrings is the sum over a k x k window. Source of all formulas: Bergstra, Yamins and Cox,
+Every operator is 'valid' (no padding) and keeps the dtype of its input. On float32 images, what a
+layer can request is a step of a fused ``Kernel``. Everything else is a symbolic formula, as is
+everything on float64: the reference of the kernels. ``B_k`` in the docstrings is the sum over a
+k x k window. Source of all formulas: Bergstra, Yamins and Cox,
 ICML 2013, and its public code.
 """
 
@@ -98,7 +98,7 @@ def quantize_gridpool(
 
     A part q gives ``(sum q^p)^(1/p)`` in each cell. The parts are ``max(x-alpha, 0)``,
     ``max(-x-alpha, 0)`` and, with use_mid, ``max(alpha-|x|, 0)``. Cells are ``H // g`` rows and
-    columns; the last takes the rest.
+    columns; the last takes the remainder.
     """
     if _is_float32(x) and not use_mid:
         return _step(x, kernels.Gridpool(grid_res, order, alpha))
@@ -121,7 +121,7 @@ def lpool_smallgrid(x: TensorVariable, grid_res: int, order: float) -> TensorVar
 
 
 def _grid_sum(x: TensorVariable, edges: list[Any]) -> TensorVariable:
-    """Sums over the cells of a square grid that starts at edges; the last cell takes the rest."""
+    """Sums over the cells of a square grid with these edges; the last cell takes the remainder."""
     cells = [slice(a, b) for a, b in zip(edges, [*edges[1:], None], strict=True)]
     for axis in (2, 3):
         slabs = [x[:, :, cell] if axis == 2 else x[:, :, :, cell] for cell in cells]
@@ -162,7 +162,7 @@ def lnorm(
 
 
 def _channel_window_sum(x: TensorVariable, size: int) -> TensorVariable:
-    # channels first: the window then runs over one map instead of C
+    # sum channels first, so that windows are summed over one map instead of C
     return WindowSum(size)(x.sum(axis=1, keepdims=True, dtype=x.dtype))
 
 
@@ -207,7 +207,7 @@ def fbncc(
     beta: float,
     hard_beta: bool,
 ) -> TensorVariable:
-    """Correlation of contrast-normalised patches, less a mean patch, with filters.
+    """Correlation of contrast-normalised patches, minus a mean patch, with filters.
 
     Each s x s x C patch p becomes ``c = (p - m) / sqrt(q)``, where m is its mean or 0 and q
     is ``max(|p-m|^2, beta)`` if hard_beta else ``|p-m|^2 + beta``; the result is

@@ -1,7 +1,7 @@
-"""PyTensor Ops around the kernels, and the rewrite that fuses them.
+"""PyTensor Ops for the kernels, and the rewrite that merges them.
 
-``Kernel`` runs any chain of steps on float32 images; neighbours in a graph become one, so a
-stage is one pass over memory. The others serve any dtype.
+``Kernel`` runs any chain of steps on float32 images; adjacent kernels of a graph are merged, so
+that a stage is one node. The other Ops accept any dtype.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ class Kernel(Op):
 
 @node_rewriter([Kernel])
 def merge_kernels(fgraph: FunctionGraph, node: Apply) -> list[TensorVariable] | None:
-    """``Kernel(b)(Kernel(a)(x))`` is ``Kernel(a + b)(x)`` where nothing else reads between."""
+    """Merge ``Kernel(b)(Kernel(a)(x))`` to ``Kernel(a + b)(x)`` if nothing else reads ``a(x)``."""
     (x,) = node.inputs
     if x.owner is None or not isinstance(x.owner.op, Kernel) or len(fgraph.clients[x]) > 1:
         return None
@@ -62,7 +62,7 @@ class WindowSum(Op):
         self.size = size
 
     def make_node(self, x: TensorVariable) -> Apply:
-        # the channel count stays in the type: one channel broadcasts against many
+        # keep the channel count in the type: one channel broadcasts against many
         shape = (*x.type.shape[:2], None, None)
         return Apply(self, [x], [pt.tensor(dtype=x.dtype, shape=shape)])
 

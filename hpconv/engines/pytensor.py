@@ -1,4 +1,4 @@
-"""The PyTensor engine: a stage of typed layers becomes one compiled function."""
+"""The PyTensor engine: compiles a stage of typed layers to one function."""
 
 from collections.abc import Callable, Sequence
 from functools import singledispatch
@@ -14,9 +14,9 @@ from hpconv.engines import operators
 from hpconv.model import layers
 from hpconv.model.layers import Layer
 
-# A stage is Warp and Kernel nodes, so fusing these is the only rewrite worth its time, and
-# thunks in Python are enough around them: a new graph is ready in milliseconds and needs no
-# compiler of PyTensor's (docs/decisions.md, Kernels).
+# A stage consists of Warp and Kernel nodes: merging kernels is the only useful rewrite, and Python
+# thunks suffice. A new graph is ready in milliseconds without PyTensor's C compiler
+# (docs/decisions.md, Kernels).
 MODE = Mode(linker="vm", optimizer=RewriteDatabaseQuery(include=["merge_kernels"]))
 
 

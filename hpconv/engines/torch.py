@@ -1,9 +1,9 @@
-"""The PyTorch engine: the layers that the PyTensor engine compiles, run as native torch calls.
+"""The PyTorch engine: the layers of the PyTensor engine as native torch calls.
 
-It works on the CUDA device that ``CUDA_VISIBLE_DEVICES`` shows first, and on the CPU where there
-is none, so that every machine can check it. Weights and sampling points are moved to the device
-once, when a stage is compiled. Window variances are differences of large sums: these run in
-float64, all else in float32 without TF32, so that both engines give the same features.
+It runs on the first visible CUDA device, or on the CPU without one, so that every machine can
+test it. Weights and sampling points are moved to the device once, when a stage is compiled.
+Window variances are differences of large sums and are computed in float64; everything else is
+float32 without TF32, so that both engines give the same features.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +21,10 @@ from hpconv.model.layers import Layer
 
 
 def compile_stage(stage: Sequence[Layer], n_channels: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Make layers a function of float32 images ``(N, n_channels, H, W)``.
+    """Compile layers to a function of float32 images ``(N, n_channels, H, W)``.
 
     Raises:
-        MemoryError: here or from the function, when the device's memory is used up.
+        MemoryError: here or from the function, when the device runs out of memory.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with _memory_errors():
@@ -34,7 +34,7 @@ def compile_stage(stage: Sequence[Layer], n_channels: int) -> Callable[[np.ndarr
     @torch.inference_mode()
     def run(images: np.ndarray) -> np.ndarray:
         maps = torch.tensor(images, device=device)
-        # a trial must repeat exactly, and TF32 would leave three digits of a correlation
+        # trials must be reproducible, and TF32 has only three significant digits
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
             for layer, weights in steps:
                 maps = apply_layer(layer, maps, *weights)
@@ -53,13 +53,13 @@ def _memory_errors() -> Iterator[None]:
 
 @singledispatch
 def layer_weights(layer: Layer) -> Sequence[Tensor]:
-    """What a layer computes with: nothing, where no function is registered for its type."""
+    """The tensors that a layer needs; none unless a function is registered for its type."""
     return ()
 
 
 @layer_weights.register
 def _warp_weights(layer: layers.Warp) -> Sequence[Tensor]:
-    """The points ``(size, size, 2)`` to sample: (column, row) of the input."""
+    """Sampling points ``(size, size, 2)``: (column, row) of the input."""
     row, column = np.mgrid[: layer.size, : layer.size]
     outputs = np.stack([column, row, np.ones_like(row)], axis=-1)
     return [torch.tensor(outputs @ np.linalg.inv(layer.matrix)[:2].T)]
@@ -71,14 +71,14 @@ def _filter_weights(layer: layers.Filter) -> Sequence[Tensor]:
     assert layer.bank is not None, "filters are learned before a stage is compiled"
     filters = torch.tensor(layer.bank.filters, dtype=torch.float64)
     offset = (filters * torch.tensor(layer.bank.mean)).sum(dim=(1, 2, 3)).reshape(-1, 1, 1)
-    if layer.remove_mean:  # a patch less its mean meets a filter as the patch meets this one
+    if layer.remove_mean:  # equals removing each patch's mean
         filters = filters - filters.mean(dim=(1, 2, 3), keepdim=True)
     return [filters.float(), offset.float()]
 
 
 @singledispatch
 def apply_layer(layer: Layer, x: Tensor, *weights: Tensor) -> Tensor:
-    """A layer's maps (N, C', H', W') of maps ``x`` (N, C, H, W)."""
+    """Apply a layer to maps x ``(N, C, H, W)``: ``(N, C', H', W')``."""
     raise TypeError(f"no transform for {layer!r}")
 
 
@@ -131,7 +131,7 @@ def _lnorm(layer: layers.Lnorm, x: Tensor) -> Tensor:
 
 
 def _window_statistics(x: Tensor, size: int, remove_mean: bool) -> tuple[Tensor, Tensor]:
-    """Mean, or 0, of every size x size x C window and its sum of squares about that.
+    """Mean (or 0) of every size x size x C window, and the sum of squares about it.
 
     Both are ``(N, 1, H-size+1, W-size+1)`` in float64.
     """
@@ -149,7 +149,7 @@ def _window_sum(x: Tensor, size: int, stride: int = 1) -> Tensor:
 
 
 def _grid_sum(x: Tensor, grid_res: int) -> Tensor:
-    """Sums over the cells of a grid, the last row and column of cells taking the rest."""
+    """Sums over the cells of a grid; the last row and column of cells take the remainder."""
     for axis in (2, 3):
         cell = x.shape[axis] // grid_res
         edges = [i * cell for i in range(1, grid_res)]

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from hpconv.engines.operators import EPSILON
-from hpconv.kernels.warp import mixing
+from hpconv.kernels.warp import interpolation_matrix
 from hpconv.model import layers
 from hpconv.model.layers import Layer, Shape
 
@@ -52,7 +52,7 @@ def add(layer: Layer, graph: Graph, x: str, shape: Shape) -> str:
 @add.register
 def _warp(layer: layers.Warp, graph: Graph, x: str, shape: Shape) -> str:
     channels, height, width = shape
-    weights = mixing(layer.matrix, height, width, layer.size)  # four per row
+    weights = interpolation_matrix(layer.matrix, height, width, layer.size)  # four per row
     pixels = graph("Reshape", x, np.array([0, channels, height * width]))
     corners = graph("Gather", pixels, weights.indices.reshape(-1, 4).astype("int64"), axis=2)
     weighted = graph("Mul", corners, weights.data.reshape(-1, 4).astype("float32"))

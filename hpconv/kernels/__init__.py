@@ -1,4 +1,4 @@
-"""CPU kernels: a chain of steps over a batch of images, fused into few passes."""
+"""CPU kernels: chains of steps on a batch of images, fused into few passes."""
 
 from hpconv.kernels.build import backend, threads
 from hpconv.kernels.packed_filters import Fbcorr, Fbncc

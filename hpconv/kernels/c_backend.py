@@ -1,4 +1,4 @@
-"""A pass in C: its steps and arrays written into the struct that kernels.c reads."""
+"""Runs a pass in C: writes its steps and arrays into the struct that kernels.c reads."""
 
 import ctypes
 
@@ -43,7 +43,7 @@ def run(each: Pass, x: np.ndarray, out: np.ndarray, windows: list[np.ndarray]) -
         windows: first row, end row, first column and end column of each pooling window.
 
     Raises:
-        MemoryError: where there is no room for the working memory.
+        MemoryError: if the working memory cannot be allocated.
     """
     lib = library()
     assert lib is not None
@@ -55,7 +55,7 @@ def run(each: Pass, x: np.ndarray, out: np.ndarray, windows: list[np.ndarray]) -
     fields.row_lo, fields.row_hi, fields.col_lo, fields.col_hi = (a.ctypes.data for a in windows)
     _describe(each, fields)
     if lib.layer(ctypes.byref(fields)):
-        raise MemoryError("no room for the working memory of a layer")
+        raise MemoryError("the working memory of a layer cannot be allocated")
 
 
 def _describe(each: Pass, fields: _Layer) -> None:

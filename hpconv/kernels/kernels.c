@@ -6,7 +6,7 @@
  * are the vector lanes.  Everything of one work item (a few images, or a strip
  * of output rows of a big one) stays in a thread's scratch.  Pooling windows
  * are given as lists of [lo, hi) rows and columns: lpool, lpool_alpha,
- * quantize_gridpool and "no pooling" are the same code.  Window sums are direct
+ * quantize_gridpool and "no pooling" share one implementation.  Window sums are direct
  * and separable (no running sums: an inf or a big value must not leave its
  * window).  Non-finite values propagate: write v < 0 ? 0 : v, not fmaxf. */
 #include <math.h>
@@ -50,7 +50,7 @@ typedef struct {
     int64_t out_h, out_w;
     const int64_t *row_lo, *row_hi, *col_lo, *col_hi;
     int64_t threads;
-    int64_t map_w, lanes, ring, raised, per_group, strips; /* filled in here */
+    int64_t map_w, lanes, ring, raised, per_group, strips; /* set by layer() */
 } Layer;
 
 int lanes(void) { return LANES; }
@@ -59,7 +59,7 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* ---- threads: made per call, so a fork between calls is safe ---- */
+/* ---- threads: created per call, so a fork between calls is safe ---- */
 
 typedef struct {
     const Layer *layer;
@@ -176,7 +176,7 @@ static void window_stats(const float *x, int64_t h, int64_t w, int64_t c, int64_
     window_sum(s->ssq, h, w, k, s->line);
 }
 
-/* sum becomes the mean to take off, ssq the factor */
+/* sum becomes the mean to subtract, ssq the factor */
 static void lnorm_factors(const Layer *L, int64_t n, double *restrict sum, double *restrict ssq)
 {
     double remove = L->norm_remove_mean ? 1. / (double)(L->c * L->norm_size * L->norm_size) : 0;
@@ -355,8 +355,8 @@ static void root(const Layer *L, float *x, int64_t n)
         }
 }
 
-/* Adds a raised row, summed over each window of columns, to n rows of windows,
- * old of them begun. */
+/* Adds a raised row, summed over each window of columns, to n rows of windows, of
+ * which the first old ones have been started. */
 INLINE void add_row(const Layer *L, const float *t, int64_t ld, float *rows[], int64_t n, int64_t old)
 {
     for (int64_t j = 0; j < L->out_w; j++) {
@@ -445,8 +445,8 @@ static int allocate(const Layer *L, Item *I, Scratch *scratch)
     return 0;
 }
 
-/* Row y of a map goes to the windows of o0..o1 that hold it, kept in a ring of
- * rows; those it completes go out. */
+/* Adds row y of a map to the windows o0..o1 that contain it, which are kept in a
+ * ring of rows, and stores the windows that it completes. */
 static void pool_row(const Layer *L, const Item *I, const float *x, int64_t ld, int64_t image,
                      int64_t y, int64_t o0, int64_t o1)
 {
@@ -506,11 +506,12 @@ static int run_item(const Layer *L, long item, Scratch *scratch)
     return 0;
 }
 
-/* A few images a group so that small maps make full tiles and reuse the filters
- * in cache; an image in strips where images do not divide among the threads. */
+/* Runs a pass. Items are groups of a few images, so that small maps fill tiles and
+ * reuse filters in cache; images are cut into strips if there are too few of them
+ * for the threads. Returns -1 if memory cannot be allocated. */
 int layer(Layer *L)
 {
-    L->map_w = L->col_hi[L->out_w - 1]; /* no more than the windows reach */
+    L->map_w = L->col_hi[L->out_w - 1]; /* only columns that a window covers */
     L->lanes = ceil_div(L->filters ? L->k : L->c, LANES) * LANES;
     L->raised = L->parts == 1 && (L->order == 1 || (L->order == 2 && L->filters));
     L->ring = 1;

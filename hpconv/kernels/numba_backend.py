@@ -1,6 +1,6 @@
-"""A pass in Numba, for machines without a C compiler; maps are channels-last.
+"""Runs a pass in Numba, on machines without a C compiler; maps are channels-last.
 
-No BLAS: a threaded one idles in busy loops that starve Numba's threads.
+It uses no BLAS: idle threads of a BLAS spin and starve Numba's threads.
 """
 
 import numba
@@ -65,7 +65,7 @@ def _filter(x: np.ndarray, blocks: np.ndarray, n_filters: int) -> np.ndarray:
 def _accumulate(
     columns: np.ndarray, filters: np.ndarray, start: int, stop: int, total: np.ndarray
 ) -> None:
-    """total += columns . filters[start:stop], by pairs of pixels and four inputs at a time."""
+    """total += columns . filters[start:stop], for two pixels and four inputs at a time."""
     whole = start + (stop - start) // 4 * 4
     for p in range(0, len(total), 2):
         for i in range(start, whole, 4):
@@ -86,7 +86,7 @@ def _accumulate(
 
 @njit(cache=True)
 def _window_stats(x: np.ndarray, k: int) -> np.ndarray:
-    """S_k(x) and S_k(x^2) of one channels-last map, in double as the variance cancels."""
+    """S_k(x) and S_k(x^2) of one channels-last map, in float64 as the variance cancels."""
     h, w, c = x.shape
     stats = np.zeros((2, h, w))
     for y in range(h):
@@ -134,7 +134,7 @@ def _contrast(
     hard_beta: bool,
     sums: np.ndarray,
 ) -> None:
-    """Turns F*x into fbncc, in place."""
+    """Turn F*x into fbncc, in place."""
     count = x.shape[3] * size * size
     for image in prange(len(x)):
         stats = _window_stats(x[image], size)

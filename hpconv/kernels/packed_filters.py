@@ -1,4 +1,4 @@
-"""Filterbanks as kernels read them: packed once, for all calls."""
+"""Filterbanks in the memory layouts of the kernels."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ CACHE_LINE = 16  # floats
 
 
 class _Bank:
-    """Filters ``(K, C, s, s)``, packed for the kernels once and for all calls."""
+    """Filters ``(K, C, s, s)``, packed for the kernels when first needed."""
 
     filters: np.ndarray
     mean: np.ndarray | float
@@ -23,9 +23,9 @@ class _Bank:
 
     @cached_property
     def packed(self) -> np.ndarray:
-        """For C: filters in whole vectors, in the order in which its tiles read them."""
+        """For C: filters in whole vectors, in the order in which the tiles read them."""
         lib, (k, c, size, _) = library(), self.weights.shape
-        assert lib is not None, "packing for C is only done where C runs"
+        assert lib is not None, "only the C backend packs filters"
         packed = _aligned(-(-k // lib.lanes()) * lib.lanes() * c * size * size)
         lib.pack(self.weights.ctypes, k, c, size, packed.ctypes)
         return packed
@@ -41,7 +41,7 @@ class _Bank:
 
     @cached_property
     def sums(self) -> np.ndarray:
-        """Sum of each filter, and its product with the mean: ``(2, K)`` padded to vectors."""
+        """Sum of each filter and its product with the mean: ``(2, K)``, K padded to vectors."""
         filters = self.weights.astype(np.float64)
         sums = _aligned(2 * _round_up(len(filters))).reshape(2, -1)
         sums[0, : len(filters)] = filters.sum(axis=(1, 2, 3))
@@ -60,7 +60,7 @@ class Fbcorr(_Bank):
 
 @dataclass(frozen=True, eq=False)
 class Fbncc(_Bank):
-    """Correlation of contrast-normalised patches less mean, broadcastable to ``(C, s, s)``."""
+    """Correlation of contrast-normalised patches minus mean, broadcastable to ``(C, s, s)``."""
 
     mean: np.ndarray | float
     filters: np.ndarray
@@ -77,7 +77,7 @@ def _round_up(n: int) -> int:
 
 
 def _aligned(n: int) -> np.ndarray:
-    """n zeros that start on a cache line."""
+    """n zeros, aligned to a cache line."""
     raw = np.zeros(n + CACHE_LINE, np.float32)
     start = -raw.ctypes.data % 64 // 4
     return raw[start : start + n]

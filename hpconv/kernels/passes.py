@@ -1,8 +1,8 @@
 """Chains of steps, grouped into passes that keep an image in cache.
 
-Maps are float32 ``(N, C, H, W)``, in memory channels-last: the order that the next pass
-reads fastest. A pass is lnorm, a filterbank and a pooling, in this order, each of them
-optional; kernels.c runs it, or ``numba_backend`` where there is no C compiler.
+Maps are float32 ``(N, C, H, W)``, channels-last in memory, which the next pass reads fastest. A
+pass is lnorm, a filterbank and a pooling, in this order, each of them optional. kernels.c runs it,
+or ``numba_backend`` without a C compiler.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ def run_steps(x: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
     """Run a chain of steps, in any order, on images ``(N, C, H, W)``.
 
     Returns:
-        float32 ``(N, C', H', W')``, or ``(N, features)`` where a gridpool comes last.
+        float32 ``(N, C', H', W')``, or ``(N, features)`` if the last step is a gridpool.
 
     Raises:
-        ValueError: where a window, filter or grid does not fit a map.
-        MemoryError: where there is no room for the working memory.
+        ValueError: if a window, filter or grid does not fit a map.
+        MemoryError: if the working memory cannot be allocated.
     """
     x = np.asarray(x, dtype=np.float32)
     for each in passes(steps):
@@ -42,7 +42,7 @@ def _run(each: Pass, x: np.ndarray) -> np.ndarray:
 
 
 def _map_shape(each: Pass, shape: tuple[int, ...]) -> tuple[int, tuple[int, int]]:
-    """Channels, rows and columns of what is pooled."""
+    """Channels, rows and columns of the maps before pooling."""
     _, channels, height, width = shape
     if each.norm:
         height, width = _shrink(height, width, each.norm.ker_size)
@@ -53,7 +53,7 @@ def _map_shape(each: Pass, shape: tuple[int, ...]) -> tuple[int, tuple[int, int]
         height, width = _shrink(height, width, size)
         channels = n_filters
     if channels < 1:
-        raise ValueError("there are no filters, or no channels")
+        raise ValueError("a pass without filters or channels")
     return channels, (height, width)
 
 
@@ -76,6 +76,6 @@ def _output(
 
 
 def _run_numba(each: Pass, x: np.ndarray, out: np.ndarray, windows: list[np.ndarray]) -> None:
-    from hpconv.kernels import numba_backend  # a slow import, for a machine without a compiler
+    from hpconv.kernels import numba_backend  # a slow import
 
     numba_backend.run(each, x, out, windows)

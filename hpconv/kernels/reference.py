@@ -1,13 +1,13 @@
-"""Window sums and correlation in plain numpy, for any dtype: float64 checks rest on them.
+"""Reference window sums and correlation in numpy, for any dtype.
 
-All arrays are channel-major ``(N, C, H, W)`` and every kernel is 'valid': nothing is
-padded, a window that does not fit raises ``ValueError``.
+Arrays are channel-major ``(N, C, H, W)`` and every operation is 'valid': nothing is padded, and
+a window larger than the map raises ``ValueError``.
 """
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-IM2COL_BYTES = 32_000_000  # one batch of unrolled windows: large enough for BLAS, small for RAM
+IM2COL_BYTES = 32_000_000  # of a batch of unrolled windows: large enough for BLAS, small in memory
 
 
 def _fits(shape: tuple[int, ...], size: int) -> None:
@@ -18,8 +18,8 @@ def _fits(shape: tuple[int, ...], size: int) -> None:
 def window_sum(x: np.ndarray, size: int) -> np.ndarray:
     """Sum over every ``size`` x ``size`` window: ``(N, C, H-size+1, W-size+1)``.
 
-    The sum is separable; shifted slices are added instead of differencing a running sum,
-    which would lose digits where a map mixes large and small values.
+    The sum is separable. Shifted slices are added: differences of a running sum would lose digits
+    in a map of large and small values.
     """
     _fits(x.shape, size)
     rows = _sum_shifted(x, size, axis=2)
@@ -27,7 +27,7 @@ def window_sum(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def _sum_shifted(x: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Sum of ``size`` copies of x, each shifted by one along an axis, cut to where all exist."""
+    """Sum of ``size`` copies of x, each shifted by one along an axis, where all overlap."""
     length = x.shape[axis] - size + 1
     index: list[slice] = [slice(None)] * x.ndim
     index[axis] = slice(0, length)
@@ -41,7 +41,7 @@ def _sum_shifted(x: np.ndarray, size: int, axis: int) -> np.ndarray:
 def correlate(x: np.ndarray, filters: np.ndarray) -> np.ndarray:
     """Correlate ``(N, C, H, W)`` with ``(K, C, s, s)``: ``(N, K, H-s+1, W-s+1)``.
 
-    Windows are unrolled to a matrix batch by batch, so that BLAS does the arithmetic.
+    Windows are unrolled to a matrix, batch by batch, and multiplied by BLAS.
     """
     count, channels, height, width = x.shape
     n_filters, _, size, _ = filters.shape

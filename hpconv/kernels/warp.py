@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 Matrix = tuple[tuple[float, float, float], ...]
 
-BLOCK = 32  # maps resampled at a time: their sums stay in cache
+BLOCK = 32  # maps resampled at a time; they fit in cache
 
 
 def warp(x: np.ndarray, matrix: Matrix, size: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def warp(x: np.ndarray, matrix: Matrix, size: int) -> np.ndarray:
         size: rows and columns of the result; pixels from outside the input are 0.
     """
     height, width = x.shape[2:]
-    weights = mixing(matrix, height, width, size).astype(x.dtype)
+    weights = interpolation_matrix(matrix, height, width, size).astype(x.dtype)
     maps = x.reshape(-1, height * width)
     out = np.empty((len(maps), size * size), x.dtype)
     for start in range(0, len(maps), BLOCK):
@@ -27,17 +27,17 @@ def warp(x: np.ndarray, matrix: Matrix, size: int) -> np.ndarray:
     return np.clip(out, 0, 1, out=out).reshape(*x.shape[:2], size, size)
 
 
-def background(matrix: Matrix, image_size: int, size: int) -> float:
-    """The share of a warped image that lies wholly outside the original."""
-    total = mixing(matrix, image_size, image_size, size).sum(axis=1)
+def background_fraction(matrix: Matrix, image_size: int, size: int) -> float:
+    """Fraction of the pixels of a warped image that lie outside the original."""
+    total = interpolation_matrix(matrix, image_size, image_size, size).sum(axis=1)
     return float(np.mean(total == 0))
 
 
 @lru_cache(maxsize=8)
-def mixing(matrix: Matrix, height: int, width: int, size: int) -> csr_array:
-    """``(size*size, height*width)``: the four pixels that each output pixel mixes.
+def interpolation_matrix(matrix: Matrix, height: int, width: int, size: int) -> csr_array:
+    """Bilinear weights ``(size*size, height*width)`` of the four input pixels of each output pixel.
 
-    A neighbour outside the image has weight 0.
+    Pixels outside the image have weight 0.
     """
     y, x = np.mgrid[:size, :size].reshape(2, -1)
     column, row, _ = np.linalg.inv(matrix) @ [x, y, np.ones(size * size)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
-from hpconv.kernels.warp import background
+from hpconv.kernels.warp import background_fraction
 from hpconv.model import space
 from hpconv.model.layers import (
     BankRecipe,
@@ -121,7 +121,7 @@ def _read_warp(entry: dict[str, Any], image_size: int) -> Warp:
         (x_scale * sin(rotation), y_scale * cos(tilt), y_shift),
         (0.0, 0.0, 1.0),
     )
-    empty = background(matrix, image_size, size)
+    empty = background_fraction(matrix, image_size, size)
     if empty > MAX_BACKGROUND:
         reason = f"{empty:.0%} of the warped image lies outside the original"
         raise CandidateError("warp_background", reason)

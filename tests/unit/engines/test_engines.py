@@ -1,4 +1,4 @@
-"""The gpu engine is taken where it can run, and a setting that cannot be met is refused."""
+"""The choice of the engine, and refusals of a GPU that is not available."""
 
 import sys
 from types import SimpleNamespace
@@ -26,22 +26,22 @@ def remove_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)  # an import would raise
 
 
-def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_selects_an_available_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     install_torch(monkeypatch, cuda="13.0", device=True)
     assert [engines.choose(setting) for setting in ("auto", "gpu", "cpu")] == ["gpu", "gpu", "cpu"]
 
 
-def test_without_torch_auto_means_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_selects_the_cpu_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     remove_torch(monkeypatch)
     assert engines.choose("auto") == engines.choose("cpu") == "cpu"
 
 
-def test_without_a_device_auto_means_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_selects_the_cpu_without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     install_torch(monkeypatch, cuda="13.0")
     assert engines.choose("auto") == "cpu"
 
 
-def test_the_cpu_is_chosen_without_a_look_at_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_does_not_import_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(engines, "find_spec")
     assert engines.choose("cpu") == "cpu"
 
@@ -52,7 +52,7 @@ def test_gpu_without_torch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         engines.choose("gpu")
 
 
-def test_gpu_with_a_torch_that_has_no_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_with_a_torch_without_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     install_torch(monkeypatch)
     with pytest.raises(UserError, match=r"2\.13\.0 is built without CUDA.*'model.engine: cpu'"):
         engines.choose("gpu")

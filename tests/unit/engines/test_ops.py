@@ -1,4 +1,4 @@
-"""What PyTensor makes of a stage: one fused kernel, prepared once."""
+"""A stage compiles to one fused kernel, whose filters are packed once."""
 
 import ctypes
 from typing import Any
@@ -26,7 +26,7 @@ def nodes(function: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c["ok"]], ids=lambda c: str(c["case"]))
-def test_a_stage_is_one_kernel(case: dict[str, Any]) -> None:
+def test_a_stage_compiles_to_one_kernel(case: dict[str, Any]) -> None:
     pipeline = describe(case["vals"], IMAGE_SHAPE, MODEL)
     stages = learn(pipeline, VECTORS["unsup"], MODEL).pipeline.stages
     compiled_stages = [nodes(compile_stage(stage, n_channels=3)) for stage in stages]
@@ -39,7 +39,7 @@ def test_a_warp_is_followed_by_one_kernel() -> None:
     assert nodes(stage) == ["Warp", "Kernel"]
 
 
-def test_a_map_that_is_also_a_result_is_kept() -> None:
+def test_a_kernel_whose_maps_are_an_output_is_not_merged() -> None:
     x = pt.tensor4("x", dtype="float32")
     pooled = operators.lpool(x, 2, 1, 1)
     function = pytensor.function([x], [pooled, operators.lpool(pooled, 2, 1, 1)], mode=MODE)
@@ -49,7 +49,7 @@ def test_a_map_that_is_also_a_result_is_kept() -> None:
     assert (twice == 16).all()
 
 
-def test_filters_given_at_run_time_are_taken() -> None:
+def test_filters_may_be_an_input() -> None:
     x, filters = pt.tensor4("x", dtype="float32"), pt.tensor4("filters", dtype="float32")
     images = np.ones((2, 3, 5, 5), "float32")
     symbolic = pytensor.function([x, filters], operators.fbcorr(x, filters), mode=MODE)
@@ -58,7 +58,7 @@ def test_filters_given_at_run_time_are_taken() -> None:
 
 
 class CountingLibrary:
-    """The compiled kernels, and how often they packed filters."""
+    """The compiled kernels, with a count of packed filterbanks."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.lanes = library.lanes
@@ -81,13 +81,13 @@ def test_filters_are_packed_once_a_function(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class FullLibrary:
-    """The compiled kernels where no memory is left."""
+    """Compiled kernels that cannot allocate memory."""
 
     def layer(self, fields: Any) -> int:
         return -1
 
 
-def test_no_memory_for_a_kernel_is_a_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_allocation_is_a_memory_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c_backend, "library", FullLibrary)
     x = pt.tensor4("x", dtype="float32")
     function = pytensor.function([x], operators.lpool(x, 2, 1, 1), mode=MODE)
@@ -102,7 +102,7 @@ def test_a_window_that_does_not_fit_is_a_value_error() -> None:
         function(np.ones((1, 1, 3, 3), "float32"))
 
 
-def test_equal_steps_are_equal_ops_but_banks_are_told_apart() -> None:
+def test_equal_steps_are_equal_ops_but_banks_differ() -> None:
     x = pt.tensor4("x", dtype="float32")
     pool, same = (operators.lpool(x, 2, 1, 1).owner.op for _ in range(2))
     assert pool == same

@@ -93,7 +93,7 @@ def test_each_layer_equals_the_cpu_engine(layer: Layer, n_channels: int) -> None
     assert distance(torch_engine.compile_stage([layer], n_channels)(x), expected) < 1e-4
 
 
-def test_faint_contrast_on_a_bright_image_keeps_its_digits() -> None:
+def test_low_contrast_on_a_bright_image_keeps_its_precision() -> None:
     layer = with_bank(layers.Filter(2, 5, RECIPE, True, 1e-6, hard_beta=False), 3)
     assert layer.bank
     bright = 1 + 1e-3 * np.random.default_rng(0).normal(size=(2, 3, 9, 9)).astype("float32")

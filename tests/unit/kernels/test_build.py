@@ -31,7 +31,7 @@ def total(_: int) -> float:
     return float(kernels.run_steps(ones, [kernels.Fbcorr(FILTERS)]).sum())
 
 
-def test_threads_follow_the_batch_system(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thread_count_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("PBS_NCPUS", "3")
     assert kernels.threads() == 3
@@ -39,7 +39,7 @@ def test_threads_follow_the_batch_system(monkeypatch: pytest.MonkeyPatch) -> Non
     assert kernels.threads() == 2
 
 
-def test_a_fork_after_use_computes_the_same() -> None:
+def test_kernels_work_after_a_fork() -> None:
     assert kernels.backend() == "c"
     expected = 4 * 5 * 8 * 8 * FILTERS[0].sum()
     assert total(0) == expected
@@ -59,7 +59,7 @@ def test_without_a_working_compiler_numba_runs(compiler: str, tmp_path: Path) ->
     assert job.communicate()[0].strip() == "numba"
 
 
-def test_a_pipeline_without_a_compiler_gives_the_reference_features() -> None:
+def test_numba_gives_the_reference_features() -> None:
     code = """
 from hpconv import kernels
 from tests.unit.features.test_extractor import CASES, test_features_equal_the_reference

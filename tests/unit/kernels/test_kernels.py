@@ -108,7 +108,7 @@ def test_local_normalisation(size: int, remove_mean: bool) -> None:
 @pytest.mark.parametrize("contrast", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1, 33, 61), (7, 40, 20, 19), (33, 5, 16, 16)], ids=str)
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_whole_pass(
+def test_a_pass_of_all_steps(
     pool: Step,
     contrast: bool,
     shape: tuple[int, ...],
@@ -124,27 +124,27 @@ def test_a_whole_pass(
     check(x, Lnorm(3, True, 0.5), bank, pool)
 
 
-def test_many_passes_in_any_order() -> None:
+def test_steps_in_any_order() -> None:
     one, two = data(24, 3, 5, 5), data(40, 24, 3, 3)
     stacked = (Lnorm(4, True, 0.0), Fbcorr(one), Lpool(3, 2, 2), Fbcorr(two), Lpool(2, 1.5, 1))
     check(data(5, 3, 30, 26), *stacked, Lnorm(2, True, 0.0))
     check(data(5, 3, 30, 26), Lpool(2, 1, 1), Lnorm(3, False, 0.1), Lnorm(2, True, 0.0))
 
 
-def test_passes_one_by_one_are_the_chain() -> None:
+def test_a_chain_equals_its_steps_one_by_one() -> None:
     steps = (Lnorm(3, True, 0.0), Fbcorr(data(9, 3, 3, 3)), Lpool(2, 2, 2))
     x = data(4, 3, 14, 14)
     single = reduce(lambda maps, step: kernels.run_steps(maps, [step]), steps, x)
     np.testing.assert_allclose(kernels.run_steps(x, steps), single, rtol=1e-4, atol=1e-5)
 
 
-def test_any_memory_order() -> None:
+def test_inputs_of_any_memory_order() -> None:
     x, filters = data(4, 12, 14, 7), data(9, 7, 3, 3)
     for view in (x.transpose(0, 3, 1, 2), x.transpose(2, 3, 1, 0)[:, :, ::-1], x[:, :7, :, ::2]):
         check(view, Fbcorr(filters[:, : view.shape[1]]), tolerance=1e-5)
 
 
-def test_the_input_stays_as_it_was() -> None:
+def test_the_input_is_not_modified() -> None:
     x = np.ascontiguousarray(data(2, 8, 8, 3)).transpose(0, 3, 1, 2)  # channels-last, as read
     before = x.copy()
     kernels.run_steps(x, [Lnorm(3, True, 0.0)])
@@ -179,7 +179,7 @@ def test_flat_patches() -> None:
     assert not np.isfinite(undefined).any()
 
 
-def test_small_values_beside_large_ones_keep_their_digits() -> None:
+def test_small_values_beside_large_ones_keep_their_precision() -> None:
     x = data(2, 2, 20, 20)
     x[:, :, :, :8] *= 1e6
     x[0, :, 12:] *= 1e-6
@@ -198,7 +198,7 @@ def test_a_window_larger_than_the_map_is_refused(step: Step) -> None:
 
 
 @pytest.mark.parametrize("filters", [data(4, 2, 3, 3), data(0, 3, 3, 3)], ids=["channels", "none"])
-def test_a_bank_that_cannot_filter_is_refused(filters: np.ndarray) -> None:
+def test_a_filterbank_that_does_not_fit_is_refused(filters: np.ndarray) -> None:
     with pytest.raises(ValueError, match="channels"):
         kernels.run_steps(data(2, 3, 8, 8), [Fbcorr(filters)])
 

@@ -9,7 +9,7 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 9])
-def test_window_sum_adds_each_window(size: int) -> None:
+def test_window_sum_equals_direct_sums(size: int) -> None:
     x = RNG.normal(size=(2, 3, 9, 11))
     rows, columns = 9 - size + 1, 11 - size + 1
     expected = np.zeros((2, 3, rows, columns))
@@ -19,7 +19,7 @@ def test_window_sum_adds_each_window(size: int) -> None:
 
 
 @pytest.mark.parametrize(("channels", "n_filters", "size"), [(1, 4, 3), (3, 1, 2), (5, 7, 6)])
-def test_correlate_is_plain_correlation(channels: int, n_filters: int, size: int) -> None:
+def test_correlate_equals_direct_correlation(channels: int, n_filters: int, size: int) -> None:
     x = RNG.normal(size=(3, channels, 8, 8))
     filters = RNG.normal(size=(n_filters, channels, size, size))
     side = 8 - size + 1
@@ -30,7 +30,7 @@ def test_correlate_is_plain_correlation(channels: int, n_filters: int, size: int
     np.testing.assert_allclose(reference.correlate(x, filters), expected)
 
 
-def test_correlate_is_the_same_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_correlate_does_not_depend_on_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
     x, filters = RNG.normal(size=(5, 2, 6, 6)), RNG.normal(size=(4, 2, 3, 3))
     whole = reference.correlate(x, filters)
     monkeypatch.setattr(reference, "IM2COL_BYTES", 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hpconv.kernels.warp import Matrix, background, warp
+from hpconv.kernels.warp import Matrix, background_fraction, warp
 
 RNG = np.random.default_rng(0)
 IDENTITY: Matrix = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
@@ -43,7 +43,7 @@ def test_warp_moves_columns_first() -> None:
     assert moved.sum() == 1
 
 
-def test_background_is_the_share_outside() -> None:
+def test_background_is_the_fraction_outside() -> None:
     aside: Matrix = ((1, 0, 4), (0, 1, 0), (0, 0, 1))
-    assert background(IDENTITY, 8, 8) == 0
-    assert background(aside, 8, 8) == 0.5
+    assert background_fraction(IDENTITY, 8, 8) == 0
+    assert background_fraction(aside, 8, 8) == 0.5
