@@ -1,9 +1,9 @@
-# Server and driver are one group: the server is a service that only the driver consumes, so
-# it starts before the driver and is stopped after it. Workers wait for the address instead,
-# so that a cluster may place them on other nodes.
+# Server and driver are one group: the server is a service that only the driver consumes, so it
+# starts before the driver and stops after it. Workers wait for the address of the server instead,
+# so that a cluster can run them on other nodes.
 #
-# The service file only says that the server was launched: Snakemake waits for it without an
-# ear for Ctrl-C. Driver and workers wait for the connection file, which tells of a failure too.
+# The service file only means that the server was launched: Snakemake does not react to Ctrl-C while
+# it waits for that file. Driver and workers wait for the connection file, which also reports errors.
 rule mongod:
     output:
         service(f"{RESULTS}/mongodb/launched"),
@@ -26,7 +26,7 @@ rule mongod:
 
 rule await_server:
     input:
-        DATA,  # without images there will be no server
+        DATA,  # no server is started without images
     output:
         temp(touch(f"{RESULTS}/search/server.ready")),
     log:

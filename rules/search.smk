@@ -15,9 +15,9 @@ rule driver:
         model=keys("model"),
         budget=keys("search", "trial_seconds", "images_per_second", "trial_memory_mb"),
         search=json.dumps(search_record(settings)),
-        live=f"{RESULTS}/live",  # no output: those are deleted before a job
+        live=f"{RESULTS}/live",  # not an output: Snakemake deletes those before a job
     message:
-        "Searching: suggesting trials and following their results"
+        "Searching: suggesting trials and collecting their results"
     shell:
         "exec hpconv driver --connection {params.connection} --config {params.config}"
         " --data {input.data} --output {output.history} --summary {output.summary}"
@@ -51,7 +51,7 @@ rule worker:
         " --output {output} > {log} 2>&1"
 
 
-# What follows a search must not depend on how many workers it had: only their number is kept.
+# The rules after a search must not depend on the number of its workers, so only a count is kept.
 rule workers_done:
     input:
         expand(f"{RESULTS}/search/worker-{{number}}.json", number=WORKERS),
@@ -63,7 +63,7 @@ rule workers_done:
     conda:
         "../envs/hpconv.yaml"
     message:
-        "All workers have left"
+        "All workers have finished"
     shell:
         "echo {input} | wc -w > {output} 2> {log}"
 
@@ -87,7 +87,7 @@ rule gather:
     conda:
         "../envs/hpconv.yaml"
     params:
-        bounds=keys("search", *STOPPING),  # a longer search continues this one
+        stopping=keys("search", *STOPPING),  # with other rules to stop, the search continues
     message:
         "Exporting all trials"
     shell:

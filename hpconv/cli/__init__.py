@@ -1,6 +1,7 @@
-"""The command line: ``hpconv VERB``; the workflow's rules call nothing else.
+"""The command line, ``hpconv COMMAND``, which the rules of the workflow call, too.
 
-Each verb imports what it needs when it runs: ``hpconv --help`` and Tab answer at once.
+Commands import the packages that they need when they run, so that ``hpconv --help`` and Tab
+completion are fast.
 """
 
 import json
@@ -31,25 +32,25 @@ from hpconv.cli import (
 from hpconv.cli.examples import epilog
 from hpconv.errors import EXIT_CANDIDATE_REFUSED, EXIT_USER_ERROR, CandidateError, UserError
 
-STATUSES = """\
+EXIT_STATUSES = """\
 Exit status:
-  0      it is done
-  1      something that a person can mend; the message says how
-  2      wrong usage: no such verb or option, or a value that cannot be read
-  3      the candidate pipeline is refused; the message says why
+  0      success
+  1      user error; the message says how to fix it
+  2      usage error: unknown command or option, or invalid value
+  3      the candidate pipeline is refused; the message gives the reason
   128+N  ended by signal N, such as 130 after Ctrl-C
 """
 
 app = typer.Typer(
     help="Search convolutional feature extractors for your images, on your cluster.",
-    epilog=STATUSES,
+    epilog=EXIT_STATUSES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"hpconv {__version__}")
         raise typer.Exit
 
@@ -57,60 +58,64 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version, help="Say which it is.")
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     pass
 
 
-FOR_PEOPLE: tuple[Callable[..., None], ...] = (
+USER_COMMANDS: tuple[Callable[..., None], ...] = (
     *(space.space, demo.demo, status.status, best.best, extract.extract, export.export),
     *(worker.worker, driver.driver, doctor.doctor, report.report, dashboard.dashboard),
 )
-STEPS: tuple[Callable[..., None], ...] = (
+WORKFLOW_STEPS: tuple[Callable[..., None], ...] = (
     *(steps.data, driver.wait, driver.gather, steps.rank, steps.features),
     *(steps.baseline, steps.retrain, steps.ensemble, steps.evaluate),
 )
-for verb in FOR_PEOPLE:
-    passed_on = {"ignore_unknown_options": True} if verb is demo.demo else {}
-    app.command(epilog=epilog(verb.__name__), context_settings=passed_on)(verb)
+for command in USER_COMMANDS:
+    # hpconv demo passes unknown options to Snakemake
+    settings = {"ignore_unknown_options": True} if command is demo.demo else {}
+    app.command(epilog=epilog(command.__name__), context_settings=settings)(command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(mongod.app, name="mongod")
-for verb in STEPS:
-    panel = "Steps of the workflow, which its rules call"
-    app.command(epilog=epilog(verb.__name__), rich_help_panel=panel)(verb)
+for command in WORKFLOW_STEPS:
+    panel = "Steps of the workflow, called by its rules"
+    app.command(epilog=epilog(command.__name__), rich_help_panel=panel)(command)
 
 
 def main() -> None:
-    """Run a verb; what a person can mend becomes one line and a non-zero exit status."""
+    """Run a command; user errors are printed in one line, with a non-zero exit status."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("hpconv").setLevel(logging.INFO)
     try:
         app()
     except CandidateError as refusal:
-        _stop(str(refusal), EXIT_CANDIDATE_REFUSED)
+        _exit(str(refusal), EXIT_CANDIDATE_REFUSED)
     except Exception as error:
-        message = _mendable(error)
+        message = _user_message(error)
         if message is None:
             raise
-        _stop(message, EXIT_USER_ERROR)
+        _exit(message, EXIT_USER_ERROR)
 
 
-def _mendable(error: Exception) -> str | None:
-    """What to tell of an error that a person can mend."""
+def _user_message(error: Exception) -> str | None:
+    """The message for an error that the user can fix; None for a programming error."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, json.JSONDecodeError):
-        return f"this is no JSON ({error}): {error.doc[:60]!r}"
+        return f"invalid JSON ({error}): {error.doc[:60]!r}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    pymongo = sys.modules.get("pymongo.errors")  # where it is not, it has raised nothing
+    pymongo = sys.modules.get("pymongo.errors")  # None: not imported, so it raised nothing
     if pymongo is not None and isinstance(error, pymongo.ConnectionFailure):
         reason = str(error).partition(" (configured timeouts")[0]
-        return f"the MongoDB server is out of reach: {reason}"
+        return f"cannot reach the MongoDB server: {reason}"
     return None
 
 
-def _stop(message: str, status: int) -> None:
+def _exit(message: str, status: int) -> None:
     print(f"hpconv: {message}", file=sys.stderr)
     sys.exit(status)

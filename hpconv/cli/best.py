@@ -1,4 +1,4 @@
-"""The best trials of a search, for a look at them while it runs and after."""
+"""``hpconv best``: lists the best trials of a search, also while it runs."""
 
 import json
 import re
@@ -20,12 +20,12 @@ COLUMNS = ("trial", "validation error", "test error", "features", "seconds", "pi
 
 def best(
     experiment: ExperimentFolder = None,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many.")] = 10,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="Number of trials.")] = 10,
     json_: AsJson = False,
 ) -> None:
     """List the best trials by validation error, also while the search runs.
 
-    Winners have a test error too, once the final evaluation has measured it.
+    Winners have a test error after the final evaluation.
     """
     from hpconv import experiments, trials
     from hpconv.evaluation.records import winner_test_errors
@@ -33,7 +33,9 @@ def best(
     folder = experiments.find_experiment(experiment, experiments.HISTORIES)
     ranked = trials.succeeded(trials.read(experiments.history(folder)))[:number]
     if not ranked:
-        raise UserError(f"no trial of {folder} has succeeded yet: 'hpconv status' tells why")
+        raise UserError(
+            f"no trial of {folder} has succeeded yet: 'hpconv status' lists the failures"
+        )
     tested = winner_test_errors(folder)
     rows = [_row(trial, tested.get(trial["tid"])) for trial in ranked]
     if json_:

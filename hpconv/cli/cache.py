@@ -1,4 +1,4 @@
-"""The cache of features."""
+"""``hpconv cache``: lists, checks and prunes the feature cache."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from hpconv.cli.examples import epilog
 from hpconv.cli.options import CACHE, AsJson, Cache
 from hpconv.errors import EXIT_USER_ERROR
 
-app = typer.Typer(help="The cache of features.", no_args_is_help=True)
+app = typer.Typer(help="List, check and prune the feature cache.", no_args_is_help=True)
 
 
 @app.command(epilog=epilog("cache ls"))
@@ -18,7 +18,7 @@ def ls(
     cache: Cache = CACHE,
     json_: AsJson = False,
 ) -> None:
-    """List the entries: of what, how large, when last used, for which trial first extracted."""
+    """List the entries with size, time of last use and the trial that created them."""
     from hpconv.features.cache import maintenance
 
     rows = [maintenance.summary(entry) for entry in maintenance.existing(cache)]
@@ -40,25 +40,25 @@ def ls(
 
 @app.command(epilog=epilog("cache verify"))
 def verify(cache: Cache = CACHE) -> None:
-    """Read all of the cache and check it; exit status 1 if a file is damaged."""
+    """Read all files of the cache and check them; exit status 1 if one is damaged."""
     from hpconv.features.cache import maintenance
 
     files = list(maintenance.verify(cache))
-    damaged = [path for path, sound in files if not sound]
+    damaged = [path for path, intact in files if not intact]
     for path in damaged:
         what = "damaged: delete it, and" if path.exists() else "missing:"
         print(f"{path} is {what} the next extraction computes it again")
-    print(f"{len(files) - len(damaged)} of {len(files)} files are sound")
+    print(f"{len(files) - len(damaged)} of {len(files)} files are intact")
     if damaged:
         sys.exit(EXIT_USER_ERROR)
 
 
 @app.command(epilog=epilog("cache prune"))
 def prune(
-    keep: Annotated[str, typer.Option(metavar="SIZE", help="What may stay, such as 50GB.")],
+    keep: Annotated[str, typer.Option(metavar="SIZE", help="Size to keep, such as 50GB.")],
     cache: Cache = CACHE,
 ) -> None:
-    """Remove what was not used for longest until the rest fits, but nothing being written."""
+    """Remove the least recently used entries until the rest fits; keep those being written."""
     from hpconv.features.cache import maintenance
 
     freed = 0

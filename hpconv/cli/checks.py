@@ -1,4 +1,4 @@
-"""Files that options name, looked at before anything is computed; callbacks for Typer."""
+"""Typer callbacks that check the files in options before a command starts."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Callback = Callable[[typer.Context, typer.CallbackParam, Path | None], Path | No
 
 
 def _callback(check: Callable[[str, Path], None]) -> Callback:
-    """Check an option's path, by the option's name, unless it is left out or Tab is pressed."""
+    """A callback that checks the path of an option, unless it is missing or Tab is pressed."""
 
     def checked(ctx: typer.Context, param: typer.CallbackParam, value: Path | None) -> Path | None:
         if value is not None and not ctx.resilient_parsing:
@@ -25,39 +25,41 @@ def _callback(check: Callable[[str, Path], None]) -> Callback:
     return checked
 
 
-def _there(option: str, path: Path) -> None:
+def _check_readable(option: str, path: Path) -> None:
     if not path.exists():
         here = path.parent
         names = [entry.name for entry in here.iterdir()] if here.is_dir() else []
         close = get_close_matches(path.name, names, n=1)
-        hint = f"did you mean '{here / close[0]}'" if close else "write the path of one that does"
+        hint = f"did you mean '{here / close[0]}'" if close else "write the path of an existing one"
         raise UserError(f"{option} is '{path}', which does not exist: {hint}")
     if not os.access(path, os.R_OK):
-        raise UserError(f"{option} is '{path}', which you may not read: ask its owner")
+        raise UserError(
+            f"{option} is '{path}', which you have no permission to read: ask its owner"
+        )
 
 
-def _file(option: str, path: Path) -> None:
-    _there(option, path)
+def _check_file(option: str, path: Path) -> None:
+    _check_readable(option, path)
     if path.is_dir():
         raise UserError(f"{option} is '{path}', which is a folder: write the path of a file")
 
 
-def _hdf5(option: str, path: Path) -> None:
-    _file(option, path)
+def _check_hdf5(option: str, path: Path) -> None:
+    _check_file(option, path)
     if _first_bytes(path, len(HDF5)) != HDF5:
-        raise UserError(f"{option} is '{path}', which is no HDF5 file: write one that is")
+        raise UserError(f"{option} is '{path}', which is no HDF5 file: write the path of one")
 
 
-def _json(option: str, path: Path) -> None:
-    _file(option, path)
+def _check_json(option: str, path: Path) -> None:
+    _check_file(option, path)
     if _first_bytes(path, 1) != b"{":
         raise UserError(
-            f"{option} is '{path}', which does not begin with an object of JSON: write the path "
-            "of a file that does"
+            f"{option} is '{path}', which does not contain a JSON object: write the path of a "
+            "file that does"
         )
 
 
-def _writable(option: str, path: Path) -> None:
+def _check_writable(option: str, path: Path) -> None:
     if path.is_dir():
         raise UserError(f"{option} is '{path}', which is a folder: write the path of a file in it")
     folder = next(above for above in path.absolute().parents if above.exists())
@@ -65,7 +67,8 @@ def _writable(option: str, path: Path) -> None:
         raise UserError(f"{option} is '{path}', but {folder} is no folder: write another path")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(
-            f"{option} is '{path}', but you may not write to {folder}: write another path"
+            f"{option} is '{path}', but you have no permission to write to {folder}: write another "
+            "path"
         )
 
 
@@ -74,8 +77,8 @@ def _first_bytes(path: Path, count: int) -> bytes:
         return file.read(count)
 
 
-read_any = _callback(_there)
-read_file = _callback(_file)
-read_hdf5 = _callback(_hdf5)
-read_json = _callback(_json)
-write_file = _callback(_writable)  # in folders that will be made where they are missing
+read_any = _callback(_check_readable)
+read_file = _callback(_check_file)
+read_hdf5 = _callback(_check_hdf5)
+read_json = _callback(_check_json)
+write_file = _callback(_check_writable)  # missing folders are created later

@@ -1,4 +1,4 @@
-"""What Tab offers as the value of an option; a Tab must not wait for a large import."""
+"""Tab completion of option values; it must not import large libraries."""
 
 import csv
 from pathlib import Path
@@ -8,19 +8,19 @@ import typer
 from hpconv.experiments import RESULTS
 from hpconv.export import FORMATS
 
-Offer = tuple[str, str]  # a value, and what shells say of it
+Offer = tuple[str, str]  # a value, and its description
 
 
 def experiments(incomplete: str) -> list[str]:
-    """Experiments, by folder once ``results/`` is typed, else by name."""
+    """Names of experiments; their folders after ``results/`` is typed."""
     folders = sorted(path.parent for path in RESULTS.glob("*/data.h5"))
     offers = [str(folder) if "/" in incomplete else folder.name for folder in folders]
     return [offer for offer in offers if offer.startswith(incomplete)]
 
 
 def trials(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Trials that succeeded, the best first, once the search has ended."""
-    folder = _folder(ctx)
+    """Successful trials, best first, after the search has ended."""
+    folder = _experiment_folder(ctx)
     path = folder and folder / "best_trials.tsv"
     if not path or not path.is_file():
         return []
@@ -31,8 +31,8 @@ def trials(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def ranks(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Ranks of an experiment's winners."""
-    folder = _folder(ctx)
+    """Ranks of the winners of an experiment."""
+    folder = _experiment_folder(ctx)
     found = folder.glob("winners/*/trial.json") if folder else []
     numbers = sorted(int(path.parent.name) for path in found)
     return [str(rank) for rank in numbers if str(rank).startswith(incomplete)]
@@ -43,9 +43,9 @@ def formats(incomplete: str) -> list[str]:
     return [name for name in FORMATS if name.startswith(incomplete)]
 
 
-def _folder(ctx: typer.Context) -> Path | None:
-    given = ctx.params.get("experiment")
-    if given is None:
+def _experiment_folder(ctx: typer.Context) -> Path | None:
+    name = ctx.params.get("experiment")
+    if name is None:
         found = [path.parent for path in RESULTS.glob("*/data.h5")]
         return found[0] if len(found) == 1 else None
-    return next((path for path in (Path(given), RESULTS / given) if path.is_dir()), None)
+    return next((path for path in (Path(name), RESULTS / name) if path.is_dir()), None)

@@ -1,4 +1,4 @@
-"""A search in the browser while it runs."""
+"""``hpconv dashboard``: the report of a running search in the browser."""
 
 from typing import Annotated
 
@@ -14,15 +14,15 @@ def dashboard(
         typer.Option(
             min=1,
             max=65535,
-            help="Port to listen on; without it, the first that is free from 8765 on.",
+            help="Port to listen on; by default the first free one from 8765.",
         ),
     ] = None,
 ) -> None:
-    """Show a search in the browser while it runs, to this machine only.
+    """Show a running search in the browser, on this machine only.
 
-    The page is that of the report, and keeps up with the search by itself. To
-    see it from another machine, run there the ssh command that is printed,
-    then open the URL. Ctrl-C ends the dashboard, not the search.
+    The page is the report, updated while the search runs. To see it on another
+    machine, run the printed ssh command there and open the URL. Ctrl-C ends the
+    dashboard, not the search.
     """
     import socket
     from contextlib import suppress
@@ -34,7 +34,8 @@ def dashboard(
     with Dashboard(folder, port) as server, suppress(KeyboardInterrupt):
         number = server.server_port
         print(f"{folder} is at {server.url}")
-        print("Who has this URL and a login on this machine can look, and change nothing.")
-        print(f"Elsewhere, first: ssh -L {number}:127.0.0.1:{number} {socket.gethostname()}")
+        print("Users of this machine who know the URL can read the page, but change nothing.")
+        forwarding = f"ssh -L {number}:127.0.0.1:{number} {socket.gethostname()}"
+        print(f"On another machine, first run: {forwarding}")
         print("Ctrl-C ends the dashboard, not the search.", flush=True)
         server.serve_forever()

@@ -1,4 +1,4 @@
-"""A look at this machine, or at a cluster."""
+"""``hpconv doctor``: checks this machine, or a cluster."""
 
 import json
 import sys
@@ -13,19 +13,19 @@ from hpconv.errors import EXIT_USER_ERROR
 
 
 def doctor(
-    mongod: Annotated[str | None, typer.Option(help="mongod to look at.")] = None,
+    mongod: Annotated[str | None, typer.Option(help="Path of the mongod to check.")] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
             callback=checks.read_any,
-            help="Profile of a cluster, to look at that with a test job.",
+            help="Profile of a cluster, which is checked with a test job.",
         ),
     ] = None,
     json_: AsJson = False,
 ) -> None:
-    """Say what this machine, or a cluster, has for hpconv, and what to do about what it lacks.
+    """Check the requirements of hpconv on this machine or a cluster, with advice.
 
-    Exit status 1 if something is missing.
+    Exit status 1 if one is missing.
     """
     from hpconv import doctor
     from hpconv.pbs import doctor as cluster

@@ -1,4 +1,4 @@
-"""A search: the driver, the workers, and what they leave behind."""
+"""Steps of the workflow that belong to a running search: wait, driver and gather."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +37,7 @@ def driver(
         Path | None, typer.Option(help="Folder for the status and the trials of a running search.")
     ] = None,
 ) -> None:
-    """Suggest trials until there is a reason to stop, then export them all."""
+    """Suggest trials until a stopping rule applies, then export all trials."""
     from hyperopt.base import Domain
 
     from hpconv import datasets
@@ -56,7 +56,7 @@ def driver(
     exit_on_signals(*STOP_SIGNALS)
     settings = load(config)
     model, grown = settings.model, settings.ensemble
-    about = driver.fingerprint(datasets.verify(data), model, grown)
+    fingerprint = driver.fingerprint(datasets.verify(data), model, grown)
     if grown.grow:
         rounds.check_room(data)
     space = search_space(model.output_sizes, model.max_layer_sizes)
@@ -66,7 +66,13 @@ def driver(
     notes = {"model": to_json(model)}  # with its hyperparameters, all that rebuilds a pipeline
     with display.shown() as show:
         files = StatusFiles(live) if live else None
-        leader = driver.Driver(store, domain, settings.search, about, notes, grown, files, show)
+        leader = driver.Driver(
+            *(store, domain, settings.search, fingerprint),
+            notes=notes,
+            ensemble=grown,
+            live=files,
+            show=show,
+        )
         reason = leader.run()
     driver.export(store.finished(), output)
     write_json(summary, {"search": search_record(settings), "stopped": reason})
@@ -75,18 +81,22 @@ def driver(
 def gather(
     history: History,
     summary: Annotated[
-        Path, typer.Option(callback=checks.read_json, help="What the driver said of the search.")
+        Path, typer.Option(callback=checks.read_json, help="File that the driver has written.")
     ],
-    workers: Annotated[int, typer.Option(help="How many workers the search had.")],
+    workers: Annotated[int, typer.Option(help="Number of workers of the search.")],
     csv: Annotated[
-        Path, typer.Option(callback=checks.write_file, help="Table of all trials to write.")
+        Path, typer.Option(callback=checks.write_file, help="Table of all trials to write (CSV).")
     ],
     output: Output,
     ended: Annotated[
-        Path, typer.Option(callback=checks.write_file, help="What to know of the search, to write.")
+        Path,
+        typer.Option(
+            callback=checks.write_file,
+            help="Record of the search to write: settings, reason to stop, workers.",
+        ),
     ],
 ) -> None:
-    """Export all trials of a finished search, also as a table."""
+    """Write the trials of a finished search as JSON Lines and as a table."""
     from hpconv import trials
     from hpconv.files import read_json, write_atomically, write_json
 

@@ -1,8 +1,8 @@
-"""The examples that ``--help`` of each verb ends with; they work where the demo has run."""
+"""Examples at the end of each command's ``--help``; they run where the demo has run."""
 
 import re
 
-WIDTH = 74  # of 80 columns, in which --help indents
+WIDTH = 74  # 80 columns less the indentation of --help
 
 DEMO = "results/demo"
 CONNECTION = f"--connection {DEMO}/mongodb/connection.json"
@@ -80,13 +80,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def epilog(verb: str) -> str:
-    """The end of a verb's help; its lines are at most 80 columns wide, and can be copied."""
-    return "\n\n".join(["Examples:", "\n".join(map(_folded, EXAMPLES[verb]))])
+def epilog(command: str) -> str:
+    """The examples of a command for its help: copyable, at most 80 columns wide."""
+    return "\n\n".join(["Examples:", "\n".join(map(_folded, EXAMPLES[command]))])
 
 
 def _folded(command: str) -> str:
-    """A command in lines that a shell takes as one; an option stays beside its value."""
+    """A command on several lines for a shell; an option stays on the line of its value."""
     first, *rest = re.split(r" (?=--)", command)
     lines = [first]
     for part in rest:

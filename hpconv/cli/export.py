@@ -1,4 +1,4 @@
-"""A winner, or all trials, for those who do not have hpconv."""
+"""``hpconv export``: a winner or all trials in formats of other programs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +12,13 @@ from hpconv.errors import UserError
 
 def export(
     winner: Annotated[
-        int | None, typer.Option(help="A winner, by its rank.", autocompletion=complete.ranks)
+        int | None, typer.Option(help="Rank of the winner.", autocompletion=complete.ranks)
     ] = None,
     format_: Annotated[
         str | None,
         typer.Option(
             "--format",
-            help="Of the winner: npz, onnx or pytorch.",
+            help="Format of the winner: npz, onnx or pytorch.",
             autocompletion=complete.formats,
         ),
     ] = None,
@@ -30,14 +30,15 @@ def export(
         Path | None,
         typer.Option(
             callback=checks.write_file,
-            help="File to write all trials to: .db is an Optuna study, .csv or .parquet a table.",
+            help="File to write all trials to: an Optuna study (.db) or a table (.csv, .parquet).",
         ),
     ] = None,
     experiment: ExperimentFolder = None,
 ) -> None:
-    """Write a winner, from images to labels, or all trials to a file that needs no hpconv.
+    """Write a winner (from images to labels) or all trials for use without hpconv.
 
-    Give either --winner, --format and --output, or --trials, also while the search runs.
+    Give either --winner, --format and --output, or --trials; the latter also works while the search
+    runs.
     """
     of_winner = (winner, format_, output)
     if trials is not None and of_winner == (None, None, None):
@@ -66,4 +67,4 @@ def _export_winner(winner: int, format_: str, output: Path, experiment: Path | N
     differences = export.export(found, format_, output)
     print(f"{output}: {differences}")
     if found.linear is None:
-        print("examples are pairs of images: this is the feature extractor alone")
+        print("the examples are pairs of images: the file has the feature extractor only")

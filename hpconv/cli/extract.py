@@ -1,4 +1,4 @@
-"""Features of anybody's images."""
+"""``hpconv extract``: features of any images."""
 
 import json
 from contextlib import redirect_stdout
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 PANEL = "Without a trial"
 
-Bound = Annotated[int, typer.Option(rich_help_panel=PANEL, help="As in section 'model'.")]
+Bound = Annotated[int, typer.Option(rich_help_panel=PANEL, help="Key of section 'model'.")]
 OwnSizes = Annotated[
-    str, typer.Option(rich_help_panel=PANEL, metavar="N,N", help="As in section 'model'.")
+    str, typer.Option(rich_help_panel=PANEL, metavar="N,N", help="Key of section 'model'.")
 ]
 
 
@@ -34,7 +34,7 @@ def extract(
     output: Output,
     trial: Annotated[
         int | None,
-        typer.Option(autocompletion=complete.trials, help="A trial of a search, by its number."),
+        typer.Option(autocompletion=complete.trials, help="Number of a trial of a search."),
     ] = None,
     experiment: ExperimentFolder = None,
     assignment: Annotated[
@@ -42,13 +42,15 @@ def extract(
         typer.Option(
             callback=checks.read_file,
             rich_help_panel=PANEL,
-            help="Hyperparameters (JSON) instead of a trial's.",
+            help="JSON file of hyperparameters, instead of a trial.",
         ),
     ] = None,
     unsupervised: Annotated[
         Path | None,
         typer.Option(
-            callback=checks.read_file, rich_help_panel=PANEL, help="Images to learn from (.npy)."
+            callback=checks.read_file,
+            rich_help_panel=PANEL,
+            help="Images from which filters are learned (.npy).",
         ),
     ] = None,
     output_sizes: OwnSizes = "32,64",
@@ -59,13 +61,13 @@ def extract(
 ) -> None:
     """Write features of any images, by a trial or by hyperparameters of your own.
 
-    Image files become squares as large as the images of the search, gray or
-    colour like them; images of a .npy file keep their size. The output is HDF5:
-    features, and the names of image files.
+    Image files are cropped and resized to squares of the size and colours of
+    the images of the search; images of a .npy file keep their size. The output
+    is an HDF5 file of features and names of image files.
     """
     from hpconv import experiments
     from hpconv.config import ModelSettings
-    from hpconv.datasets import arrays as arrays
+    from hpconv.datasets import arrays
     from hpconv.features import user_images
 
     if trial is not None:
@@ -87,7 +89,7 @@ def extract(
         extractor = user_images.from_assignment(values, learn_from, model)
     else:
         raise UserError(
-            "say of what: write --trial N, or --assignment FILE and --unsupervised FILE"
+            "no pipeline is given: write --trial N, or --assignment FILE and --unsupervised FILE"
         )
     mine = user_images.read_pictures(images, extractor.pipeline.image_shape)
     shape = user_images.extract(extractor, values, mine, output)
@@ -96,10 +98,10 @@ def extract(
 
 
 def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
-    """Hyperparameters that a person has written; they choose a pipeline of the space.
+    """Hyperparameters in a file of the user's.
 
     Raises:
-        UserError: when they do not.
+        UserError: when they do not select a pipeline of the search space.
     """
     from hpconv.model import space
 
@@ -107,9 +109,9 @@ def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
     try:
         with redirect_stdout(StringIO()):  # pyll prints what it cannot evaluate
             space.evaluate(space.search_space(model.output_sizes, model.max_layer_sizes), values)
-    except Exception:  # and raises all kinds
+    except Exception:  # pyll raises many types
         raise UserError(
-            f"--assignment is '{path}', which chooses no pipeline of the space: write a value for "
+            f"--assignment is '{path}', which selects no pipeline of the space: write a value for "
             "each active label of 'hpconv space', as 'hpconv best --json' has them"
         ) from None
     return values

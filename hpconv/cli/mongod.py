@@ -1,4 +1,4 @@
-"""The MongoDB server of a run."""
+"""``hpconv mongod``: runs and maintains the MongoDB server of a search."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 if TYPE_CHECKING:  # it imports pymongo
     from hpconv.mongodb.admin import ServerStatus
 
-app = typer.Typer(help="The MongoDB server of a run.", no_args_is_help=True)
+app = typer.Typer(help="Run and maintain the MongoDB server of a search.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option(help="Folder of the database.")]
 
@@ -26,15 +26,18 @@ def start(
     dbpath: Folder,
     connection: Connection,
     log: Annotated[Path, typer.Option(help="Log file of mongod.")],
-    binary: Annotated[str | None, typer.Option(help="mongod to run instead of one found.")] = None,
+    binary: Annotated[
+        str | None, typer.Option(help="Path of the mongod to run; by default it is searched.")
+    ] = None,
     bind: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME_OR_ADDRESS", help="Network interface to listen on besides loopback."
+            metavar="NAME_OR_ADDRESS",
+            help="Network interface to listen on, in addition to loopback.",
         ),
     ] = None,
 ) -> None:
-    """Run a MongoDB server until it is told to stop or its parent process is gone."""
+    """Run a MongoDB server until it gets a signal or its parent process ends."""
     from hpconv.mongodb import supervisor
     from hpconv.mongodb.process import ServerSettings
 
@@ -43,7 +46,7 @@ def start(
 
 @app.command(epilog=epilog("mongod stop"))
 def stop(connection: Connection) -> None:
-    """Shut the server down in order and wait until it is gone."""
+    """Shut the server down cleanly and wait until it has ended."""
     from hpconv.mongodb import admin
 
     admin.stop(connection)
@@ -54,7 +57,7 @@ def status(
     connection: Connection,
     json_: AsJson = False,
 ) -> None:
-    """Say how the server is and how many trials it holds; exit status 1 if it does not answer."""
+    """Show the state of the server and its trials; exit status 1 if it does not answer."""
     from hpconv.mongodb import admin
 
     found = admin.status(connection)
@@ -77,13 +80,13 @@ def _as_text(found: "ServerStatus") -> str:
 @app.command(epilog=epilog("mongod backup"))
 def backup(
     connection: Connection,
-    output: Annotated[Path, typer.Option(help="Folder to write, absent or empty.")],
+    output: Annotated[Path, typer.Option(help="Folder to write; it must be missing or empty.")],
 ) -> None:
-    """Copy the database of the running server, on its host; trials wait so long."""
+    """Copy the database of a running server, on its host; trials wait meanwhile."""
     from hpconv.mongodb import backup
     from hpconv.processes import exit_on_signals
 
-    exit_on_signals(*STOP_SIGNALS)  # not the default, which would leave the server locked
+    exit_on_signals(*STOP_SIGNALS)  # the default action would leave the server locked
     backup.backup(connection, output)
 
 
@@ -92,7 +95,7 @@ def restore(
     backup: Annotated[Path, typer.Option(help="Folder that 'hpconv mongod backup' wrote.")],
     dbpath: Folder,
 ) -> None:
-    """Copy a backup into an absent or empty folder, to start a server on."""
+    """Copy a backup into a missing or empty folder, for a new server."""
     from hpconv.mongodb.backup import restore
     from hpconv.processes import exit_on_signals
 

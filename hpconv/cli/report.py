@@ -1,4 +1,4 @@
-"""The report of an experiment."""
+"""``hpconv report``: the report of an experiment."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,20 +14,21 @@ def report(
     output: Annotated[
         Path | None,
         typer.Option(
-            callback=checks.write_file, help="File to write; report.html of the experiment if none."
+            callback=checks.write_file,
+            help="File to write; by default report.html of the experiment.",
         ),
     ] = None,
     importance: Annotated[
         Path | None,
         typer.Option(
             callback=checks.write_file,
-            help="CSV file to write the importance of the hyperparameters to, too.",
+            help="CSV file for the importance of the hyperparameters.",
         ),
     ] = None,
 ) -> None:
-    """Write the report, one HTML file that needs no other, also while the search runs.
+    """Write the report, one self-contained HTML file, also while the search runs.
 
-    It shows what there is: winners once they have been evaluated.
+    Winners are included after they have been evaluated.
     """
     from hpconv import experiments, report
 

@@ -1,4 +1,4 @@
-"""The search space as a table."""
+"""``hpconv space``: the search space as a table."""
 
 import json
 
@@ -8,7 +8,7 @@ from hpconv.cli.options import AsJson, Sizes, sizes
 def space(
     json_: AsJson = False, output_sizes: Sizes = "32,64", max_layer_sizes: Sizes = "64,128"
 ) -> None:
-    """List the hyperparameters: what each is drawn from, and when it is active."""
+    """List the hyperparameters with their distributions and when they are active."""
     from hpconv.model import space_table
     from hpconv.model.space import search_space
 

@@ -1,4 +1,4 @@
-"""How a search is."""
+"""``hpconv status``: the progress of a search."""
 
 import json
 from typing import Annotated
@@ -12,15 +12,15 @@ from hpconv.errors import UserError
 def status(
     experiment: ExperimentFolder = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it again every second until the search is over.")
+        bool, typer.Option("--watch", help="Update every second until the search ends.")
     ] = False,
     json_: AsJson = False,
 ) -> None:
-    """Say how a search is: trials, best error, workers, speed, time left and time lost.
+    """Show the progress of a search: trials, best error, workers, speed and times.
 
-    It reads files of the experiment, and needs neither the server nor its
+    It reads files of the experiment and needs neither the server nor its
     password. Ctrl-C ends --watch, not the search. A search whose driver has
-    written nothing for 30 s is 'silent'.
+    written no status for 30 s is 'silent'.
     """
     from contextlib import suppress
 
@@ -29,7 +29,7 @@ def status(
     from hpconv.status import snapshot as statuses
 
     if watch and json_:
-        raise UserError("--watch and --json do not go together: write one of them")
+        raise UserError("--watch and --json exclude each other: write only one of them")
     folder = experiments.find_experiment(experiment, statuses.SHOWS)
     if watch:
         with suppress(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""A worker of a search."""
+"""``hpconv worker``: evaluates trials of a search."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,38 +9,42 @@ from hpconv.cli import checks
 from hpconv.cli.options import Experiment
 from hpconv.errors import UserError
 
-if TYPE_CHECKING:  # for one, it imports pymongo
+if TYPE_CHECKING:  # it imports pymongo, which takes long
     from hpconv.mongodb.uri import Address
 
 
 def worker(
     exp_key: Experiment,
-    connection: Annotated[
-        Path | None, typer.Option(help="File in which the server says where it is.")
-    ] = None,
+    connection: Annotated[Path | None, typer.Option(help="Connection file of the server.")] = None,
     mongo: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT/DB", help="The server; a password is in the environment."),
+        typer.Option(
+            metavar="HOST:PORT/DB",
+            help="Address of the server; the password is read from the environment.",
+        ),
     ] = None,
     poll_interval: Annotated[
-        float, typer.Option(min=0.01, help="Longest pause (s) between looks into the queue.")
+        float, typer.Option(min=0.01, help="Maximum polling interval in seconds.")
     ] = 0.15,
     reserve_timeout: Annotated[
-        float | None, typer.Option(help="Leave after so many seconds without a trial.")
+        float | None, typer.Option(help="Exit after this many seconds without a trial.")
     ] = None,
     last_job_timeout: Annotated[
-        float | None, typer.Option(help="Take no trial when so many seconds have passed.")
+        float | None, typer.Option(help="Start no trial after this many seconds.")
     ] = None,
-    max_jobs: Annotated[int | None, typer.Option(help="Leave after so many trials.")] = None,
+    max_jobs: Annotated[int | None, typer.Option(help="Exit after this many trials.")] = None,
     max_consecutive_failures: Annotated[
-        int, typer.Option(help="Leave after so many programming errors in a row.")
+        int, typer.Option(help="Exit after this many consecutive programming errors.")
     ] = 4,
     workdir: Annotated[
-        Path | None, typer.Option(help="Where evaluations run, and results wait for a server.")
+        Path | None,
+        typer.Option(
+            help="Working folder of evaluations; it keeps results while the server is unreachable."
+        ),
     ] = None,
     walltime: Annotated[
         str | None,
-        typer.Option(metavar="HH:MM:SS", help="Of this job, where PBS does not tell it."),
+        typer.Option(metavar="HH:MM:SS", help="Walltime of this job, if PBS does not provide it."),
     ] = None,
     summary: Annotated[
         Path | None,
@@ -54,12 +58,15 @@ def worker(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(callback=checks.write_file, help="Record to write.")
+        Path | None,
+        typer.Option(
+            callback=checks.write_file, help="File to write the number of finished trials to."
+        ),
     ] = None,
 ) -> None:
-    """Evaluate trials of a queue until its driver has closed the search.
+    """Evaluate trials from the queue until the driver closes the search.
 
-    The password for --mongo comes from the environment (HPCONV_MONGODB_PASSWORD).
+    The password for --mongo is read from HPCONV_MONGODB_PASSWORD.
     """
     from pymongo.errors import ConnectionFailure
 
@@ -72,25 +79,25 @@ def worker(
 
     exit_on_signals(*STOP_SIGNALS)
     settings = WorkerSettings(
-        poll_interval,
-        reserve_timeout,
-        last_job_timeout,
-        max_jobs,
-        max_consecutive_failures,
-        workdir,
-        walltime,
+        poll_interval=poll_interval,
+        reserve_timeout=reserve_timeout,
+        last_job_timeout=last_job_timeout,
+        max_jobs=max_jobs,
+        max_consecutive_failures=max_consecutive_failures,
+        workdir=workdir,
+        walltime=walltime,
     )
     finished = 0
     if not (summary and config and trials.search_has_ended(summary, search_record(load(config)))):
         address, database = _address(connection, mongo)
         store = Store(address, exp_key, database)
-        at_work = Worker(store, settings)
+        running = Worker(store, settings)
         try:
-            at_work.run()
+            running.run()
         except ConnectionFailure:
             if connection is None or connection.exists():
-                raise  # a server that stops in order takes the file along
-        finished = at_work.finished
+                raise  # a server that shuts down cleanly deletes the file
+        finished = running.finished
     if output is not None:
         write_json(output, {"finished": finished})
 
@@ -101,7 +108,7 @@ def _address(connection: Path | None, mongo: str | None) -> tuple["Address", str
 
     if (connection is None) == (mongo is None):
         raise UserError(
-            "say where the server is: write either --connection FILE or --mongo HOST:PORT/DB"
+            "no single server is given: write either --connection FILE or --mongo HOST:PORT/DB"
         )
     if mongo is not None:
         return from_option(mongo)

@@ -1,4 +1,4 @@
-"""The environments for clusters hold what pyproject.toml asks for."""
+"""The conda environments have the dependencies of pyproject.toml."""
 
 import re
 import subprocess
@@ -22,17 +22,17 @@ def packages(name: str) -> dict[str, str]:
     return dict(entry.split(maxsplit=1) for entry in environment["dependencies"])
 
 
-def test_jobs_get_every_library_but_snakemake() -> None:
+def test_job_environment_has_every_dependency_but_snakemake() -> None:
     expected = {name: versions for name, versions in requirements().items() if name != "snakemake"}
     assert {k: v for k, v in packages("hpconv.yaml").items() if k != "python"} == expected
 
 
 @pytest.mark.parametrize("name", ["psutil", "pymongo", "typer"])
-def test_the_server_gets_the_same_libraries(name: str) -> None:
+def test_server_environment_has_the_same_versions(name: str) -> None:
     assert packages("mongodb.yaml")[name] == requirements()[name]
 
 
-def test_the_launcher_needs_no_installation(tmp_path: Path) -> None:
+def test_launcher_needs_no_installation(tmp_path: Path) -> None:
     version = subprocess.run(
         [ROOT / "envs/bin/hpconv", "--help"], cwd=tmp_path, capture_output=True, text=True
     )

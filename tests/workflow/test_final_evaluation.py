@@ -47,17 +47,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     search = {"algorithm": "random", "max_evals": 4, "ensemble": {}}
     ended = {"search": search, "stopped": "4 trials have finished", "workers": 2}
     write_json(results / "search.json", ended)
-    write_touched(folder / "touched.yaml")
-    touched = ("--configfile", str(folder / "touched.yaml"))
-    result = run(folder, *EVALUATE, *touched, "-R", "retrain", "retrain")
+    write_changed_config(folder / "changed.yaml")
+    changed = ("--configfile", str(folder / "changed.yaml"))
+    result = run(folder, *EVALUATE, *changed, "-R", "retrain", "retrain")
     assert result.returncode == 0, result.stdout
     assert finished(result.stdout).count("retrain") == 2
     assert not SEARCH_RULES & set(finished(result.stdout))
     return folder
 
 
-def write_touched(path: Path) -> None:
-    """The same experiment, with all that decides a search touched since it has ended."""
+def write_changed_config(path: Path) -> None:
+    """Write a configuration that differs in every setting that decides a search."""
     config = yaml.safe_load(TINY.read_text())
     config["search"] |= {"max_evals": 50, "workers": 3, "seed": 2}
     config["model"] |= {"max_n_features": 200, "output_sizes": [8, 12]}
@@ -79,11 +79,11 @@ def test_configuration_of_the_run_is_kept(folder: Path) -> None:
     assert read_json(folder / "results/demo/config.json")["search"]["max_evals"] == 50
 
 
-def test_the_winners_are_those_of_the_search(folder: Path) -> None:
+def test_winners_are_those_of_the_search(folder: Path) -> None:
     assert [entry.get("tid") for entry in final(folder)["winners"]] == [1, 0, None]
     assert final(folder)["winners"][2]["members"] == [1, 0]
     for winner in final(folder)["winners"][:2]:
-        assert winner["feature_shape"] == [296]  # by the search's bounds, not the touched ones
+        assert winner["feature_shape"] == [296]  # by the search's bounds, not the changed ones
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_the_winners_are_those_of_the_search(folder: Path) -> None:
         (["-f", "--", "evaluate"], {"evaluate": 1}),
     ],
 )
-def test_a_target_of_the_final_evaluation_runs_that_alone(
+def test_targets_of_the_final_evaluation_run_no_other_rules(
     folder: Path, options: list[str], plan: dict[str, int]
 ) -> None:
-    touched = ("--configfile", str(folder / "touched.yaml"))
-    assert planned(folder, *EVALUATE, *touched, *options) == plan
+    changed = ("--configfile", str(folder / "changed.yaml"))
+    assert planned(folder, *EVALUATE, *changed, *options) == plan
 
 
 def test_evaluation_before_a_search_is_refused_in_one_line(tmp_path: Path) -> None:

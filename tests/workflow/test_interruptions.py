@@ -16,7 +16,7 @@ from tests.workflow.harness import HISTORY, ROOT, command, environment, leftover
 
 
 @pytest.mark.parametrize("seconds", [2.5, 6])
-def test_ctrl_c_leaves_nothing_running_and_loses_nothing(tmp_path: Path, seconds: float) -> None:
+def test_ctrl_c_ends_all_processes_and_keeps_all_trials(tmp_path: Path, seconds: float) -> None:
     process = subprocess.Popen(
         command(tmp_path, HISTORY),
         stdout=subprocess.DEVNULL,
@@ -34,7 +34,7 @@ def test_ctrl_c_leaves_nothing_running_and_loses_nothing(tmp_path: Path, seconds
     assert len(read(tmp_path / HISTORY)) == 8
 
 
-def test_a_killed_worker_is_made_good_by_the_next_run(tmp_path: Path) -> None:
+def test_next_run_recovers_from_a_killed_worker(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command(tmp_path, HISTORY),
         stdout=subprocess.DEVNULL,
@@ -69,7 +69,7 @@ def is_worker(process: psutil.Process, folder: Path) -> bool:
         (["--profile", str(ROOT / "profiles/pbs"), "-j", "2"], "-j 2 is too few"),
     ],
 )
-def test_a_bad_start_is_refused_in_one_line(
+def test_bad_start_is_refused_in_one_line(
     tmp_path: Path, options: Sequence[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{FAKE}{os.pathsep}{os.environ['PATH']}")  # for profiles/pbs
@@ -81,7 +81,7 @@ def test_a_bad_start_is_refused_in_one_line(
     assert not (tmp_path / "results").exists()
 
 
-def test_a_dry_run_works_on_a_clean_clone(tmp_path: Path) -> None:
+def test_dry_run_works_in_a_new_clone(tmp_path: Path) -> None:
     plan = planned(tmp_path)
     assert (plan["driver"], plan["worker"], plan["retrain"]) == (1, 2, 2)
     assert not (tmp_path / "results").exists()

@@ -35,7 +35,7 @@ def test_every_trial_is_in_the_table(results: Path) -> None:
         assert (row["status"] == "fail") == bool(row["kind"] and row["reason"])
 
 
-def test_why_the_search_ended_is_told(results: Path) -> None:
+def test_search_record_and_status_have_the_reason_to_stop(results: Path) -> None:
     summary = json.loads((results / "search.json").read_text())
     assert summary["stopped"] == "8 trials have finished (search.max_evals)"
     assert summary["search"]["max_evals"] == 8
@@ -43,13 +43,13 @@ def test_why_the_search_ended_is_told(results: Path) -> None:
     assert (status["state"], status["reason"]) == ("ended", summary["stopped"])
 
 
-def test_best_trials_are_in_order(results: Path) -> None:
+def test_best_trials_are_sorted_by_loss(results: Path) -> None:
     with (results / "best_trials.tsv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file, dialect="excel-tab")]
     assert losses == sorted(losses)
 
 
-def test_the_final_evaluation_holds_winners_and_baseline(results: Path) -> None:
+def test_final_evaluation_has_winners_and_baseline(results: Path) -> None:
     final = json.loads((results / "final_evaluation.json").read_text())
     assert 0 < final["raw_pixels"]["test_error"] < 0.1
     with h5py.File(results / "data.h5") as data:
@@ -68,7 +68,7 @@ def test_the_final_evaluation_holds_winners_and_baseline(results: Path) -> None:
         assert sum(map(sum, winner["confusion"])) == n_test
 
 
-def test_the_report_needs_nothing_else(results: Path) -> None:
+def test_report_is_self_contained(results: Path) -> None:
     report = (results / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', report)
     for part in ("convergence", "best", "failures", "environment", "winner-1", "winner-2"):
@@ -77,7 +77,7 @@ def test_the_report_needs_nothing_else(results: Path) -> None:
         assert report.count(f'class="{figure}"') == 2
 
 
-def test_snakemakes_own_report_holds_the_results(finished: Path) -> None:
+def test_snakemake_report_has_the_results(finished: Path) -> None:
     result = run(finished, "--report", "report.zip")
     assert result.returncode == 0, result.stdout
     with zipfile.ZipFile(finished / "report.zip") as archive:
@@ -86,18 +86,18 @@ def test_snakemakes_own_report_holds_the_results(finished: Path) -> None:
     assert tables | {"report.html", "final_evaluation.json"} <= names
 
 
-def test_no_server_and_no_password_is_left(ran: Path, finished: Path) -> None:
+def test_no_process_and_no_password_remain(ran: Path, finished: Path) -> None:
     assert leftovers(ran) == []
     assert not (finished / "results/demo/mongodb/connection.json").exists()
     for log in (finished / "results/demo/logs").iterdir():
         assert "mongodb://" not in log.read_text()
 
 
-def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
+def test_second_run_has_nothing_to_do(finished: Path) -> None:
     assert "Nothing to be done" in run(finished).stdout
 
 
-def test_a_deleted_result_of_one_winner_reruns_only_that(finished: Path, results: Path) -> None:
+def test_deleted_evaluation_reruns_only_that_winner(finished: Path, results: Path) -> None:
     evaluation = results / "winners/2/evaluation.json"
     before = evaluation.read_text()
     evaluation.unlink()
@@ -112,11 +112,11 @@ def test_winners_are_retrained_on_request_without_a_search(finished: Path) -> No
     assert plan == {"all": 1, "retrain": 2, "evaluate": 1, "report": 1}
 
 
-def test_another_number_of_workers_needs_no_search(finished: Path) -> None:
+def test_changed_number_of_workers_starts_no_search(finished: Path) -> None:
     assert "Nothing to be done" in run(finished, "--config", "search={workers: 1}").stdout
 
 
-def test_more_winners_need_no_search(finished: Path) -> None:
+def test_more_winners_start_no_search(finished: Path) -> None:
     assert not {"mongod", "driver", "worker"} & set(
         planned(finished, "--config", "evaluation={winners: 3}")
     )
@@ -139,7 +139,7 @@ def test_more_trials_continue_the_search(finished: Path, results: Path) -> None:
     assert after[:8] == before
 
 
-def test_images_that_cannot_be_read_end_it_with_a_reason_and_nothing_waits(tmp_path: Path) -> None:
+def test_unreadable_images_end_the_run_with_a_reason(tmp_path: Path) -> None:
     result = run(tmp_path, "--config", "data={name: folder, path: photos}")
     assert result.returncode == 1
     assert re.search("hpconv: config key 'data.path'.*photos", result.stdout)

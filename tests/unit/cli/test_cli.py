@@ -1,4 +1,4 @@
-"""The command line as people meet it: help, examples, Tab, exit statuses, and what is wrong."""
+"""The command line: help, examples, Tab completion, exit statuses and error messages."""
 
 import json
 import re
@@ -47,7 +47,7 @@ BROKEN = {
 
 
 def verbs(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every verb by what is typed."""
+    """Every command by its name on the command line."""
     for name, verb in getattr(command, "commands", {}).items():
         yield from verbs(verb, f"{path} {name}".strip())
     if not hasattr(command, "commands"):
@@ -58,16 +58,16 @@ VERBS = dict(verbs(typer.main.get_command(cli.app)))
 
 
 def called(capsys: pytest.CaptureFixture[str], monkeypatch: Any, *arguments: str) -> Any:
-    """Exit status, output and errors of the command, in this process: that is quicker."""
+    """Exit status, stdout and stderr of the command, run in this process, which is faster."""
     monkeypatch.setattr(sys, "argv", ["hpconv", *arguments])
     with pytest.raises(SystemExit) as end:
         cli.main()
-    said = capsys.readouterr()
-    return end.value.code or 0, said.out, said.err
+    captured = capsys.readouterr()
+    return end.value.code or 0, captured.out, captured.err
 
 
 def tab(shell: str, asked: dict[str, str]) -> str:
-    """What a shell is told when somebody presses Tab."""
+    """The completions that a shell gets."""
     environment = asked | {"_HPCONV_COMPLETE": f"complete_{shell}"}
     return CliRunner().invoke(cli.app, [], env=environment, prog_name="hpconv").output
 
@@ -103,7 +103,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Path) -> Path:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_that_ends_with_examples(verb: str) -> None:
+def test_help_of_every_command_ends_with_examples(verb: str) -> None:
     result = CliRunner(env={"TERMINAL_WIDTH": "80", "NO_COLOR": "1"}).invoke(
         cli.app, [*verb.split(), "--help"]
     )
@@ -114,7 +114,7 @@ def test_every_verb_has_help_that_ends_with_examples(verb: str) -> None:
 
 
 @pytest.mark.parametrize(("verb", "example"), [(v, e) for v in EXAMPLES for e in EXAMPLES[v]])
-def test_examples_have_options_that_exist_and_those_that_must_be(verb: str, example: str) -> None:
+def test_examples_use_existing_and_all_required_options(verb: str, example: str) -> None:
     words = shlex.split(example)
     assert words[0] == "hpconv"
     assert " ".join(words[1:]).startswith(verb)
@@ -126,7 +126,7 @@ def test_examples_have_options_that_exist_and_those_that_must_be(verb: str, exam
     assert all(given & set(option.opts) for option in required)
 
 
-def test_verbs_for_people_and_steps_of_the_workflow_are_told_apart() -> None:
+def test_help_separates_user_commands_and_workflow_steps() -> None:
     shown = CliRunner().invoke(cli.app, ["--help"]).output
     people, _, steps = shown.partition("Steps of the workflow")
     for verb in {name.split()[0] for name in VERBS}:
@@ -135,13 +135,15 @@ def test_verbs_for_people_and_steps_of_the_workflow_are_told_apart() -> None:
     assert "Exit status" in steps
 
 
-def test_help_waits_for_no_large_library() -> None:
+def test_help_imports_no_large_library() -> None:
     code = "import sys, hpconv.cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert not {"numpy", "pymongo", "hyperopt", "h5py", "snakemake"} & set(loaded.stdout.split())
+    assert not {"numpy", "pydantic", "pymongo", "hyperopt", "h5py", "snakemake"} & set(
+        loaded.stdout.split()
+    )
 
 
-def test_it_says_its_version(
+def test_version_is_printed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, out, _ = called(capsys, monkeypatch, "--version")
@@ -174,7 +176,7 @@ def test_it_says_its_version(
         ),
         ("best --experiment other", 1, ["--experiment is 'other'", "results/demo"]),
         ("data --config bad.json --output d.h5", 1, ["bad.json", "not JSON"]),
-        ("data --config mine.npy --output d.h5", 1, ["--config", "an object of JSON"]),
+        ("data --config mine.npy --output d.h5", 1, ["--config", "does not contain a JSON object"]),
         ("data --config conf.json --output d.h5", 1, ["--config is 'conf.json'", "does not exist"]),
         ("data --config nam.json --output d.h5", 1, ["'data.nam'", "'name'"]),
         ("data --config name.json --output d.h5", 1, ["'digit'", "digits,"]),
@@ -195,7 +197,7 @@ def test_it_says_its_version(
         ("space --output-sizes 3,a", 1, ["--output-sizes is '3,a'", "32,64"]),
     ],
 )
-def test_what_is_wrong_is_told_with_what_to_write(
+def test_user_error_is_one_line_that_says_what_to_write(
     here: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -206,16 +208,16 @@ def test_what_is_wrong_is_told_with_what_to_write(
     (here / "bad.json").write_text("{a:1}")
     for name, config in BROKEN.items():
         (here / name).write_text(json.dumps(config))
-    found, out, said = called(capsys, monkeypatch, *shlex.split(arguments))
+    found, out, stderr = called(capsys, monkeypatch, *shlex.split(arguments))
     assert found == status
     assert not out
-    assert all(part in said for part in parts), said
+    assert all(part in stderr for part in parts), stderr
     if status == 1:
-        assert said.startswith("hpconv: ")
+        assert stderr.startswith("hpconv: ")
     assert not (here / "f.h5").exists()
 
 
-def test_an_error_of_the_file_system_is_one_line(
+def test_file_system_error_is_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ("space", "--json")
@@ -224,11 +226,11 @@ def test_an_error_of_the_file_system_is_one_line(
         raise PermissionError(13, "Permission denied", "/shared/table.json")
 
     monkeypatch.setattr("hpconv.model.space_table.table", broken)
-    status, _, said = called(capsys, monkeypatch, *arguments)
-    assert (status, said) == (1, "hpconv: Permission denied: /shared/table.json\n")
+    status, _, stderr = called(capsys, monkeypatch, *arguments)
+    assert (status, stderr) == (1, "hpconv: Permission denied: /shared/table.json\n")
 
 
-def test_images_in_files_become_squares_like_those_of_the_search(
+def test_image_files_are_cropped_to_the_format_of_the_search(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "photos/more").mkdir(parents=True)
@@ -251,7 +253,7 @@ def test_images_in_files_become_squares_like_those_of_the_search(
         assert np.allclose(file["features"][0], of_folder)
 
 
-def test_the_best_trials_are_listed_with_the_test_error_of_winners(
+def test_best_lists_trials_with_the_test_errors_of_winners(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, out, _ = called(capsys, monkeypatch, "best")
@@ -265,7 +267,7 @@ def test_the_best_trials_are_listed_with_the_test_error_of_winners(
     assert found["hyperparameters"] == CANDIDATE
 
 
-def test_the_best_trials_are_listed_while_the_search_runs(
+def test_best_lists_trials_of_a_running_search(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history = here / "results/demo/trials.jsonl"
@@ -287,7 +289,9 @@ def test_the_best_trials_are_listed_while_the_search_runs(
         ("export --format ", {"npz", "onnx", "pytorch"}),
     ],
 )
-def test_tab_completes_verbs_and_values_in_bash(here: Path, typed: str, offered: set[str]) -> None:
+def test_tab_completes_commands_and_values_in_bash(
+    here: Path, typed: str, offered: set[str]
+) -> None:
     words = f"hpconv {typed}"
     asked = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
     assert set(tab("bash", asked).split()) == offered
@@ -296,10 +300,12 @@ def test_tab_completes_verbs_and_values_in_bash(here: Path, typed: str, offered:
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_tab_completes_in_other_shells(here: Path, shell: str) -> None:
     asked = {"_TYPER_COMPLETE_ARGS": "hpconv extract --trial "}
-    assert "error 0.1250" in tab(shell, asked | {"_TYPER_COMPLETE_FISH_ACTION": "get-args"})
+    offers = tab(shell, asked | {"_TYPER_COMPLETE_FISH_ACTION": "get-args"})
+    assert "error 0.1250" in offers
+    assert "error 0.2500" in offers
 
 
-def test_the_demo_runs_the_workflow_in_the_current_folder(here: Path) -> None:
+def test_demo_runs_the_workflow_in_the_current_folder(here: Path) -> None:
     command = [Path(sys.executable).with_name("hpconv"), "demo", "-n"]
     planned = subprocess.run(command, capture_output=True, text=True)
     assert planned.returncode == 0, planned.stderr
@@ -307,16 +313,16 @@ def test_the_demo_runs_the_workflow_in_the_current_folder(here: Path) -> None:
     assert re.search(r"^retrain +3$", planned.stdout, re.MULTILINE)
 
 
-def test_without_its_workflow_the_demo_says_where_to_get_it(
+def test_demo_without_a_checkout_says_how_to_get_one(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hpconv.__file__", str(here / "hpconv/__init__.py"))
-    status, _, said = called(capsys, monkeypatch, "demo")
+    status, _, stderr = called(capsys, monkeypatch, "demo")
     assert status == 1
-    assert "clone" in said
+    assert "clone" in stderr
 
 
-def test_the_doctor_answers_programs(
+def test_doctor_prints_json(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, out, _ = called(capsys, monkeypatch, "doctor", "--mongod", "/nowhere", "--json")

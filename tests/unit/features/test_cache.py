@@ -299,7 +299,7 @@ def test_only_an_entry_being_written_survives_pruning(project: Path) -> None:
 
 def test_verify_names_what_is_damaged(project: Path) -> None:
     told = cache_verb("verify", project)
-    assert (told.exit_code, told.output) == (0, "24 of 24 files are sound\n")
+    assert (told.exit_code, told.output) == (0, "24 of 24 files are intact\n")
     flipped, lost, *_ = blocks(project)
     flip_a_bit(flipped)
     lost.unlink()
@@ -308,7 +308,7 @@ def test_verify_names_what_is_damaged(project: Path) -> None:
     assert told.output.splitlines() == [
         f"{flipped} is damaged: delete it, and the next extraction computes it again",
         f"{lost} is missing: the next extraction computes it again",
-        "22 of 24 files are sound",
+        "22 of 24 files are intact",
     ]
 
 
