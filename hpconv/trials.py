@@ -66,7 +66,8 @@ class Misc(TypedDict, total=False):
     workdir: None
     idxs: Required[dict[str, list[int]]]
     vals: Required[dict[str, list[Any]]]  # numbers, of numpy where hyperopt just drew them
-    source: str
+    source: str  # random, tpe or anneal
+    redrawn: int  # suggestions that sizes, warp or memory refused before this one
     model: dict[str, Any]
     boosting: EnsembleMembership
 

@@ -46,7 +46,7 @@ def driver(
     from hpconv.model.space import search_space
     from hpconv.mongodb import connection_file
     from hpconv.mongodb.uri import from_file
-    from hpconv.objective.objective import Objective
+    from hpconv.objective.objective import Objective, feasibility
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
     from hpconv.search import driver, rounds
     from hpconv.status import display
@@ -63,17 +63,16 @@ def driver(
     domain = Domain(Objective(data, model, settings.search), space)
     connection_file.await_server(connection)
     store = Store(from_file(connection), settings.experiment)
-    notes = {"model": to_json(model)}  # with its hyperparameters, all that rebuilds a pipeline
+    is_feasible = feasibility(data, model, settings.search)
     with display.shown() as show:
-        files = StatusFiles(live) if live else None
-        leader = driver.Driver(
+        reason = driver.Driver(
             *(store, domain, settings.search, fingerprint),
-            notes=notes,
+            notes={"model": to_json(model)},  # with its hyperparameters, all to rebuild a pipeline
             ensemble=grown,
-            live=files,
+            is_feasible=is_feasible if settings.search.redraw else None,
+            live=StatusFiles(live) if live else None,
             show=show,
-        )
-        reason = leader.run()
+        ).run()
     driver.export(store.finished(), output)
     write_json(summary, {"search": search_record(settings), "stopped": reason})
 

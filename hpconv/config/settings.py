@@ -151,6 +151,11 @@ class SearchSettings(Section):
         default=None,
         description="Stop after this many trials without an improvement; null for never.",
     )
+    redraw: bool = Field(
+        default=True,
+        description="Whether to draw a candidate again, before it is queued, if it cannot be built "
+        "or would need too much memory; false for a failed trial, as published.",
+    )
     startup_trials: Count = Field(
         default=20, description="Number of random trials before TPE uses the history."
     )

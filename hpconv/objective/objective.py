@@ -1,5 +1,6 @@
 """One trial: from hyperparameters to a validation error, or to the reason why there is none."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,13 @@ from hpconv.errors import CandidateError
 from hpconv.features import signature
 from hpconv.features.learning import learn
 from hpconv.learners import classifier
-from hpconv.model.pipeline import describe
+from hpconv.model.pipeline import Pipeline, describe
 from hpconv.objective.budget import Pace, check_memory
 from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Result, failed_result, hyperparameters
+
+Assignment = dict[str, Any]  # active hyperparameters: label to value, choices by index
 
 
 class Objective:
@@ -89,6 +92,34 @@ def evaluate(
         return failed_result(exhausted, watch.seconds)
 
 
+def describe_feasible(
+    assignment: Assignment, selection: Selection, model: ModelSettings, budget: Budget
+) -> Pipeline:
+    """Describe a candidate and check its sizes, warp and memory, without reading an image.
+
+    Raises:
+        CandidateError: when it cannot be built, or would need too much memory.
+    """
+    pipeline = describe(assignment, selection.images.shape[1:], model)
+    n_images, pairs = len(selection.images), selection.pair_counts()
+    check_memory(pipeline, n_images, model, budget.trial_memory_mb, pairs)
+    return pipeline
+
+
+def feasibility(data: Path, model: ModelSettings, budget: Budget) -> Callable[[Assignment], bool]:
+    """A function that returns whether ``describe_feasible`` accepts a candidate."""
+    selection = Selection(data)
+
+    def is_feasible(assignment: Assignment) -> bool:
+        try:
+            describe_feasible(assignment, selection, model, budget)
+        except CandidateError:
+            return False
+        return True
+
+    return is_feasible
+
+
 def _measure(
     assignment: dict[str, Any],
     selection: Selection,
@@ -100,9 +131,7 @@ def _measure(
     unlabelled = selection.unlabelled(model.n_unsupervised)
     pace = Pace(budget.images_per_second)
     with watch("learn"):
-        pipeline = describe(assignment, selection.images.shape[1:], model)
-        n_images, counts = len(selection.images), selection.pair_counts()
-        check_memory(pipeline, n_images, model, budget.trial_memory_mb, counts)
+        pipeline = describe_feasible(assignment, selection, model, budget)
         extractor = learn(pipeline, unlabelled, model, pace.tick)
     with watch("extract"):
         features = extractor.transform(selection.images, pace.tick)

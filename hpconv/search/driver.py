@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hyperopt import STATUS_NEW
 from hyperopt.base import JOB_STATE_NEW, Domain
 from pymongo.errors import PyMongoError
@@ -22,7 +21,8 @@ from hpconv.config import (
 from hpconv.errors import UserError
 from hpconv.files import replacing
 from hpconv.processes import owner_name, poll_until
-from hpconv.search.algorithms import new_algorithm
+from hpconv.search.algorithms import HyperoptAlgorithm, new_algorithm
+from hpconv.search.redraw import IsFeasible, Suggestion, suggest, suggest_feasible
 from hpconv.search.rounds import NO_ENSEMBLE, Rounds
 from hpconv.search.tracker import StatusPublisher
 from hpconv.status.files import StatusFiles, as_line
@@ -46,10 +46,11 @@ class Driver:
     Args:
         domain: space and objective; workers find it in the store.
         fingerprint: what the search is about; an experiment keeps the one it began with.
-        notes: what the ``misc`` of every trial is to hold besides.
-        ensemble: whether and how trials continue earlier ones.
-        live: gets the status of the search and its trials.
-        show: is given each status.
+        notes: added to the ``misc`` of every trial.
+        ensemble: whether and how trials extend earlier ones.
+        is_feasible: suggestions that it refuses are drawn again; None queues every suggestion.
+        live: receives the status of the search and its trials.
+        show: called with each status.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Driver:
         domain: Domain,
         settings: SearchSettings,
         fingerprint: str,
+        *,
         notes: dict[str, Any] | None = None,
         ensemble: EnsembleSettings = NO_ENSEMBLE,
+        is_feasible: IsFeasible | None = None,
         live: StatusFiles | None = None,
         show: Show = lambda status: None,
     ) -> None:
@@ -70,6 +73,8 @@ class Driver:
         self._notes = to_builtin_types(notes or {})
         self._name = owner_name()
         self._rounds = Rounds(ensemble, lambda: new_algorithm(settings, domain))
+        self._at_random = HyperoptAlgorithm("random", domain)
+        self._is_feasible = is_feasible
         self._progress = Progress()
         self._publisher = StatusPublisher(store, settings, self._progress, live, show)
         self._waiting: set[int] = set()  # tids of trials that have not ended
@@ -184,9 +189,8 @@ class Driver:
     def _next_trial(self) -> Trial:
         """A trial that depends on its tid, the seed and the history, not on the driver's."""
         tid = self._next_tid
-        seed = int(np.random.SeedSequence([self._settings.seed, tid]).generate_state(1)[0])
-        chosen = to_builtin_types(self._rounds.suggest(tid, seed))
-        labels = self._domain.params
+        suggestion = self._suggest(tid)
+        chosen, labels = suggestion.values, self._domain.params
         misc: Any = {
             "tid": tid,
             "cmd": ["domain_attachment", OBJECTIVE],
@@ -194,9 +198,18 @@ class Driver:
             "idxs": {label: [tid] if label in chosen else [] for label in labels},
             "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
         }
-        misc |= {"source": self._rounds.source, **self._notes, **self._rounds.notes()}
+        misc |= {"source": suggestion.source, "redrawn": suggestion.redrawn}
+        misc |= {**self._notes, **self._rounds.notes()}
         result: Result = {"status": STATUS_NEW}
         return {"tid": tid, "state": JOB_STATE_NEW, "spec": None, "result": result, "misc": misc}
+
+    def _suggest(self, tid: int) -> Suggestion:
+        seed = self._settings.seed
+        if self._is_feasible is None:
+            return suggest(self._rounds, tid, seed)
+        return suggest_feasible(
+            self._rounds, tid, seed, at_random=self._at_random, is_feasible=self._is_feasible
+        )
 
     def _send_workers_off(self) -> None:
         self._store.search.close(self._name)

@@ -7,7 +7,7 @@ nobody waits for those that have not.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class Rounds:
         self._rounds: dict[int | None, Round] = {}
         self._members: list[int] = []  # tids of the winners so far, each the parent of the next
 
-    def tell(self, trials: list[Trial]) -> None:
+    def tell(self, trials: Iterable[Trial]) -> None:
         """Add trials, pending or ended, each to its own round."""
         siblings = defaultdict(list)
         for trial in trials:

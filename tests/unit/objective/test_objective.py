@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hyperopt import Trials, rand
+from hyperopt.base import Domain
 
 from hpconv.config import Budget, ModelSettings
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose
+from hpconv.model.space import search_space
 from hpconv.objective import objective
+from hpconv.trials import hyperparameters, to_builtin_types
 
 MODEL = ModelSettings(
     output_sizes=(16,),
@@ -78,6 +82,36 @@ def test_a_candidate_too_large_for_memory_is_refused_before_it_runs(digits: Path
     assert result["failure"]["kind"] == "out_of_memory"
     assert "MiB would be needed, 1 are allowed" in result["failure"]["reason"]
     assert set(result["seconds"]) == {"learn"}
+
+
+def test_candidates_are_refused_by_sizes_warp_and_memory_before_an_image_is_read(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = replace(MODEL, output_sizes=(8, 32, 64), max_layer_sizes=(32, 64), max_n_features=9)
+    space = search_space(model.output_sizes, model.max_layer_sizes)
+    domain = Domain(lambda values: 0.0, space)
+    budget = replace(BUDGET, trial_memory_mb=40)
+    selection = Selection(digits)
+    with monkeypatch.context() as patch:
+        patch.setattr("hpconv.datasets.image_rows.ImageRows.__getitem__", None)
+        is_feasible = objective.feasibility(digits, model, budget)
+        drawn = [rand.suggest([tid], domain, Trials(), tid)[0] for tid in range(120)]
+        candidates = [to_builtin_types(hyperparameters(trial)) for trial in drawn]
+        refused = [each for each in candidates if not is_feasible(each)]
+    assert 10 < len(refused) < 110
+    failures = [objective.evaluate(each, selection, model, budget)["failure"] for each in refused]
+    assert {failure["kind"] for failure in failures} == {
+        "map_too_small",
+        "no_filters",
+        "too_many_features",
+        "warp_background",
+        "out_of_memory",
+    }
+
+
+def test_a_feasible_candidate_is_not_refused(digits: Path) -> None:
+    assert objective.feasibility(digits, MODEL, BUDGET)(CANDIDATE)
+    assert not objective.feasibility(digits, MODEL, replace(BUDGET, trial_memory_mb=1))(CANDIDATE)
 
 
 def test_running_out_of_memory_fails_the_candidate(

@@ -344,6 +344,37 @@ def test_the_driver_tells_its_algorithm_which_trials_are_pending(store: Store) -
     assert fresh._next_trial()["misc"] != suggested[0]
 
 
+def one_in_five_is_feasible(values: dict[str, Any]) -> bool:
+    """Whether a candidate is feasible, which for these tests depends on all its values."""
+    return round(values["warp_osize"] + 1e6 * sum(map(float, values.values()))) % 5 == 0
+
+
+@pytest.mark.parametrize("algorithm", ["tpe", "random", "anneal"])
+def test_a_refused_suggestion_is_drawn_again_and_a_resumed_driver_repeats_it(
+    experiment: Callable[[str], Store], algorithm: str
+) -> None:
+    settings = replace(SETTINGS, algorithm=algorithm)
+    longer = replace(settings, max_evals=14)
+    once, twice, every = experiment("a"), experiment("b"), experiment("c")
+    search(once, longer, is_feasible=one_in_five_is_feasible)
+    search(twice, settings, is_feasible=one_in_five_is_feasible)
+    search(twice, longer, is_feasible=one_in_five_is_feasible)
+    miscs = [trial["misc"] for trial in once.finished()]
+    assert miscs == [trial["misc"] for trial in twice.finished()]
+    assert all(map(one_in_five_is_feasible, map(trials.hyperparameters, once.finished())))
+    assert sum(misc["redrawn"] for misc in miscs) > 14
+    search(every, settings)
+    assert {trial["misc"]["redrawn"] for trial in every.finished()} == {0}
+
+
+def test_an_ensemble_redraws_from_its_round(store: Store) -> None:
+    settings = replace(SETTINGS, startup_trials=1, max_evals=12)
+    search(store, settings, ensemble=GROW, is_feasible=one_in_five_is_feasible)
+    finished = store.finished()
+    assert all(map(one_in_five_is_feasible, map(trials.hyperparameters, finished)))
+    assert len(finished[-1]["misc"]["boosting"]["members"]) > 1
+
+
 def test_a_trial_that_ends_behind_the_drivers_back_is_not_made_up_for(store: Store) -> None:
     leader = driver(store, replace(SETTINGS, max_evals=1))
     leader._fill_queue()
