@@ -7,6 +7,7 @@ from pathlib import Path
 from hpconv.errors import UserError
 
 RESULTS = Path("results")
+CACHE = Path("features")  # default folder of the feature cache
 HISTORIES = ("trials.jsonl", "live/trials.jsonl")  # of a finished search, of a running one
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from hpconv.cli.examples import epilog
-from hpconv.cli.options import CACHE, AsJson, Cache
+from hpconv.cli.options import AsJson, Cache
 from hpconv.errors import EXIT_USER_ERROR
+from hpconv.experiments import CACHE
 
 app = typer.Typer(help="List, check and prune the feature cache.", no_args_is_help=True)
 

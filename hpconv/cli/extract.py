@@ -1,6 +1,7 @@
 """``hpconv extract``: features of any images."""
 
 import json
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 PANEL = "Without a trial"
 
-Bound = Annotated[int, typer.Option(rich_help_panel=PANEL, help="Key of section 'model'.")]
+LIKE_CONFIG = "Like the key of section 'model', with the same default."
+Bound = Annotated[int | None, typer.Option(rich_help_panel=PANEL, help=LIKE_CONFIG)]
 OwnSizes = Annotated[
-    str, typer.Option(rich_help_panel=PANEL, metavar="N,N", help="Key of section 'model'.")
+    str | None, typer.Option(rich_help_panel=PANEL, metavar="N,N", help=LIKE_CONFIG)
 ]
 
 
@@ -53,11 +55,11 @@ def extract(
             help="Images from which filters are learned (.npy).",
         ),
     ] = None,
-    output_sizes: OwnSizes = "32,64",
-    max_layer_sizes: OwnSizes = "64,128",
-    n_patches: Bound = 50000,
-    max_n_features: Bound = 16000,
-    max_row_elements: Bound = 500000,
+    output_sizes: OwnSizes = None,
+    max_layer_sizes: OwnSizes = None,
+    n_patches: Bound = None,
+    max_n_features: Bound = None,
+    max_row_elements: Bound = None,
 ) -> None:
     """Write features of any images, by a trial or by hyperparameters of your own.
 
@@ -66,7 +68,6 @@ def extract(
     is an HDF5 file of features and names of image files.
     """
     from hpconv import experiments
-    from hpconv.config import ModelSettings
     from hpconv.datasets import arrays
     from hpconv.features import user_images
 
@@ -76,15 +77,14 @@ def extract(
         )
     elif assignment is not None and unsupervised is not None:
         learn_from = arrays.read_npy(unsupervised)
-        model = ModelSettings(
-            output_sizes=sizes(output_sizes, "--output-sizes"),
-            max_layer_sizes=sizes(max_layer_sizes, "--max-layer-sizes"),
-            n_patches=n_patches,
-            max_n_features=max_n_features,
-            max_row_elements=max_row_elements,
-            n_unsupervised=len(learn_from),
-            batch_size=100,
-        )
+        bounds = {
+            "output_sizes": _sizes(output_sizes, "--output-sizes"),
+            "max_layer_sizes": _sizes(max_layer_sizes, "--max-layer-sizes"),
+            "n_patches": n_patches,
+            "max_n_features": max_n_features,
+            "max_row_elements": max_row_elements,
+        }
+        model = _model(bounds, n_unsupervised=len(learn_from))
         values = _assignment(assignment, model)
         extractor = user_images.from_assignment(values, learn_from, model)
     else:
@@ -95,6 +95,23 @@ def extract(
     shape = user_images.extract(extractor, values, mine, output)
     count = f"{shape[0]} image{'s' if shape[0] > 1 else ''}"
     print(f"{output}: features of {count}, {'x'.join(map(str, shape[1:]))} each")
+
+
+def _sizes(text: str | None, option: str) -> tuple[int, ...] | None:
+    return None if text is None else sizes(text, option)
+
+
+def _model(bounds: Mapping[str, Any], n_unsupervised: int) -> "ModelSettings":
+    """Model settings with these bounds; those that are None have their defaults.
+
+    Raises:
+        UserError: when a bound is out of range.
+    """
+    from hpconv.config import resolve
+
+    given = {key: value for key, value in bounds.items() if value is not None}
+    model = given | {"n_unsupervised": n_unsupervised}
+    return resolve({"experiment": "any", "model": model}).model
 
 
 def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:

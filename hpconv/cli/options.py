@@ -40,8 +40,6 @@ TrialFile = Annotated[
 Cache = Annotated[Path, typer.Option(help="Folder of the feature cache ('evaluation.cache').")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
-CACHE = Path("features")  # the default of evaluation.cache
-
 
 def sizes(text: str, option: str) -> tuple[int, ...]:
     """The comma-separated sizes in an option.

@@ -14,6 +14,8 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
+from hpconv.experiments import CACHE
+
 RULES = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 Share = Annotated[float, Field(gt=0, le=0.45)]
@@ -241,7 +243,7 @@ class EvaluationSettings(Section):
         description="Retrainings per winner; all but the first use new random filters.",
     )
     cache: Path = Field(
-        default=Path("features"),
+        default=CACHE,
         description="Folder of the feature cache, which all experiments share; see 'hpconv cache'.",
     )
 

@@ -174,6 +174,12 @@ def test_version_is_printed(
             1,
             ["bad.json", "JSON"],
         ),
+        (
+            "extract --assignment bad.json --unsupervised mine.npy --images mine.npy "
+            "--output f.h5 --n-patches 5",
+            1,
+            ["'model.n_patches' is 5: write an integer (100 or more)"],
+        ),
         ("best --experiment other", 1, ["--experiment is 'other'", "results/demo"]),
         ("data --config bad.json --output d.h5", 1, ["bad.json", "not JSON"]),
         ("data --config mine.npy --output d.h5", 1, ["--config", "does not contain a JSON object"]),
