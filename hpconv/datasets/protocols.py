@@ -4,12 +4,14 @@ The idea is skdata's (Bergstra, Pinto and Cox, 2013): an experiment passes a lea
 a protocol and receives an error rate. ``Selection`` reads no test image.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from hpconv.datasets import splits
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.image_rows import ImageRows
 
@@ -64,6 +66,19 @@ class Selection:
     def pair_counts(self) -> tuple[int, int]:
         """Numbers of training and validation pairs; (0, 0) where examples are images."""
         return (len(self.train.rows), len(self.validation.rows)) if self.pairs else (0, 0)
+
+    def redivided(self, seed: int) -> "Selection":
+        """The same examples, divided again at random into training and validation examples."""
+        rows = np.concatenate([self.train.rows, self.validation.rows])
+        labels = np.concatenate([self.train.labels, self.validation.labels])
+        n_validation = len(self.validation.labels)
+        divided = splits.redivide(labels, rows if self.pairs else None, n_validation, seed)
+        other = copy(self)
+        other.train, other.validation = (
+            Task(task.name, rows[examples], labels[examples])
+            for task, examples in zip((self.train, self.validation), divided, strict=True)
+        )
+        return other
 
     def loss(self, algorithm: LearningAlgorithm) -> float:
         """Validation error rate of an algorithm, fitted on the training examples."""

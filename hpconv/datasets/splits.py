@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.errors import UserError
@@ -41,10 +41,7 @@ def disjoint_pairs(
     Raises:
         UserError: when a part would lack a label.
     """
-    left, right = pairs.T
-    links = coo_array((np.ones(len(pairs)), (left, right)), shape=(pairs.max() + 1,) * 2)
-    _, component = connected_components(links, directed=False)
-    _, group = np.unique(component[left], return_inverse=True)
+    group = _image_groups(pairs)
     counts = np.zeros((group.max() + 1, labels.max() + 1))
     np.add.at(counts, (group, labels), 1)
     missing = np.outer([1 - validation - test, validation, test], counts.sum(axis=0))
@@ -61,6 +58,27 @@ def disjoint_pairs(
             "random splits without common images: add a column 'fold' to the pairs"
         )
     return Splits(train, validated, (FoldSplit(np.union1d(train, validated), tested),))
+
+
+def redivide(
+    labels: np.ndarray, pairs: np.ndarray | None, n_validation: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Another stratified division of examples into training and validation examples.
+
+    Args:
+        labels: ``(n,)``.
+        pairs: their image rows ``(n, 2)`` if they are pairs: no image occurs in both parts.
+        n_validation: examples in the validation part; approximate for pairs.
+
+    Returns:
+        example numbers of the training and the validation part, each rising.
+    """
+    examples = np.arange(len(labels))
+    if pairs is None:
+        return _split_off(examples, labels, n_validation / len(labels), seed)
+    parts = round(len(labels) / n_validation)
+    divisions = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    return next(divisions.split(examples, labels, _image_groups(pairs)))
 
 
 def official(n_train: int, n_test: int, validation: int = VALIDATION) -> Splits:
@@ -105,6 +123,14 @@ def subsample(splits: Splits, labels: np.ndarray, fraction: float, seed: int) ->
 
     folds = tuple(FoldSplit(fold_part(fitted), part(tested)) for fitted, tested in splits.folds)
     return Splits(train, validation, folds)
+
+
+def _image_groups(pairs: np.ndarray) -> np.ndarray:
+    """A group number ``(n,)`` for each pair; pairs that share images have the same."""
+    left, right = pairs.T
+    links = coo_array((np.ones(len(pairs)), (left, right)), shape=(pairs.max() + 1,) * 2)
+    _, component = connected_components(links, directed=False)
+    return np.unique(component[left], return_inverse=True)[1]
 
 
 def _split_off(
