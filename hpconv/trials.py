@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NotRequired, Required, TypedDict
@@ -229,13 +230,28 @@ def table_row(trial: Trial) -> TableRow:
     }
 
 
-def write_csv(trials: list[Trial], path: Path, dialect: str = "excel") -> None:
-    """Write a row for each trial: the columns of ``TableRow``, then all hyperparameters."""
+def write_csv(
+    trials: list[Trial],
+    path: Path,
+    *,
+    dialect: str = "excel",
+    columns: Mapping[int, dict[str, float]] | None = None,
+) -> None:
+    """Write a row for each trial: the columns of ``TableRow``, then all hyperparameters.
+
+    Args:
+        columns: values of additional columns, by tid.
+    """
+    columns = columns or {}
+    names = dict.fromkeys(name for values in columns.values() for name in values)
     labels = sorted({label for trial in trials for label in hyperparameters(trial)})
     with replacing(path) as unfinished, unfinished.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, *labels], dialect=dialect)
+        writer = csv.DictWriter(file, [*COLUMNS, *names, *labels], dialect=dialect)
         writer.writeheader()
-        writer.writerows({**table_row(trial), **hyperparameters(trial)} for trial in trials)
+        writer.writerows(
+            {**table_row(trial), **columns.get(trial["tid"], {}), **hyperparameters(trial)}
+            for trial in trials
+        )
 
 
 def as_utc(time: datetime | str | None) -> datetime | None:

@@ -5,27 +5,15 @@ share the noise by which a trial was selected; their mean ranks the best trials 
 """
 
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
 from hpconv import features
 from hpconv.datasets.protocols import Selection
+from hpconv.evaluation.records import Recheck
 from hpconv.learners import classifier
 from hpconv.model.pipeline import ClassifierSettings
 from hpconv.trials import Trial
-
-
-class Recheck(TypedDict):
-    """The validation errors of a trial on other divisions.
-
-    ``deviation`` is the standard deviation of the errors.
-    """
-
-    tid: int
-    errors: list[float]
-    mean: float
-    deviation: float
 
 
 def recheck(
@@ -42,7 +30,7 @@ def recheck(
     with features.opened(extracted) as file:
         rows, found = file["rows"][()], file["features"]
         errors = [
-            selection.redivided(seed).loss(classifier(found, rows, settings, selection.pairs))
+            selection.redivided(seed).loss(classifier(found, rows, settings, pairs=selection.pairs))
             for seed in range(1, n_splits + 1)
         ]
     deviation = float(np.std(errors, ddof=1))

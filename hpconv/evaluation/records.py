@@ -58,6 +58,15 @@ class FailedEvaluation(TypedDict):
     failure: Failure
 
 
+class Recheck(TypedDict):
+    """``recheck/N.json``: validation errors of a candidate on other divisions of its images."""
+
+    tid: int
+    errors: list[float]
+    mean: float
+    deviation: float  # standard deviation of the errors
+
+
 class WinnerEntry(Evaluation):
     """A winner in the final evaluation."""
 

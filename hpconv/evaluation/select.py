@@ -1,8 +1,12 @@
-"""Selection of the winners: the lowest validation errors, each pipeline once."""
+"""Selection of the winners: the lowest errors, each pipeline once."""
 
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hpconv.errors import UserError
+from hpconv.evaluation.records import Recheck
 from hpconv.files import write_json
 from hpconv.model.space import N_SEEDS
 from hpconv.trials import Trial, ensemble_error, hyperparameters, members, succeeded, write_csv
@@ -10,37 +14,61 @@ from hpconv.trials import Trial, ensemble_error, hyperparameters, members, succe
 CLASSIFIER_LABELS = ("_l2_reg", "_varthresh", "_remove_std0", "_divrowl2")  # suffixes
 
 
-def write(history: list[Trial], count: int, table: Path, folder: Path) -> None:
+def write(
+    history: list[Trial], count: int, rechecks: Sequence[Recheck], *, table: Path, folder: Path
+) -> None:
     """Write a table of all trials that succeeded, best first, and ``folder/RANK/trial.json``.
 
     Raises:
         UserError: when there are fewer winners than count.
     """
-    chosen = choose(history, count)
-    write_csv(succeeded(history), table, dialect="excel-tab")
-    for rank, trial in enumerate(chosen, start=1):
+    by_tid = {recheck["tid"]: recheck for recheck in rechecks}
+    winners = choose(history, count, by_tid)
+    columns = {
+        tid: {"recheck_mean": recheck["mean"], "recheck_deviation": recheck["deviation"]}
+        for tid, recheck in by_tid.items()
+    }
+    ranked = sorted(succeeded(history), key=partial(_recheck_mean, by_tid))
+    write_csv(ranked, table, dialect="excel-tab", columns=columns)
+    for rank, trial in enumerate(winners, start=1):
         write_json(folder / str(rank) / "trial.json", trial)
 
 
-def choose(history: list[Trial], count: int) -> list[Trial]:
-    """The trials with the lowest validation errors, one for each pipeline; the older of equals.
+def candidates(history: list[Trial]) -> list[Trial]:
+    """The best trial of each pipeline, lowest validation error first; the older of equals.
 
     Trials have the same pipeline if only hyperparameters of the classifier differ.
+    """
+    by_pipeline: dict[str, Trial] = {}
+    for trial in succeeded(history):
+        by_pipeline.setdefault(_pipeline(trial), trial)
+    return list(by_pipeline.values())
+
+
+def choose(history: list[Trial], count: int, rechecks: Mapping[int, Recheck]) -> list[Trial]:
+    """The winners: the candidates with the lowest errors.
+
+    Rechecked candidates come first, by the mean of their errors.
+
+    Args:
+        rechecks: by tid; empty without rechecking.
 
     Raises:
-        UserError: when there are fewer than count.
+        UserError: when there are fewer candidates than count.
     """
-    ranked = succeeded(history)
-    by_pipeline: dict[str, Trial] = {}
-    for trial in ranked:
-        by_pipeline.setdefault(_pipeline(trial), trial)
-    if len(by_pipeline) < count:
+    found = candidates(history)
+    if len(found) < count:
         raise UserError(
-            f"config key 'evaluation.winners' is {count}, but the {len(ranked)} of {len(history)} "
-            f"trials that succeeded have {len(by_pipeline)} different pipelines: write "
-            f"{len(by_pipeline)} or less, or raise 'search.max_evals'"
+            f"config key 'evaluation.winners' is {count}, but the {len(succeeded(history))} of "
+            f"{len(history)} trials that succeeded have {len(found)} different pipelines: write "
+            f"{len(found)} or less, or raise 'search.max_evals'"
         )
-    return list(by_pipeline.values())[:count]
+    return sorted(found, key=partial(_recheck_mean, rechecks))[:count]
+
+
+def _recheck_mean(rechecks: Mapping[int, Recheck], trial: Trial) -> float:
+    recheck = rechecks.get(trial["tid"])
+    return math.inf if recheck is None else recheck["mean"]
 
 
 def with_new_random_filters(trial: Trial, seed: int) -> Trial:

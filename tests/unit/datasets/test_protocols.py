@@ -116,3 +116,28 @@ def test_subsample_keeps_the_share_of_each_class() -> None:
     assert [len(tenth.train), len(tenth.validation), len(tenth.folds[0][1])] == [30, 15, 15]
     assert list(np.bincount(labels[tenth.train])) == [20, 10]
     assert set(tenth.train) <= set(whole.train)
+
+
+def test_redivided_selection_keeps_the_examples_and_shares_no_image_between_parts() -> None:
+    labels = np.arange(40) % 2
+    pairs = np.stack([np.arange(40), np.arange(40) // 2 * 2 + 100], axis=1)  # two share an image
+    first, second = (splits.redivide(labels, pairs, n_validation=10, seed=seed) for seed in (1, 2))
+    for train, validation in (first, second):
+        assert sorted([*train, *validation]) == list(range(40))
+        assert not set(pairs[train].ravel()) & set(pairs[validation].ravel())
+        assert len(validation) == 10
+    assert set(first[1]) != set(second[1])
+
+
+def test_redivided_selection_reads_no_test_image(digits: Path) -> None:
+    selection, (fold,) = Selection(digits), Evaluation(digits).folds
+    other = selection.redivided(seed=1)
+    assert len(other.validation.rows) == len(selection.validation.rows)
+    assert set(other.validation.rows) != set(selection.validation.rows)
+    examples = np.concatenate([other.train.rows, other.validation.rows])
+    assert set(examples) == set(selection.rows)
+    assert not set(examples) & set(fold.test.rows)
+    shares = [np.bincount(each.validation.labels) for each in (selection, other)]
+    np.testing.assert_allclose(*shares, atol=1)
+    again = selection.redivided(seed=1)
+    np.testing.assert_array_equal(other.validation.rows, again.validation.rows)

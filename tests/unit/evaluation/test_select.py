@@ -1,5 +1,6 @@
 """Selection of winners by validation error alone, each pipeline once."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from hpconv.errors import UserError
 from hpconv.evaluation import select
+from hpconv.evaluation.records import Recheck
 from hpconv.files import read_json
 from hpconv.trials import Trial, hyperparameters
 from tests.unit.objective.test_objective import CANDIDATE
@@ -30,25 +32,41 @@ HISTORY = [
 
 
 def test_trials_with_one_pipeline_give_one_winner() -> None:
-    assert [winner["tid"] for winner in select.choose(HISTORY, 3)] == [2, 4, 0]
+    assert [winner["tid"] for winner in select.choose(HISTORY, 3, {})] == [2, 4, 0]
 
 
 def test_smaller_count_gives_the_first_winners() -> None:
-    assert select.choose(HISTORY, 2) == select.choose(HISTORY, 3)[:2]
+    assert select.choose(HISTORY, 2, {}) == select.choose(HISTORY, 3, {})[:2]
 
 
 def test_test_error_of_a_trial_is_not_used() -> None:
     history = [trial(0, 0.2, {}, true_loss=0.0), trial(1, 0.1, {"l0eg_fsize": 3.0}, true_loss=1.0)]
-    assert [winner["tid"] for winner in select.choose(history, 2)] == [1, 0]
+    assert [winner["tid"] for winner in select.choose(history, 2, {})] == [1, 0]
 
 
 def test_too_few_different_pipelines_are_a_user_error() -> None:
     with pytest.raises(UserError, match="'evaluation.winners' is 4, .* 5 of 6 .* write 3 or less"):
-        select.choose(HISTORY, 4)
+        select.choose(HISTORY, 4, {})
+
+
+def test_rechecked_candidates_are_ranked_by_their_mean_error(tmp_path: Path) -> None:
+    rechecks = [recheck(2, 0.06, 0.02), recheck(4, 0.03, 0.01)]
+    select.write(HISTORY, 3, rechecks, table=tmp_path / "best.tsv", folder=tmp_path / "winners")
+    winners = [read_json(tmp_path / f"winners/{rank}/trial.json")["tid"] for rank in (1, 2, 3)]
+    assert winners == [4, 2, 0]
+    with (tmp_path / "best.tsv").open() as file:
+        rows = list(csv.DictReader(file, dialect="excel-tab"))
+    assert [row["tid"] for row in rows] == ["4", "2", "1", "3", "0"]
+    assert [row["recheck_mean"] for row in rows] == ["0.03", "0.06", "", "", ""]
+    assert rows[0]["recheck_deviation"] == "0.01"
+
+
+def recheck(tid: int, mean: float, deviation: float) -> Recheck:
+    return {"tid": tid, "errors": [mean], "mean": mean, "deviation": deviation}
 
 
 def test_winners_get_folders_and_the_table_has_all_trials(tmp_path: Path) -> None:
-    select.write(HISTORY, 2, tmp_path / "best.tsv", tmp_path / "winners")
+    select.write(HISTORY, 2, [], table=tmp_path / "best.tsv", folder=tmp_path / "winners")
     assert read_json(tmp_path / "winners/1/trial.json") == HISTORY[2]
     assert not (tmp_path / "winners/3").exists()
     rows = (tmp_path / "best.tsv").read_text().splitlines()
