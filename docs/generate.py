@@ -31,11 +31,9 @@ def configuration() -> str:
     """Every key of a configuration, a table for each section."""
     parts = []
     for name in schema.find()["properties"]:
-        section = schema.find([name])
-        keys = section.get("properties", {name: section})
         rows = [
             (f"`{key}`", schema.allowed(part), _default(part), escape(part["description"]))
-            for key, part in keys.items()
+            for key, part in schema.leaves(name).items()
         ]
         parts.append(f"## {name}\n\n{_table(('key', 'allowed', 'default', 'what it is'), rows)}")
     return "\n\n".join(parts)

@@ -80,6 +80,12 @@ def of_winners(name):
     return expand(f"{RESULTS}/winners/{{rank}}/{name}", rank=RANKS)
 
 
+def rechecks():
+    """The errors of the best trials on other divisions, if they are measured."""
+    numbers = range(1, settings.evaluation.recheck.best + 1)
+    return expand(f"{RESULTS}/recheck/{{number}}.json", number=numbers)
+
+
 def last_failure(wildcards):
     """The file that a failed winner leaves; it is newer than its features, which run again."""
     path = f"{RESULTS}/winners/{wildcards.rank}/last_failure.json"

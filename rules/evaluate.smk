@@ -1,7 +1,33 @@
+rule recheck:
+    input:
+        history=HISTORY,
+        data=DATA,
+    output:
+        f"{RESULTS}/recheck/{{number}}.json",
+    log:
+        f"{LOGS}/recheck-{{number}}.log",
+    conda:
+        "../envs/hpconv.yaml"
+    threads: settings.search.worker_threads
+    resources:
+        mem_mb=MEMORY_MB,
+    params:
+        config=CONFIG,
+        model=keys("model", "engine", "batch_size"),
+        splits=settings.evaluation.recheck.splits,
+        cache=str(settings.evaluation.cache),
+    message:
+        "Candidate {wildcards.number}: fitting on other divisions"
+    shell:
+        "hpconv recheck --config {params.config} --history {input.history}"
+        " --number {wildcards.number} --data {input.data} --output {output} > {log} 2>&1"
+
+
 # A checkpoint: after it, Snakemake checks which winners' trials have changed.
 checkpoint rank:
     input:
-        HISTORY,
+        history=HISTORY,
+        rechecks=rechecks(),
     output:
         table=report(
             f"{RESULTS}/best_trials.tsv",
@@ -20,8 +46,8 @@ checkpoint rank:
     message:
         "Ranking the trials"
     shell:
-        "hpconv rank --history {input} --winners {params.winners} --folder {params.folder}"
-        " --output {output.table} > {log} 2>&1"
+        "hpconv rank --history {input.history} --winners {params.winners}"
+        " --folder {params.folder} --output {output.table} {input.rechecks} > {log} 2>&1"
 
 
 # A winner that fails is data: this rule and the next succeed and record the failure, so that the

@@ -72,8 +72,8 @@ USER_COMMANDS: tuple[Callable[..., None], ...] = (
     *(worker.worker, driver.driver, doctor.doctor, report.report, dashboard.dashboard),
 )
 WORKFLOW_STEPS: tuple[Callable[..., None], ...] = (
-    *(steps.data, driver.wait, driver.gather, steps.rank, steps.features),
-    *(steps.baseline, steps.retrain, steps.ensemble, steps.evaluate),
+    *(steps.data, driver.wait, driver.gather, steps.recheck, steps.rank),
+    *(steps.features, steps.baseline, steps.retrain, steps.ensemble, steps.evaluate),
 )
 for command in USER_COMMANDS:
     # hpconv demo passes unknown options to Snakemake

@@ -61,7 +61,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"hpconv gather {HISTORY} --summary {DEMO}/search.json --workers 2 --csv trials.csv "
         "--output all.jsonl --ended search.json",
     ),
-    "rank": (f"hpconv rank {HISTORY} --winners 3 --folder winners --output best.tsv",),
+    "recheck": (f"hpconv recheck {CONFIG} {HISTORY} --number 1 {DATA} --output recheck.json",),
+    "rank": (
+        f"hpconv rank {HISTORY} --winners 3 --folder winners --output best.tsv",
+        f"hpconv rank {HISTORY} --winners 3 --folder winners --output best.tsv recheck.json",
+    ),
     "features": (
         f"hpconv features {CONFIG} --trial {WINNER}/trial.json {DATA} --output features.h5",
     ),

@@ -17,6 +17,26 @@ def data(config: Config, output: Output) -> None:
     datasets.write(load(config).data, output)
 
 
+def recheck(
+    config: Config,
+    history: History,
+    number: Annotated[int, typer.Option(min=1, help="Place of the trial by validation error.")],
+    data: Data,
+    output: Output,
+) -> None:
+    """Measure a good trial on other divisions of the training and validation images."""
+    from hpconv.config import load
+    from hpconv.evaluation.recheck import write
+
+    settings = load(config)
+    write(
+        *(history, number, data, output),
+        model=settings.model,
+        cache=settings.evaluation.cache,
+        n_splits=settings.evaluation.recheck.splits,
+    )
+
+
 def rank(
     history: History,
     winners: Annotated[int, typer.Option(min=1, help="Number of winners.")],
@@ -24,12 +44,17 @@ def rank(
         Path, typer.Option(help="Folder in which each winner gets a folder, named by its rank.")
     ],
     output: Output,
+    rechecks: Annotated[
+        list[Path] | None, typer.Argument(help="Outputs of 'hpconv recheck'.")
+    ] = None,
 ) -> None:
-    """Rank the trials by validation error; the best ones of different pipelines win."""
+    """Rank the trials by error; the best ones of different pipelines win."""
     from hpconv import trials
+    from hpconv.evaluation.records import read_rechecks
     from hpconv.evaluation.select import write
 
-    write(trials.read(history), winners, output, folder)
+    found = read_rechecks(rechecks or [])
+    write(trials.read(history), winners, found, table=output, folder=folder)
 
 
 def features(config: Config, trial: TrialFile, data: Data, output: Output) -> None:

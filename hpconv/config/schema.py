@@ -30,6 +30,16 @@ def find(path: Sequence[int | str] = ()) -> dict[str, Any]:
     return part
 
 
+def leaves(name: str) -> dict[str, dict[str, Any]]:
+    """The schemas of all keys of a section, sub-sections as ``section.key``."""
+    found: dict[str, dict[str, Any]] = {}
+    for key in find([name]).get("properties", {}):
+        part = find([name, key])
+        inner = {f"{key}.{each}": find([name, key, each]) for each in part.get("properties", ())}
+        found |= inner or {key: part}
+    return found or {name: find([name])}
+
+
 def allowed(part: dict[str, Any]) -> str:
     """The values that a schema allows, in words."""
     if "anyOf" in part:  # a value or null

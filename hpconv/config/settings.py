@@ -232,6 +232,19 @@ class EnsembleSettings(Section):
 
 
 @dataclass(frozen=True, config=RULES)
+class RecheckSettings(Section):
+    """Section ``evaluation.recheck``: a second comparison of the best trials."""
+
+    best: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="Number of best trials of different pipelines that are fitted again on other "
+        "divisions of training and validation images, and then ranked by their mean error; 0 for "
+        "none, as published.",
+    )
+    splits: Annotated[int, Field(ge=2)] = Field(default=5, description="Number of other divisions.")
+
+
+@dataclass(frozen=True, config=RULES)
 class EvaluationSettings(Section):
     """Section ``evaluation``: the final evaluation."""
 
@@ -246,6 +259,7 @@ class EvaluationSettings(Section):
         default=CACHE,
         description="Folder of the feature cache, which all experiments share; see 'hpconv cache'.",
     )
+    recheck: RecheckSettings = field(default_factory=RecheckSettings)
 
 
 @dataclass(frozen=True, config=RULES)

@@ -4,29 +4,73 @@ The lowest of many noisy errors is optimistic. Errors on further divisions of th
 share the noise by which a trial was selected; their mean ranks the best trials again.
 """
 
+import logging
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from hpconv import features
+from hpconv import features, trials
+from hpconv.config import ModelSettings, with_model_of
 from hpconv.datasets.protocols import Selection
+from hpconv.errors import CandidateError
 from hpconv.evaluation.records import Recheck
+from hpconv.evaluation.select import candidates
+from hpconv.files import write_json
 from hpconv.learners import classifier
-from hpconv.model.pipeline import ClassifierSettings
+from hpconv.model.pipeline import describe
 from hpconv.trials import Trial
+
+log = logging.getLogger(__name__)
+
+
+def write(
+    history: Path,
+    number: int,
+    data: Path,
+    path: Path,
+    *,
+    model: ModelSettings,
+    cache: Path,
+    n_splits: int,
+) -> None:
+    """Write the recheck of a candidate; null if there is no such candidate or it is refused.
+
+    Args:
+        number: place of the candidate by validation error, from 1.
+        path: JSON file to write.
+        model: gives engine and batch size; the rest is the trial's.
+    """
+    found = candidates(trials.read(history))[number - 1 : number]
+    write_json(path, _recheck(found[0], data, model, cache, n_splits) if found else None)
+
+
+def _recheck(
+    trial: Trial, data: Path, here: ModelSettings, cache: Path, n_splits: int
+) -> Recheck | None:
+    model = with_model_of(trial["misc"]["model"], here)
+    with TemporaryDirectory(prefix="hpconv-recheck-") as folder:
+        path = Path(folder, "features.h5")
+        try:
+            features.extract(trial, data, model, path, cache)
+        except CandidateError as refusal:
+            log.warning("trial %d cannot win: %s", trial["tid"], refusal)
+            return None
+        return recheck(trial, model, data, path, n_splits)
 
 
 def recheck(
-    trial: Trial, settings: ClassifierSettings, data: Path, extracted: Path, n_splits: int
+    trial: Trial, model: ModelSettings, data: Path, extracted: Path, n_splits: int
 ) -> Recheck:
     """Fit a trial's classifier on other divisions; no test image is read.
 
     Args:
-        settings: of the trial's classifier.
         extracted: the trial's features of all images.
         n_splits: number of divisions, at least 2.
     """
     selection = Selection(data)
+    assignment = trials.hyperparameters(trial)
+    settings = describe(assignment, selection.images.shape[1:], model).classifier
     with features.opened(extracted) as file:
         rows, found = file["rows"][()], file["features"]
         errors = [

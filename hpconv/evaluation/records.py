@@ -1,5 +1,6 @@
 """Contents of the evaluation files: types and readers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict, final
 
@@ -131,6 +132,12 @@ def failure_text(failure: Failure) -> str:
     """A failure in one line: a programming or user error has no kind of its own."""
     kind, reason = failure["kind"], failure["reason"]
     return reason if kind == "error" else f"{kind}: {reason}"
+
+
+def read_rechecks(paths: Sequence[Path]) -> list[Recheck]:
+    """The rechecks of the candidates that could be measured."""
+    found = [read_json(path) for path in paths]
+    return [recheck for recheck in found if recheck is not None]
 
 
 def read_final(folder: Path) -> FinalEvaluation | None:

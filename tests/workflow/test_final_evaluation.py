@@ -113,6 +113,21 @@ def test_whole_workflow_evaluates_again_without_a_search(folder: Path) -> None:
     assert not SEARCH_RULES & set(plan)
 
 
+def test_winners_are_ranked_by_other_divisions_if_asked(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    options = ("--configfile", str(tmp_path / "touched.yaml"), "--config")
+    recheck = "evaluation={winners: 2, recheck: {best: 4, splits: 2}}"
+    result = run(tmp_path, *EVALUATE, *options, recheck, "--until", "rank")
+    assert result.returncode == 0, result.stdout
+    assert sorted(finished(result.stdout)) == [*["rank"], *4 * ["recheck"]]
+    results = tmp_path / "results/demo"
+    found = [read_json(results / f"recheck/{number}.json") for number in (1, 2, 3, 4)]
+    assert [each and each["tid"] for each in found] == [1, 0, 3, None]  # three pipelines
+    means = {each["tid"]: each["mean"] for each in found[:3]}
+    winners = [read_json(results / f"winners/{rank}/trial.json")["tid"] for rank in (1, 2)]
+    assert winners == sorted(means, key=means.__getitem__)[:2]
+
+
 def test_failed_winner_is_reported_and_retried(folder: Path) -> None:
     results = folder / "results/demo"
     damaged = read_json(results / "winners/2/trial.json")

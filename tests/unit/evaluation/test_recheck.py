@@ -7,7 +7,6 @@ import pytest
 
 from hpconv import features
 from hpconv.evaluation.recheck import recheck
-from hpconv.model.pipeline import describe
 from tests.unit.evaluation.test_retrain import trial
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
@@ -15,8 +14,7 @@ from tests.unit.objective.test_objective import CANDIDATE, MODEL
 def test_candidate_is_fitted_on_each_division(digits: Path, tmp_path: Path) -> None:
     doc, extracted = trial(7, CANDIDATE), tmp_path / "features.h5"
     features.extract(doc, digits, MODEL, extracted, tmp_path / "cache")
-    settings = describe(CANDIDATE, (1, 8, 8), MODEL).classifier
-    found = recheck(doc, settings, digits, extracted, n_splits=3)
+    found = recheck(doc, MODEL, digits, extracted, n_splits=3)
     assert found["tid"] == 7
     assert len(set(found["errors"])) > 1, "divisions differ"
     assert all(0 < error < 0.1 for error in found["errors"])
