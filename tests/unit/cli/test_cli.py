@@ -22,6 +22,7 @@ from hpconv.trials import succeeded, write_csv
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 STEPS = {
+    "recheck",
     "data",
     "wait",
     "gather",
