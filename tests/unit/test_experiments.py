@@ -24,31 +24,31 @@ def experiment(name: str, *files: str) -> Path:
     return Path("results", name)
 
 
-def test_the_only_experiment_need_not_be_named() -> None:
+def test_single_experiment_is_the_default() -> None:
     demo = experiment("demo", "trials.jsonl")
     experiment("begun", "logs/data.log")
     assert find_experiment(None, HISTORIES) == demo
 
 
-def test_of_several_experiments_the_message_names_each() -> None:
+def test_several_experiments_are_listed_in_the_error() -> None:
     experiment("one", "trials.jsonl")
     experiment("two", "live/trials.jsonl")
     with pytest.raises(UserError, match="--experiment with one of results/one, results/two$"):
         find_experiment(None, HISTORIES)
 
 
-def test_without_any_experiment_the_message_says_how_to_make_one() -> None:
+def test_error_without_experiments_suggests_make_demo() -> None:
     with pytest.raises(UserError, match="no folder under results/ has .*'make demo'"):
         find_experiment(None, HISTORIES)
 
 
-def test_an_experiment_is_named_by_its_folder_or_by_its_name(folder: Path) -> None:
+def test_experiment_is_found_by_folder_or_name(folder: Path) -> None:
     demo = experiment("demo", "trials.jsonl")
     assert find_experiment(Path("demo"), HISTORIES) == find_experiment(demo, HISTORIES) == demo
     assert find_experiment(folder / demo, HISTORIES) == folder / demo
 
 
-def test_an_experiment_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_unknown_experiment_is_refused_with_a_list() -> None:
     experiment("demo", "trials.jsonl")
     experiment("begun", "logs/data.log")
     message = "--experiment is 'dmeo', but there is no such folder: write one of results/demo"
@@ -58,7 +58,7 @@ def test_an_experiment_that_is_not_there_is_refused_with_those_that_are() -> Non
         find_experiment(Path("results/begun"), HISTORIES)
 
 
-def test_the_history_is_the_newest_there_is() -> None:
+def test_history_is_the_newest_file() -> None:
     live = experiment("demo", "live/trials.jsonl") / "live/trials.jsonl"
     demo = live.parents[1]
     assert history(demo) == live
@@ -69,6 +69,6 @@ def test_the_history_is_the_newest_there_is() -> None:
     assert history(demo) == live
 
 
-def test_an_experiment_without_trials_says_so() -> None:
+def test_history_of_experiment_without_trials_is_a_user_error() -> None:
     with pytest.raises(UserError, match="results/demo has no trials yet"):
         history(experiment("demo", "logs/data.log"))

@@ -166,9 +166,7 @@ run = lambda images: {k: v.numpy() for k, v in network(torch.tensor(images)).ite
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_file_needs_no_hpconv_and_takes_any_number_of_images(
-    format_: str, tmp_path: Path
-) -> None:
+def test_file_works_without_hpconv_for_any_number_of_images(format_: str, tmp_path: Path) -> None:
     found = made_of(*CHAIN)
     assert export.export(found, format_, tmp_path / "winner").features < 1e-4
     (tmp_path / "numpy_network.py").write_bytes(Path(numpy_network.__file__).read_bytes())
@@ -210,9 +208,7 @@ def experiment(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_winner_is_exported_with_the_classifier_of_its_evaluation(
-    experiment: Path, tmp_path: Path
-) -> None:
+def test_export_has_the_classifier_of_the_evaluation(experiment: Path, tmp_path: Path) -> None:
     data, output = experiment / "data.h5", tmp_path / "winner.onnx"
     process = hpconv(
         *("export", "--winner", "1", "--experiment", experiment),
@@ -232,7 +228,7 @@ def test_a_winner_is_exported_with_the_classifier_of_its_evaluation(
     assert outputs["scores"].shape == (len(images), 10)
 
 
-def test_of_pairs_the_extractor_alone_is_exported(experiment: Path, tmp_path: Path) -> None:
+def test_export_for_pairs_has_no_classifier(experiment: Path, tmp_path: Path) -> None:
     trial = (experiment / "winners/1/trial.json").read_text()
     write_json(tmp_path / "winners/1/trial.json", json.loads(trial))
     (tmp_path / "data.h5").write_bytes((experiment / "data.h5").read_bytes())
@@ -245,9 +241,7 @@ def test_of_pairs_the_extractor_alone_is_exported(experiment: Path, tmp_path: Pa
     assert set(outputs) == {"features"}
 
 
-def test_a_winner_that_is_not_there_is_refused_in_one_line(
-    experiment: Path, tmp_path: Path
-) -> None:
+def test_unknown_winner_is_a_user_error(experiment: Path, tmp_path: Path) -> None:
     process = hpconv(
         *("export", "--winner", "4", "--experiment", experiment),
         *("--format", "npz", "--output", tmp_path / "winner.npz"),
@@ -257,17 +251,17 @@ def test_a_winner_that_is_not_there_is_refused_in_one_line(
     assert error == f"hpconv: --winner is 4, but the winners of {experiment} are 1\n"
 
 
-def test_an_experiment_that_is_not_there_is_refused() -> None:
+def test_unknown_experiment_is_a_user_error() -> None:
     with pytest.raises(UserError, match="--experiment nowhere has no winners: run the workflow"):
         winner.read(1, Path("nowhere"))
 
 
-def test_an_unknown_format_is_refused() -> None:
+def test_unknown_format_is_a_user_error() -> None:
     with pytest.raises(UserError, match="--format is 'keras': write npz, onnx, pytorch"):
         export.require("keras")
 
 
-def test_a_winner_without_features_is_refused(experiment: Path, tmp_path: Path) -> None:
+def test_winner_without_features_is_a_user_error(experiment: Path, tmp_path: Path) -> None:
     trial = (experiment / "winners/1/trial.json").read_text()
     write_json(tmp_path / "winners/1/trial.json", json.loads(trial))
     (tmp_path / "data.h5").write_bytes((experiment / "data.h5").read_bytes())
@@ -275,7 +269,7 @@ def test_a_winner_without_features_is_refused(experiment: Path, tmp_path: Path) 
         winner.read(1, tmp_path)
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_of_a_format_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs torch: run pip install 'hpconv\[gpu\]'"):
         export.require("pytorch")
@@ -288,7 +282,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MIN_AGREEMENT", 1.1, "only 100% of the exported labels"),
     ],
 )
-def test_a_file_that_computes_something_else_is_not_kept(
+def test_file_with_different_outputs_is_not_kept(
     limit: str, value: float, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, limit, value)

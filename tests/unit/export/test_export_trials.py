@@ -42,7 +42,7 @@ def test_optuna_finds_the_same_best_trial_and_hyperparameters(tmp_path: Path) ->
         optuna.trial.create_trial(value=0, params=trial.params, distributions=trial.distributions)
 
 
-def test_a_trial_keeps_its_times_and_what_is_known_of_it(tmp_path: Path) -> None:
+def test_trial_in_study_has_times_and_attributes(tmp_path: Path) -> None:
     trials = searched(5)
     final = {
         "winners": [
@@ -73,7 +73,7 @@ def test_distributions_are_those_of_the_space(tmp_path: Path) -> None:
     assert all(found[label].log for label in logs & set(found))  # type: ignore[attr-defined]
 
 
-def test_trials_of_old_histories_are_a_study_too(tmp_path: Path) -> None:
+def test_old_history_is_exported_as_a_study(tmp_path: Path) -> None:
     old, bare = searched(2)
     del old["misc"]["model"], old["misc"]["source"]
     del bare["misc"]["model"]
@@ -101,9 +101,7 @@ def test_a_table_has_the_same_columns_and_values_as_parquet_and_as_csv(tmp_path:
 
 
 @pytest.mark.parametrize("name", ["trials.db", "trials.csv", "trials.parquet"])
-def test_an_earlier_export_is_replaced_and_another_file_is_refused(
-    name: str, tmp_path: Path
-) -> None:
+def test_export_is_replaced_and_other_file_is_kept(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     for count in (2, 3):
         folder = write(tmp_path / "mine", searched(count))
@@ -117,7 +115,7 @@ def test_an_earlier_export_is_replaced_and_another_file_is_refused(
     assert path.read_text() == "mine\n1\n"
 
 
-def test_a_study_of_somebody_elses_is_refused(tmp_path: Path) -> None:
+def test_study_that_is_no_export_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "optuna.db"
     exported(searched(2), tmp_path)
     with sqlite3.connect(path) as file:
@@ -126,13 +124,13 @@ def test_a_study_of_somebody_elses_is_refused(tmp_path: Path) -> None:
         trials.require(path)
 
 
-def test_another_suffix_is_refused() -> None:
+def test_unknown_suffix_is_a_user_error() -> None:
     with pytest.raises(UserError, match=r"'a.xlsx': write a name that ends in .db, .csv, .parquet"):
         trials.require(Path("a.xlsx"))
 
 
 @pytest.mark.parametrize(("suffix", "package"), [(".db", "optuna"), (".parquet", "pyarrow")])
-def test_the_missing_package_is_named(
+def test_missing_package_of_a_suffix_is_named(
     suffix: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trials, "find_spec", lambda name: None)
@@ -148,7 +146,7 @@ def test_the_command_writes_the_trials(tmp_path: Path) -> None:
     assert told == f"{path}: 3 trials of {folder}\n"
 
 
-def test_the_command_writes_either_trials_or_a_winner() -> None:
+def test_command_needs_either_trials_or_a_winner() -> None:
     for given in ({}, {"winner": 1, "trials": Path("a.csv")}, {"winner": 1, "format_": "npz"}):
         with pytest.raises(UserError, match="either --winner, --format and --output, or --trials"):
             export(**given)

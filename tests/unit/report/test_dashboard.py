@@ -92,26 +92,26 @@ def ask(server: Dashboard, name: str, method: str = "GET", **headers: str) -> An
     return answer
 
 
-def test_the_payload_follows_the_trials(eager: Dashboard) -> None:
+def test_payload_includes_new_trials(eager: Dashboard) -> None:
     assert len(json.loads(ask(eager, "payload.json").body)["trials"]) == 10
     append(eager.source.folder, 10, 11)
     assert len(json.loads(ask(eager, "payload.json").body)["trials"]) == 12
 
 
-def test_what_has_not_changed_is_not_sent_again(dashboard: Dashboard) -> None:
+def test_unchanged_payload_returns_304(dashboard: Dashboard) -> None:
     first = ask(dashboard, "payload.json")
     again = ask(dashboard, "payload.json", If_None_Match=first.headers["ETag"])
     assert (first.status, again.status, again.body) == (200, 304, b"")
 
 
-def test_half_a_line_is_no_reason_to_forget_the_rest(eager: Dashboard) -> None:
+def test_incomplete_last_line_is_ignored(eager: Dashboard) -> None:
     before = ask(eager, "payload.json").body
     with (eager.source.folder / "live/trials.jsonl").open("a") as file:
         file.write('{"tid": 1')
     assert ask(eager, "payload.json").body == before
 
 
-def test_an_experiment_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+def test_deleted_experiment_returns_503(tmp_path: Path) -> None:
     with served(begun(tmp_path / "mine", 1)) as server:
         shutil.rmtree(tmp_path / "mine")
         answer = ask(server, "payload.json")
@@ -120,63 +120,61 @@ def test_an_experiment_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_nothing_can_be_changed(dashboard: Dashboard, method: str) -> None:
+def test_other_methods_return_405(dashboard: Dashboard, method: str) -> None:
     answer = ask(dashboard, "", method)
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("name", ["live/trials.jsonl", "../mine/live", "live", "report.html"])
-def test_no_other_file_is_shown(dashboard: Dashboard, name: str) -> None:
+def test_other_paths_return_404(dashboard: Dashboard, name: str) -> None:
     assert ask(dashboard, name).status == 404
 
 
-def test_the_report_is_shown_once_it_is_there(eager: Dashboard) -> None:
+def test_report_is_served_when_it_exists(eager: Dashboard) -> None:
     (eager.source.folder / "report.html").write_text("<p>all of it</p>")
     assert ask(eager, "report.html").body == b"<p>all of it</p>"
 
 
 @pytest.mark.parametrize("path", ["/", "/payload.json", "/guess/payload.json"])
-def test_who_does_not_know_the_path_sees_nothing(dashboard: Dashboard, path: str) -> None:
+def test_wrong_token_returns_404(dashboard: Dashboard, path: str) -> None:
     with pytest.raises(HTTPError, match="404"):
         urlopen(f"http://127.0.0.1:{dashboard.server_port}{path}")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example"])
-def test_a_page_that_calls_itself_something_else_sees_nothing(
-    dashboard: Dashboard, host: str
-) -> None:
+def test_foreign_host_header_returns_403(dashboard: Dashboard, host: str) -> None:
     assert ask(dashboard, "", Host=host).status == 403
 
 
-def test_a_tunnel_may_have_another_port(dashboard: Dashboard) -> None:
+def test_host_header_may_have_another_port(dashboard: Dashboard) -> None:
     assert ask(dashboard, "", Host="localhost:9000").status == 200
 
 
-def test_no_site_may_frame_it_or_learn_its_path(dashboard: Dashboard) -> None:
+def test_headers_forbid_framing_and_referrers(dashboard: Dashboard) -> None:
     headers = ask(dashboard, "", "HEAD").headers
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_it_listens_on_loopback_only(dashboard: Dashboard) -> None:
+def test_dashboard_listens_on_loopback_only(dashboard: Dashboard) -> None:
     assert dashboard.socket.getsockname()[0] == "127.0.0.1"
 
 
-def test_each_dashboard_has_a_path_of_its_own(tmp_path: Path) -> None:
+def test_dashboards_have_different_tokens_and_ports(tmp_path: Path) -> None:
     with served(tmp_path) as one, served(tmp_path) as other:
         assert one.token != other.token
         assert one.server_port != other.server_port
 
 
-def test_a_port_that_is_taken_is_said_to_be(tmp_path: Path) -> None:
+def test_used_port_is_a_user_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"--port {port}: Address already in use"):
             Dashboard(tmp_path, port)
 
 
-def test_ctrl_c_ends_it_in_peace(tmp_path: Path) -> None:
+def test_ctrl_c_exits_with_status_0(tmp_path: Path) -> None:
     process = hpconv("dashboard", "--experiment", begun(tmp_path / "mine", 1))
     assert process.stdout is not None
     first = process.stdout.readline()

@@ -53,26 +53,26 @@ def shares(trials: list[Trial], labels: Labels = LABELS) -> dict[str, float]:
     return {row["label"]: row["importance"] for row in found["rows"]}
 
 
-def test_the_important_ones_come_first_in_proportion_to_their_variance() -> None:
+def test_importance_is_proportional_to_explained_variance() -> None:
     found = shares(history(lambda values: 3 * values["width"] - np.log(values["penalty"]) / 10))
     assert list(found)[:2] == ["width", "penalty"]
     assert found["width"] / found["penalty"] == pytest.approx(3, abs=1)  # 9/12 to 25/100
     assert sum(list(found.values())[2:]) < 0.05
 
 
-def test_one_that_is_active_in_one_branch_only_is_found_and_its_choice_is_not_credited() -> None:
+def test_hyperparameter_of_one_branch_is_important_and_its_choice_is_not() -> None:
     found = shares(history(lambda values: 2 * abs(values.get("left_1", 0.25) - 0.5)))
     assert next(iter(found)) == "left_1"
     assert found["kind"] < 0.2 * found["left_1"]
 
 
-def test_a_choice_is_credited_though_the_values_under_it_tell_its_option() -> None:
+def test_choice_is_important_although_values_below_reveal_its_option() -> None:
     found = shares(history(lambda values: values["kind"]))
     assert found["kind"] > 0.7
     assert sum(found.values()) - found["kind"] < 0.05
 
 
-def test_noise_is_of_no_importance() -> None:
+def test_noise_has_no_importance() -> None:
     found = importance(history(lambda values: 0.0), LABELS)
     assert found is not None
     assert max(row["importance"] for row in found["rows"]) < 0.05
@@ -80,7 +80,7 @@ def test_noise_is_of_no_importance() -> None:
     assert "explains 0% of its variance" in found["method"]
 
 
-def test_a_few_hopeless_trials_do_not_matter() -> None:
+def test_importance_does_not_change_under_monotone_transformation_of_errors() -> None:
     trials = history(lambda values: values["width"], 60)
     skewed = history(lambda values: values["width"], 60)
     for trial in skewed:
@@ -88,7 +88,7 @@ def test_a_few_hopeless_trials_do_not_matter() -> None:
     assert shares(skewed) == shares(trials)
 
 
-def test_what_is_active_in_few_trials_or_none_is_left_out_and_that_is_said() -> None:
+def test_rarely_active_hyperparameters_are_left_out_with_a_note() -> None:
     trials = history(lambda values: values["width"], 60)
     for trial in trials[9:]:
         trial["misc"]["vals"].pop("left_2", None)
@@ -98,7 +98,7 @@ def test_what_is_active_in_few_trials_or_none_is_left_out_and_that_is_said() -> 
     assert "2 that are active in fewer than 10" in found["method"]
 
 
-def test_too_few_trials_say_nothing() -> None:
+def test_too_few_trials_give_no_importance() -> None:
     trials = history(lambda values: values["width"], 30)
     for trial in trials[19:]:
         trial["result"] = {"status": "fail"}
@@ -106,16 +106,16 @@ def test_too_few_trials_say_nothing() -> None:
     assert importance([], LABELS) is None
 
 
-def test_trials_of_equal_loss_say_nothing() -> None:
+def test_equal_errors_give_no_importance() -> None:
     assert importance(history(lambda values: 0.5, noise=0.0), LABELS) is None
 
 
-def test_the_same_trials_give_the_same_importance() -> None:
+def test_importance_is_deterministic() -> None:
     trials = history(lambda values: values["width"], 20)
     assert importance(trials, LABELS) == importance(trials, LABELS)
 
 
-def test_importance_is_a_table_too(tmp_path: Path) -> None:
+def test_importance_is_written_as_csv(tmp_path: Path) -> None:
     found = importance(history(lambda values: values["width"], 60), LABELS)
     assert found is not None
     write_csv(found["rows"], tmp_path / "importance.csv")

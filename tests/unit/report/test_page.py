@@ -100,7 +100,7 @@ def drawn(browser: webdriver.Chrome) -> None:
     browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
 
 
-def test_every_figure_is_there_and_has_a_name(browser: webdriver.Chrome) -> None:
+def test_figures_are_drawn_and_have_labels(browser: webdriver.Chrome) -> None:
     for section in FIGURES:
         figure = browser.find_element(By.CSS_SELECTOR, f"#{section} svg")
         assert figure.size["height"] >= 100, section
@@ -111,7 +111,7 @@ def test_every_figure_is_there_and_has_a_name(browser: webdriver.Chrome) -> None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_without_scrolling_sideways(
+def test_phone_needs_no_horizontal_scrolling(
     browser: webdriver.Chrome, path: Path, scheme: str
 ) -> None:
     wanted = {"name": "prefers-color-scheme", "value": scheme}
@@ -136,7 +136,7 @@ def test_dragging_along_an_axis_filters_lines_slices_and_trials(browser: webdriv
     assert count(browser) == N_TRIALS
 
 
-def test_an_axis_filters_by_keyboard_too(browser: webdriver.Chrome) -> None:
+def test_arrow_keys_on_an_axis_filter(browser: webdriver.Chrome) -> None:
     axis = browser.find_element(By.CSS_SELECTOR, '#parallel [data-key="axis error"]')
     browser.execute_script("arguments[0].focus()", axis)
     ActionChains(browser).send_keys(Keys.ARROW_DOWN * 8).perform()
@@ -146,9 +146,7 @@ def test_an_axis_filters_by_keyboard_too(browser: webdriver.Chrome) -> None:
     assert count(browser) == N_TRIALS
 
 
-def test_errors_sources_and_outcomes_are_filters(
-    browser: webdriver.Chrome, found: dict[str, Any]
-) -> None:
+def test_error_source_and_outcome_filter(browser: webdriver.Chrome, found: dict[str, Any]) -> None:
     press(browser, "random")
     assert count(browser) == sum(trial["source"] != "random" for trial in found["trials"])
     press(browser, "failed")
@@ -163,7 +161,7 @@ def test_errors_sources_and_outcomes_are_filters(
     assert set(trials(browser)) <= set(passing)
 
 
-def test_pointing_at_a_dot_tells_its_trial(browser: webdriver.Chrome) -> None:
+def test_pointer_on_a_dot_shows_its_trial(browser: webdriver.Chrome) -> None:
     figure = browser.find_element(By.CSS_SELECTOR, "#convergence svg")
     browser.execute_script("arguments[0].focus()", figure)
     ActionChains(browser).send_keys(Keys.ARROW_RIGHT).perform()
@@ -172,7 +170,7 @@ def test_pointing_at_a_dot_tells_its_trial(browser: webdriver.Chrome) -> None:
     assert "<b>it took longer" in said  # as text
 
 
-def test_the_importance_can_be_taken_away_as_csv(
+def test_importance_can_be_downloaded_as_csv(
     browser: webdriver.Chrome, found: dict[str, Any]
 ) -> None:
     link = browser.find_element(By.CSS_SELECTOR, "#importance a[download]")
@@ -183,7 +181,7 @@ def test_the_importance_can_be_taken_away_as_csv(
 
 
 @pytest.mark.parametrize("n_trials", [0, 1, 5])
-def test_a_search_that_has_hardly_begun_can_be_looked_at(
+def test_page_of_few_trials_is_drawn(
     browser: webdriver.Chrome, tmp_path: Path, n_trials: int
 ) -> None:
     early = collected(begun(tmp_path / "mine", n_trials))
@@ -193,7 +191,7 @@ def test_a_search_that_has_hardly_begun_can_be_looked_at(
     assert "Too few trials have succeeded" in importance
 
 
-def test_text_of_a_trial_cannot_end_the_script(found: dict[str, Any]) -> None:
+def test_payload_text_cannot_close_the_script_element(found: dict[str, Any]) -> None:
     evil = found | {"experiment": "</script><script>alert(1)</script>"}
     text = page.render(evil, [], {}, live=None)
     assert "<script>alert" not in text
@@ -201,18 +199,18 @@ def test_text_of_a_trial_cannot_end_the_script(found: dict[str, Any]) -> None:
     assert json.loads(text[begin : text.index("</script>", begin)]) == evil
 
 
-def test_a_page_of_thousands_of_trials_stays_small(tmp_path: Path) -> None:
+def test_page_of_3000_trials_is_below_5_megabytes(tmp_path: Path) -> None:
     many = collected(begun(tmp_path / "mine", 3000), lambda *_: None)
     assert len(page.render(many, [], {}, live=None).encode()) < 5e6
 
 
-def test_a_report_asks_the_network_for_nothing(path: Path) -> None:
+def test_report_makes_no_network_requests(path: Path) -> None:
     text = path.read_text()
     assert "default-src 'none'" in text
     assert "connect-src" not in text
 
 
-def test_a_dashboard_redraws_itself_and_keeps_what_was_chosen(
+def test_dashboard_redraws_and_keeps_filters_and_open_details(
     chromium: webdriver.Chrome, tmp_path: Path
 ) -> None:
     with served(begun(tmp_path / "mine", 12)) as server:

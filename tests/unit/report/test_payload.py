@@ -18,7 +18,8 @@ from typer.main import get_command
 from hpconv import experiments, report
 from hpconv.cli import app
 from hpconv.errors import UserError
-from hpconv.files import write_json
+from hpconv.evaluation.records import winner_test_errors
+from hpconv.files import read_json, write_json
 from hpconv.model.space import search_space
 from hpconv.report import hyperparameter_rows, payload, random_search, trial_rows
 from hpconv.trials import Trial, hyperparameters, read
@@ -102,7 +103,7 @@ def unknown(*_: Any) -> None:
     """No importance, because computing it takes a second."""
 
 
-def test_a_search_that_runs_is_shown_with_what_there_is(tmp_path: Path) -> None:
+def test_payload_of_a_running_search_is_plain_json(tmp_path: Path) -> None:
     folder = write(tmp_path / "mine", searched(8), "live/trials.jsonl")
     found = collected(folder)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -112,17 +113,17 @@ def test_a_search_that_runs_is_shown_with_what_there_is(tmp_path: Path) -> None:
     assert found["convergence"]["baseline"] is None
 
 
-def test_an_experiment_without_trials_is_refused(tmp_path: Path) -> None:
+def test_experiment_without_trials_is_a_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no trials yet"):
         report.write(tmp_path, tmp_path / "report.html")
 
 
-def test_a_search_that_just_began_is_shown_empty(tmp_path: Path) -> None:
+def test_payload_of_an_empty_history_is_empty(tmp_path: Path) -> None:
     found = collected(write(tmp_path, [], "live/trials.jsonl"))
     assert [found[key] for key in ("trials", "best", "failures")] == [[], [], []]
 
 
-def test_a_trial_tells_its_error_times_and_active_hyperparameters(tmp_path: Path) -> None:
+def test_trial_row_has_error_times_and_active_hyperparameters(tmp_path: Path) -> None:
     trials = searched(6)
     worked, failed = collected(write(tmp_path, trials))["trials"][3:5]
     values = worked.pop("values")
@@ -146,7 +147,7 @@ def test_a_trial_tells_its_error_times_and_active_hyperparameters(tmp_path: Path
     assert failed["seconds"] == 31.5  # it says none itself: by the clock
 
 
-def test_trials_of_old_histories_and_of_hyperopts_workers_are_shown(tmp_path: Path) -> None:
+def test_rows_of_old_histories_and_of_hyperopts_workers(tmp_path: Path) -> None:
     old, foreign, bare = searched(3)
     del old["misc"]["source"], old["misc"]["model"], old["book_time"]
     foreign |= {"owner": "node9:44", "state": 3, "error": ["<class 'KeyError'>", "'x'"]}
@@ -162,7 +163,7 @@ def test_trials_of_old_histories_and_of_hyperopts_workers_are_shown(tmp_path: Pa
     json.dumps(found, allow_nan=False)
 
 
-def test_a_history_that_does_not_tell_its_space_has_hyperparameters(tmp_path: Path) -> None:
+def test_history_without_space_has_hyperparameters(tmp_path: Path) -> None:
     trials = searched(3)
     for trial in trials:
         del trial["misc"]["model"]
@@ -171,7 +172,7 @@ def test_a_history_that_does_not_tell_its_space_has_hyperparameters(tmp_path: Pa
     assert {row["dist"] for row in rows} == {None}
 
 
-def test_hyperparameters_tell_what_they_are_drawn_from_and_what_their_options_are() -> None:
+def test_hyperparameter_rows_have_distribution_condition_and_options() -> None:
     trials = searched(30)
     rows = {row["label"]: row for row in hyperparameter_rows.rows(trials)}
     assert rows["exit"]["choice"]
@@ -190,7 +191,7 @@ def test_hyperparameters_tell_what_they_are_drawn_from_and_what_their_options_ar
     assert "never" not in rows
 
 
-def test_the_most_important_hyperparameters_come_first(tmp_path: Path) -> None:
+def test_hyperparameters_are_sorted_by_importance(tmp_path: Path) -> None:
     trials = searched(60)
     for trial in trials:
         if "loss" in trial["result"]:
@@ -202,7 +203,7 @@ def test_the_most_important_hyperparameters_come_first(tmp_path: Path) -> None:
     assert [row["label"] for row in found["hyperparameters"]][: len(shown)] == shown
 
 
-def test_failures_are_counted_by_kind_with_their_time_and_an_example(tmp_path: Path) -> None:
+def test_failures_are_grouped_by_kind(tmp_path: Path) -> None:
     trials = searched(11)
     trials[0]["result"] = {"status": "fail", "failure": {"kind": "lost", "reason": "3 workers"}}
     slow, lost = collected(write(tmp_path, trials))["failures"]
@@ -213,7 +214,7 @@ def test_failures_are_counted_by_kind_with_their_time_and_an_example(tmp_path: P
     assert (lost["kind"], lost["count"], lost["tid"]) == ("lost", 1, 0)
 
 
-def test_a_large_search_keeps_its_best_trials_and_stays_small() -> None:
+def test_thinned_rows_keep_the_best_trials() -> None:
     some = searched(50)
     some[4]["result"]["failure"]["reason"] = 500 * "x"
     trials = [{**some[tid % 50], "tid": tid} for tid in range(6000)]
@@ -233,7 +234,7 @@ def test_trials_without_values_are_counted(tmp_path: Path, monkeypatch: pytest.M
     assert found["failures"][0]["count"] == 2  # of all, shown or not
 
 
-def test_the_best_so_far_is_told_where_it_gets_better_and_at_the_end(tmp_path: Path) -> None:
+def test_convergence_has_each_improvement_and_the_last_trial(tmp_path: Path) -> None:
     trials = searched(5)
     for trial, loss in zip(trials, [0.5, 0.7, 0.3, 0.3, 0.4], strict=True):
         trial["result"] = {"status": "ok", "loss": loss}
@@ -242,7 +243,7 @@ def test_the_best_so_far_is_told_where_it_gets_better_and_at_the_end(tmp_path: P
     assert found["band"]["drawn"] == 5
 
 
-def test_winners_are_told_with_what_the_test_says_of_them(tmp_path: Path) -> None:
+def test_best_trials_and_final_results_have_test_errors(tmp_path: Path) -> None:
     found = collected(finished(tmp_path / "mine", searched(34)), unknown)
     first, second, third = found["best"][:3]
     assert [first["tid"], second["tid"], third["tid"]] == [33, 32, 31]
@@ -256,7 +257,18 @@ def test_winners_are_told_with_what_the_test_says_of_them(tmp_path: Path) -> Non
     assert found["convergence"]["baseline"] == 0.35
 
 
-def test_commands_of_the_best_trials_are_commands(
+def test_test_error_of_a_winner_is_not_that_of_its_ensemble(tmp_path: Path) -> None:
+    folder = finished(tmp_path / "mine", searched(34))
+    final = read_json(folder / "final_evaluation.json")
+    ensemble = {**final["winners"][0], "rank": "ensemble", "members": [32, 33], "test_error": 0.05}
+    write_json(
+        folder / "final_evaluation.json", {**final, "winners": [*final["winners"], ensemble]}
+    )
+    assert collected(folder, unknown)["best"][0]["test_error"] == 0.2
+    assert winner_test_errors(folder) == {33: 0.2}
+
+
+def test_commands_of_the_best_trials_can_be_parsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in ("config", "profiles"):
@@ -280,7 +292,7 @@ def test_commands_of_the_best_trials_are_commands(
     assert more.config == ["evaluation={winners: 5}"]
 
 
-def test_the_band_is_that_of_all_draws_with_replacement() -> None:
+def test_band_matches_all_draws_with_replacement() -> None:
     trials = searched(4)
     errors = [0.1, 0.4, 0.2, math.inf]  # a failure is a draw without a loss
     for trial, value in zip(trials, errors, strict=True):
@@ -295,7 +307,7 @@ def test_the_band_is_that_of_all_draws_with_replacement() -> None:
             assert found[name][n - 1] == (expected if expected < 1 else None)
 
 
-def test_the_band_of_a_long_search_is_told_at_some_numbers_of_trials() -> None:
+def test_band_of_a_long_search_has_few_points() -> None:
     found = random_search.band(searched(10), 20000)
     assert found is not None
     assert (found["n"][0], found["n"][-1]) == (1, 20000)
@@ -303,7 +315,7 @@ def test_the_band_of_a_long_search_is_told_at_some_numbers_of_trials() -> None:
     assert found["high"][-1] == found["low"][-1]  # the best that was drawn
 
 
-def test_the_band_rests_on_trials_that_were_drawn_at_random() -> None:
+def test_band_is_estimated_from_random_trials() -> None:
     trials = searched(20)
     assert random_search.random_trials(trials, None) == trials[:10]
     for trial in trials:
@@ -319,7 +331,7 @@ def test_the_band_rests_on_trials_that_were_drawn_at_random() -> None:
     assert random_search.band([trials[4]], 20) is None  # a failure alone
 
 
-def test_an_ensembles_trial_is_shown_at_the_error_of_the_ensemble() -> None:
+def test_row_of_an_ensemble_trial_has_the_ensemble_error() -> None:
     (trial,) = searched(1)
     trial["result"] |= {"loss": 0.2, "own_error": 0.3, "ensemble_error": 0.1}
     trial["misc"]["boosting"] = {"continues": 7, "members": [7]}

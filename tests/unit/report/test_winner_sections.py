@@ -80,7 +80,7 @@ def pixels(picture: images.Picture) -> np.ndarray:
     return np.asarray(image).reshape(picture.height, picture.width, -1)
 
 
-def test_the_diagram_has_every_step_with_the_size_it_leaves() -> None:
+def test_diagram_has_all_steps_with_output_sizes() -> None:
     steps = diagram.steps(describe(CANDIDATE, (1, 8, 8), MODEL), n_classes=10, chosen=None)
     assert [(step["title"], step["size"]) for step in steps] == [
         ("Image", "1 × 8 × 8"),
@@ -94,7 +94,7 @@ def test_the_diagram_has_every_step_with_the_size_it_leaves() -> None:
     assert "L2 penalty 0.0001" in steps[-1]["facts"]
 
 
-def test_the_diagram_gives_back_the_warp_that_was_drawn() -> None:
+def test_diagram_shows_the_parameters_of_the_warp() -> None:
     pipeline = describe(CANDIDATE | TURNED, (1, 8, 8), MODEL)
     _, warp, *_ = diagram.steps(pipeline, n_classes=10, chosen=None)
     assert warp["title"] == "Warp to 16×16"
@@ -105,7 +105,7 @@ def test_the_diagram_gives_back_the_warp_that_was_drawn() -> None:
     ]
 
 
-def test_pairs_end_in_a_kernel_svm_of_the_comparisons_that_were_chosen() -> None:
+def test_diagram_of_pairs_shows_the_chosen_kernels() -> None:
     chosen = {"c": 10.0, "weights": {"mult": 0.0, "absdiff": 0.25, "sqdiff": 4.0}}
     *_, last = diagram.steps(describe(CANDIDATE, (1, 8, 8), MODEL), n_classes=2, chosen=chosen)
     assert (last["title"], last["size"]) == ("Kernel SVM", "same or different")
@@ -116,11 +116,11 @@ def test_pairs_end_in_a_kernel_svm_of_the_comparisons_that_were_chosen() -> None
     ("value", "text"),
     [(1121444.77, "1.12×10⁶"), (2.318e-13, "2.32×10⁻¹³"), (-0.5, "−0.5"), (7.0, "7")],
 )
-def test_numbers_are_short(value: float, text: str) -> None:
+def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert diagram.number(value) == text
 
 
-def test_a_weight_of_zero_is_middle_gray_in_every_filter() -> None:
+def test_zero_weight_is_middle_gray() -> None:
     bank = np.zeros((2, 1, 4, 4))
     bank[0, 0, 0, :2] = 5, -2.5
     bank[1, 0, 0, 0] = -0.01
@@ -134,7 +134,7 @@ def test_a_weight_of_zero_is_middle_gray_in_every_filter() -> None:
     assert shown[0, tile, -1] == 0  # a gap that one can see through
 
 
-def test_filters_of_three_channels_are_in_colour_and_of_more_are_averaged() -> None:
+def test_filters_have_colours_for_three_channels_and_means_for_more() -> None:
     bank = np.zeros((1, 3, 3, 3))
     bank[0, 0], bank[0, 2] = 1, -1
     assert pixels(images.filters(bank, "red, no blue"))[0, 0].tolist() == [255, 128, 0, 255]
@@ -165,7 +165,7 @@ def small_data(path: Path, labels: list[int], pairs: np.ndarray | None = None) -
     return path
 
 
-def test_the_worst_mistakes_come_first(tmp_path: Path) -> None:
+def test_mistakes_are_sorted_by_margin(tmp_path: Path) -> None:
     data, scores = small_data(tmp_path / "data.h5", [0, 1, 0, 2]), tmp_path / "scores.npz"
     decision = np.array([[1.0, 0.5], [2.0, 1.5], [-3.0, 1.0], [0.5, -1.0]])
     # no training example is a cat: it cannot be recognised, at worst as the last choice
@@ -181,7 +181,7 @@ def test_the_worst_mistakes_come_first(tmp_path: Path) -> None:
     assert (pixels(picture) == 20).all()
 
 
-def test_a_mistaken_pair_shows_both_images(tmp_path: Path) -> None:
+def test_misclassified_pair_shows_both_images(tmp_path: Path) -> None:
     pairs = np.array([[3, 4], [11, 5]])
     data, scores = small_data(tmp_path / "data.h5", [1, 1], pairs), tmp_path / "scores.npz"
     np.savez(scores, **{"decision/0": np.array([[-1, 1], [1, -1]]), "classes/0": np.arange(2)})
@@ -189,7 +189,7 @@ def test_a_mistaken_pair_shows_both_images(tmp_path: Path) -> None:
     assert [pixels(picture)[0, 0, 0] for picture in shown["pictures"]] == [110, 50]
 
 
-def test_few_classes_are_a_table_and_many_a_list_of_what_is_confused() -> None:
+def test_confusion_is_a_table_for_few_classes_and_a_list_for_many() -> None:
     facts = confusion.table([[8, 2], [0, 5]], ["a", "b"])
     assert [[cell["share"] for cell in row["cells"]] for row in facts["rows"]] == [
         [0.8, 0.2],
@@ -205,7 +205,7 @@ def test_few_classes_are_a_table_and_many_a_list_of_what_is_confused() -> None:
     assert opacity[9 * side, side] > opacity[3 * side, 7 * side] > opacity[0, 0] == 0
 
 
-def test_maps_are_what_the_extracted_features_say(finished: Path) -> None:
+def test_maps_equal_the_extracted_features(finished: Path) -> None:
     (facts,) = winner.collect(finished)
     with h5py.File(finished / "data.h5") as data:
         first = int(data["train"][0:].min())
@@ -219,7 +219,7 @@ def test_maps_are_what_the_extracted_features_say(finished: Path) -> None:
     assert bank["title"] == "Layer 1: 100 filters of 5×5"
 
 
-def test_the_report_is_one_file_with_all_figures_of_the_winner(finished: Path) -> None:
+def test_report_is_one_file_with_all_figures_of_the_winner(finished: Path) -> None:
     report_verb(finished, importance=finished / "importance.csv")
     page = (finished / "report.html").read_text()
     for figure in FIGURES:
@@ -232,18 +232,18 @@ def test_the_report_is_one_file_with_all_figures_of_the_winner(finished: Path) -
     assert header.startswith("label,importance,")
 
 
-def test_a_winner_that_has_become_another_since_is_left_out(copied: Path) -> None:
+def test_winner_with_an_evaluation_of_another_trial_is_left_out(copied: Path) -> None:
     write_json(copied / "winners/1/trial.json", document(5, CANDIDATE | TURNED))
     assert winner.collect(copied) == []
 
 
-def test_before_the_final_evaluation_there_are_no_winners(copied: Path) -> None:
+def test_report_without_final_evaluation_has_no_winners(copied: Path) -> None:
     (copied / "final_evaluation.json").unlink()
     report.write(copied, copied / "page.html")
     assert 'class="winner"' not in (copied / "page.html").read_text()
 
 
-def test_filters_that_the_cache_has_lost_are_missed_in_words(copied: Path) -> None:
+def test_filters_missing_from_the_cache_are_replaced_by_a_note(copied: Path) -> None:
     shutil.rmtree(copied / "cache")
     with h5py.File(copied / "winners/1/features.h5", "r+") as file:
         file.attrs["entry"] = str(copied / "cache" / Path(file.attrs["entry"]).name)
@@ -253,7 +253,7 @@ def test_filters_that_the_cache_has_lost_are_missed_in_words(copied: Path) -> No
     assert 'class="mistakes"' in page
 
 
-def test_provenance_tells_what_is_needed_to_do_it_again(finished: Path) -> None:
+def test_provenance_has_settings_machine_data_and_versions(finished: Path) -> None:
     facts = provenance.collect(finished, trials.read(finished / "trials.jsonl"))
     assert facts["Search"]["algorithm"] == "tpe"
     assert facts["Search"]["reason for the end"] == "enough"
@@ -268,7 +268,7 @@ def test_provenance_tells_what_is_needed_to_do_it_again(finished: Path) -> None:
     assert str(finished) not in str(facts)
 
 
-def test_provenance_of_a_search_that_has_just_begun_tells_what_is_known(tmp_path: Path) -> None:
+def test_provenance_without_trials_has_software_only(tmp_path: Path) -> None:
     facts = provenance.collect(tmp_path, [])
     assert facts["Search"] == facts["Data"] == {}
     assert facts["Software"]["Python"]
