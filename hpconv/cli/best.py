@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
@@ -44,7 +44,19 @@ def best(
         _show(rows)
 
 
-def _row(trial: "Trial", test_error: float | None) -> dict[str, Any]:
+class BestTrial(TypedDict):
+    """A trial as ``hpconv best --json`` prints it."""
+
+    tid: int
+    validation_error: float
+    test_error: float | None  # of a winner
+    features: list[int] | None  # shape
+    seconds: float  # of evaluation
+    pipeline: str
+    hyperparameters: dict[str, Any]
+
+
+def _row(trial: "Trial", test_error: float | None) -> BestTrial:
     from hpconv import trials
 
     parts = trial["result"].get("trace", {}).get("parts", [])
@@ -60,7 +72,7 @@ def _row(trial: "Trial", test_error: float | None) -> dict[str, Any]:
     }
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show(rows: list[BestTrial]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
