@@ -11,11 +11,16 @@ from hpconv.errors import CandidateError
 from hpconv.model.pipeline import Pipeline, for_image_size
 
 Images = np.ndarray | ImageRows
-Tick = Callable[[int, float], None]  # told the images of each finished batch, and its seconds
+Tick = Callable[[int, float], None]  # receives a batch's number of images and its seconds
+Check = Callable[[np.ndarray], None]  # receives the features of all images so far
 
 
 def no_tick(images: int, seconds: float) -> None:
-    """For those who do not watch the pace."""
+    """Ignore the pace."""
+
+
+def no_check(features: np.ndarray) -> None:
+    """Accept all features."""
 
 
 class Extractor:
@@ -62,13 +67,20 @@ class Extractor:
             maps = np.concatenate([run_functions([function], each, no_tick) for each in batches])
             yield maps
 
-    def transform(self, images: Images, tick: Tick = no_tick) -> np.ndarray:
-        """Features ``(N, *feature_shape)`` of all images, float32, in memory."""
+    def transform(
+        self, images: Images, tick: Tick = no_tick, check: Check = no_check
+    ) -> np.ndarray:
+        """Features ``(N, *feature_shape)`` of all images, float32, in memory.
+
+        Raises:
+            CandidateError: ``non_finite`` as ``batches`` does; what tick and check raise.
+        """
         features = np.empty((len(images), *self.feature_shape), "float32")
         start = 0
         for batch in self.batches(images, tick):
             features[start : start + len(batch)] = batch
             start += len(batch)
+            check(features[:start])
         return features
 
 

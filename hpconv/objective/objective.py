@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hyperopt.base import Ctrl
 
 from hpconv import kernels
@@ -23,6 +24,10 @@ from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Result, failed_result, hyperparameters
 
 Assignment = dict[str, Any]  # active hyperparameters: label to value, choices by index
+
+# Of random candidates on CIFAR-10 whose features are constant over this many images, all were
+# constant over all 5,000; of those constant over 150 images, 3 % were not (docs/benchmarks.md).
+IMAGES_TO_COMPARE = 1000
 
 
 class Objective:
@@ -134,7 +139,7 @@ def _measure(
         pipeline = describe_feasible(assignment, selection, model, budget)
         extractor = learn(pipeline, unlabelled, model, pace.tick)
     with watch("extract"):
-        features = extractor.transform(selection.images, pace.tick)
+        features = extractor.transform(selection.images, pace.tick, refuse_constant)
         traced = signature.record(extractor, selection.unlabelled(signature.N_IMAGES))
     with watch("classify"):
         rows, pairs = selection.rows, selection.pairs
@@ -143,3 +148,19 @@ def _measure(
     shape = list(extractor.feature_shape)
     result.update({"feature_shape": shape, "trace": traced, "seconds": watch.seconds})
     return result
+
+
+def refuse_constant(features: np.ndarray) -> None:
+    """Refuse features ``(n, ...)`` of the first images if none of them differs between images.
+
+    ``Scaler.fit`` would refuse them after all images were extracted. The first image is compared
+    with the last one first, which nearly always differs.
+
+    Raises:
+        CandidateError: ``homogeneous``, from IMAGES_TO_COMPARE images on.
+    """
+    if len(features) < IMAGES_TO_COMPARE or not np.array_equal(features[0], features[-1]):
+        return
+    if (features == features[0]).all():
+        reason = f"the first {len(features)} images have the same features"
+        raise CandidateError("homogeneous", reason)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hyperopt import Trials, rand
 from hyperopt.base import Domain
@@ -69,6 +70,31 @@ def test_a_useless_candidate_fails_with_its_kind(
     assert result["failure"]["kind"] == kind
     assert result["failure"]["reason"]
     assert "loss" not in result
+
+
+def test_constant_features_end_a_trial_at_the_first_images(
+    digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    tick = objective.Pace.tick
+
+    def counting(pace: objective.Pace, images: int, seconds: float) -> None:
+        seen.append(images)
+        tick(pace, images, seconds)
+
+    monkeypatch.setattr(objective.Pace, "tick", counting)
+    result = run(digits, l0eg_alpha=1e9)
+    assert result["failure"]["kind"] == "homogeneous"
+    assert set(result["seconds"]) == {"learn", "extract"}
+    assert sum(seen) == objective.IMAGES_TO_COMPARE < len(Selection(digits).images)
+
+
+@pytest.mark.parametrize("different", [0, 1, 700, 999])
+def test_features_that_differ_between_any_of_the_first_images_are_accepted(different: int) -> None:
+    features = np.ones((1000, 7), "float32")
+    features[different, 3] = 2
+    objective.refuse_constant(features)
+    objective.refuse_constant(np.ones((999, 7), "float32"))  # too few to say
 
 
 def test_a_candidate_behind_the_required_pace_is_stopped(digits: Path) -> None:
