@@ -43,6 +43,12 @@ def long_sleep(x: float) -> float:
     return x
 
 
+def sleep(x: float) -> dict[str, Any]:
+    """Takes x seconds."""
+    time.sleep(x)
+    return process(x)
+
+
 def attach(x: float) -> dict[str, Any]:
     """x MiB to keep with the trial."""
     return {"status": "ok", "loss": 0.0, "attachments": {"blob": bytes(int(x * 2**20))}}
@@ -59,6 +65,26 @@ class Swell:
         self.kept.append(np.ones(int(x * 2**27)))
         time.sleep(0.5)
         return process(x)
+
+
+class Padded:
+    """As large, when pickled, as a real search space: more than a pipe holds."""
+
+    def __init__(self) -> None:
+        self.padding = os.urandom(2**20)
+
+    def __call__(self, x: float) -> dict[str, Any]:
+        return process(x)
+
+
+class Deadly:
+    """Ends the process that loads it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (7,)
+
+    def __call__(self, x: float) -> float:
+        return x
 
 
 def attach_objective(store: Store, function: Any) -> None:

@@ -1,188 +1,176 @@
-"""The process in which a worker's trials are evaluated: one at a time, replaced when it dies."""
+"""A worker's evaluation process: it evaluates one trial at a time, and is replaced when it dies."""
 
+import contextlib
 import logging
 import multiprocessing
-import os
-import pickle
 import signal
-import traceback
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import bson
 import psutil
-from hyperopt.base import Ctrl, Domain, Trials, spec_from_misc
 
 from hpconv.errors import CandidateError, UserError
-from hpconv.learners.ensemble_member import SCORES
 from hpconv.objective.budget import UNLIMITED
-from hpconv.processes import STOP_SIGNALS, die_with_parent
-from hpconv.storage.attachments import MAX_BYTES
-from hpconv.trials import Result, Trial, failed_result, to_builtin_types
+from hpconv.trials import Trial, failed_result
+from hpconv.worker import evaluation_process
+from hpconv.worker.evaluation_process import (
+    Begun,
+    Conditions,
+    Failed,
+    Message,
+    Outcome,
+    Ready,
+    Refused,
+    ScoredTrial,
+    Task,
+)
 
 MIB = 2**20
-KEPT_SHARE = 0.5  # of a trial's memory; a process that holds more between trials has a leak
-MAX_RESULT_BYTES = 2**20
-
-History = Sequence[tuple[Trial, bytes]]  # trials that one continues, and what they have kept
+MAX_IDLE_SHARE = 0.5  # of a trial's memory; a process that holds more between trials has a leak
 
 log = logging.getLogger(__name__)
 
 
 class EvaluationError(Exception):
-    """The evaluation showed a programming error, or its process died."""
+    """A trial raised a programming error, or its process crashed."""
 
 
-class Outcome(NamedTuple):
-    """What came of a trial: a result, and files to keep with it."""
+class EvaluatorDied(Exception):
+    """The evaluation process has ended outside of a trial; another one has been started.
 
-    result: Result
-    attachments: dict[str, bytes]
+    Attributes:
+        status: exit status, minus the signal's number if a signal has ended it.
+    """
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(f"the evaluation process ended with status {status}")
+        self.status = status
 
 
 class Evaluator:
-    """One evaluation process for an objective (a pickled hyperopt Domain)."""
+    """The evaluation process of an objective.
+
+    Args:
+        objective: a pickled hyperopt ``Domain``.
+        workdir: working directory of the process.
+
+    Attributes:
+        budget: of a trial; known when the process is ready.
+    """
 
     def __init__(self, objective: bytes, workdir: Path | None) -> None:
-        self._arguments = (objective, workdir)
+        self._objective, self._workdir = objective, workdir
         self.budget = UNLIMITED
-        self._conditions: dict[str, str] = {}
+        self._conditions: Conditions = {}
         self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, far_end = context.Pipe()
-        self._process = context.Process(target=_evaluations, args=(far_end, *self._arguments))
+        self._process = context.Process(
+            target=evaluation_process.run, args=(far_end, self._workdir)
+        )
         self._process.start()
-        self._ready = False
+        self._ready = self._begun = False
         far_end.close()
+        with contextlib.suppress(ConnectionError):  # it has died, as `ready` will find out
+            self._pipe.send_bytes(self._objective)
 
     def ready(self, timeout: float) -> bool:
-        """Whether the process can take a trial, waiting for at most timeout seconds.
+        """Whether the process can take a trial; waits up to timeout seconds for it.
 
         Raises:
-            UserError: when this machine cannot evaluate the objective.
-            EvaluationError: when the process ended before it could.
+            UserError: if this machine cannot evaluate the objective.
+            EvaluationError: if the objective cannot be loaded.
+            EvaluatorDied: if the process has ended.
         """
-        if not self._ready and self._pipe.poll(timeout):
-            kind, content = self._receive()
-            if kind == "refused":
-                raise UserError(content)
-            if kind == "error":
-                raise EvaluationError(content)
-            self.budget, self._conditions = content
-            self._ready = True
+        if self._pipe.poll(0 if self._ready else timeout):
+            match self._receive():
+                case Ready(budget, conditions):
+                    self.budget, self._conditions = budget, conditions
+                    self._ready = True
+                case Refused(reason):
+                    raise UserError(reason)
+                case Failed(traceback):
+                    raise EvaluationError(traceback)
         return self._ready
 
-    def submit(self, trial: Trial, history: History = ()) -> None:
-        """Begin to evaluate a trial; its objective finds the history in ``ctrl.trials``."""
-        self._pipe.send((trial, history))
-
-    def outcome(self, timeout: float) -> Outcome | None:
-        """What came of the trial, or None if it is not there within timeout seconds.
+    def submit(self, trial: Trial, members: Sequence[ScoredTrial] = ()) -> None:
+        """Begin to evaluate a trial; its objective finds the members in ``ctrl.trials``.
 
         Raises:
-            EvaluationError: with the traceback, or how the process ended.
+            EvaluatorDied: if the process has ended before.
+        """
+        self._begun = False
+        try:
+            self._pipe.send(Task(trial, members))
+        except ConnectionError:
+            raise self._replace() from None
+
+    def outcome(self, timeout: float) -> Outcome | None:
+        """The outcome of the submitted trial; None if it takes longer than timeout seconds.
+
+        Raises:
+            EvaluationError: with the trial's traceback, or the exit status of its process.
+            EvaluatorDied: if the process has ended before it received the trial.
         """
         if not self._pipe.poll(timeout):
             return None
-        kind, content = self._receive()
-        if kind == "error":
-            raise EvaluationError(content)
-        if self.resident_mb() > KEPT_SHARE * self.budget.trial_memory_mb:
-            log.warning("the evaluation process keeps %.0f MiB: replaced", self.resident_mb())
-            self.restart()
-        return content
-
-    def _receive(self) -> tuple[str, Any]:
         try:
-            return self._pipe.recv()
-        except (EOFError, ConnectionResetError):
-            self._process.join()
-            code = self._process.exitcode
-            self._start()
-            if code == -signal.SIGKILL:  # what the kernel does when memory runs out
+            message = self._receive()
+        except EvaluatorDied as died:
+            if not self._begun:
+                raise
+            if died.status == -signal.SIGKILL:  # sent by the kernel when memory runs out
                 reason = "the evaluation process was killed, as happens when memory runs out"
-                return "outcome", self.refused(CandidateError("out_of_memory", reason), {})
-            raise EvaluationError(f"the evaluation process ended with status {code}") from None
+                return self.refused(CandidateError("out_of_memory", reason), {})
+            raise EvaluationError(str(died)) from None
+        if isinstance(message, Begun):
+            self._begun = True
+            return None
+        if isinstance(message, Failed):
+            raise EvaluationError(message.traceback)
+        assert isinstance(message, Outcome)
+        if self.resident_mb() > MAX_IDLE_SHARE * self.budget.trial_memory_mb:
+            log.warning("replacing the evaluation process, it keeps %.0f MiB", self.resident_mb())
+            self.restart()
+        return message
+
+    def _receive(self) -> Message:
+        try:
+            message: Message = self._pipe.recv()
+        except (EOFError, OSError):  # OSError: it ended in the middle of a message
+            raise self._replace() from None
+        return message
+
+    def _replace(self) -> EvaluatorDied:
+        """Start another process in place of one that has closed its end of the pipe."""
+        self._process.join()
+        died = EvaluatorDied(self._process.exitcode)
+        self._start()
+        return died
 
     def refused(self, refusal: CandidateError, seconds: dict[str, float]) -> Outcome:
-        """What came of a trial that had to be stopped; seconds by step."""
+        """The outcome of a trial that was stopped, with the seconds of its steps."""
         result: Any = failed_result(refusal, seconds)
         return Outcome(result | self._conditions, {})
 
     def resident_mb(self) -> float:
-        """Memory (MiB) that the process and its children hold now."""
+        """Resident memory (MiB) of the process and its children."""
         try:
             process = psutil.Process(self._process.pid)
-            everyone = [process, *process.children(recursive=True)]
-            return sum(each.memory_info().rss for each in everyone) / MIB
+            tree = [process, *process.children(recursive=True)]
+            return sum(each.memory_info().rss for each in tree) / MIB
         except psutil.Error:  # it has just ended
             return 0.0
 
     def restart(self) -> None:
-        """Abandon what runs and start afresh."""
+        """Kill the process and start another one."""
         self.close()
         self._start()
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.join()
-
-
-def _evaluations(pipe: Connection, objective: bytes, workdir: Path | None) -> None:
-    die_with_parent()
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
-    if workdir is not None:
-        os.chdir(workdir)
-    try:
-        domain: Domain = pickle.loads(objective)
-        conditions: dict[str, str] = getattr(domain.fn, "prepare", dict)()
-        pipe.send(("ready", (getattr(domain.fn, "budget", UNLIMITED), conditions)))
-    except UserError as refusal:
-        return pipe.send(("refused", str(refusal)))
-    except Exception:
-        return pipe.send(("error", traceback.format_exc()))
-    while True:
-        try:
-            trial, history = pipe.recv()
-        except EOFError:
-            return None
-        try:
-            pipe.send(("outcome", _evaluate(domain, trial, history, conditions)))
-        except Exception:
-            pipe.send(("error", traceback.format_exc()))
-
-
-def _evaluate(
-    domain: Domain, trial: Trial, history: History, conditions: dict[str, str]
-) -> Outcome:
-    trials = Trials()
-    trials._insert_trial_docs([earlier for earlier, _ in history])
-    for earlier, scores in history:
-        trials.trial_attachments(earlier)[SCORES] = scores
-    given = set(trials.attachments)
-    ctrl = Ctrl(trials, current_trial=trial)
-    result = domain.evaluate(spec_from_misc(trial["misc"]), ctrl)
-    result = to_builtin_types(result | conditions)
-    prefix = ctrl.trials.aname(trial, "")
-    attachments = {
-        name.removeprefix(prefix): blob.encode() if isinstance(blob, str) else blob
-        for name, blob in ctrl.trials.attachments.items()
-        if name not in given
-    }
-    _check_size("result", len(bson.encode(result)), MAX_RESULT_BYTES)
-    _check_size("attachments", sum(map(len, attachments.values())), MAX_BYTES)
-    return Outcome(result, attachments)
-
-
-def _check_size(what: str, size: int, allowed: int) -> None:
-    if size > allowed:
-        raise ValueError(
-            f"{what} of {size / 2**20:.1f} MiB, {allowed / 2**20:g} are allowed: "
-            "write a file and give its path"
-        )

@@ -1,4 +1,4 @@
-"""Results that could not be delivered, kept in files until a worker can."""
+"""Results that could not be delivered, kept in files for the next worker."""
 
 import logging
 from collections.abc import Callable
@@ -9,13 +9,13 @@ import bson
 
 from hpconv.files import write_atomically
 from hpconv.trials import Trial, TrialId
-from hpconv.worker.evaluator import Outcome
+from hpconv.worker.evaluation_process import Outcome
 
 log = logging.getLogger(__name__)
 
 
 class Undelivered(NamedTuple):
-    """A result with what it takes to deliver it."""
+    """A result, and the trial and owner that it is delivered for."""
 
     trial: Trial | TrialId
     owner: str
@@ -23,22 +23,22 @@ class Undelivered(NamedTuple):
 
 
 class Spool:
-    """The undelivered results of an experiment in a folder."""
+    """The undelivered results of an experiment, as files in a folder."""
 
     def __init__(self, folder: Path, exp_key: str) -> None:
         self._folder, self._exp_key = folder, exp_key
 
     def keep(self, undelivered: Undelivered) -> None:
-        """Write a result for the next worker of this folder to deliver."""
+        """Write a result to a file; the next worker in this folder delivers it."""
         trial, owner, outcome = undelivered
         path = self._folder / f"undelivered-{self._exp_key}-{trial['tid']}.bson"
         identity = {key: trial[key] for key in ("_id", "tid", "book_time")}
         content = {"trial": identity, "owner": owner, "outcome": list(outcome)}
         write_atomically(path, bson.encode(content), durable=True)
-        log.warning("trial %d: the result waits in %s for the next worker", trial["tid"], path)
+        log.warning("trial %d: the next worker delivers the result, kept in %s", trial["tid"], path)
 
     def deliver(self, finish: Callable[[Undelivered], None]) -> None:
-        """Hand what is kept to finish, each to one worker only; what it raises for is kept."""
+        """Call finish with each result, in one worker only; keep those for which it raises."""
         for path in sorted(self._folder.glob(f"undelivered-{self._exp_key}-*.bson")):
             claimed = path.with_suffix(".claimed")
             try:

@@ -1,4 +1,4 @@
-"""How long a worker's job may still run: from an option, its environment, or the scheduler."""
+"""The remaining walltime of a job: from an option, its environment, or the scheduler."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ def parse_duration(text: str) -> float:
     """Read ``SECONDS``, ``MM:SS``, ``HH:MM:SS`` or ``DD:HH:MM:SS``.
 
     Raises:
-        UserError: when it is none of these.
+        UserError: if it is none of these.
     """
     match = DURATION.fullmatch(text.strip())
     if match is None:
@@ -34,11 +34,11 @@ def parse_duration(text: str) -> float:
 
 
 class Walltime:
-    """The end of this job, if it has one; looked up once.
+    """The time limit of this job, looked up once.
 
     Args:
-        given: the walltime of the job; else ``PBS_WALLTIME`` (Torque sets it), else what
-            ``qstat`` says of ``PBS_JOBID``, else there is no end.
+        given: the walltime of the job. By default ``PBS_WALLTIME`` (set by Torque), or else
+            qstat's answer for ``PBS_JOBID``, or else no limit.
     """
 
     def __init__(self, given: str | None) -> None:
@@ -53,7 +53,7 @@ class Walltime:
             self._end = inf
 
     def seconds_left(self) -> float:
-        """Seconds until the scheduler ends this job."""
+        """Seconds until the scheduler ends this job; infinite without a limit."""
         return self._end - time.monotonic()
 
 
@@ -63,7 +63,7 @@ def _left_by_qstat(job: str, age: float) -> float:
             ["qstat", "-f", job], capture_output=True, text=True, check=True, timeout=QSTAT_SECONDS
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        log.warning("qstat does not tell the walltime of %s (%s): --walltime would", job, error)
+        log.warning("qstat does not report the walltime of %s (%s): set --walltime", job, error)
         return inf
     allowed = _field(answer, "Resource_List.walltime")
     if allowed is None:
@@ -72,6 +72,6 @@ def _left_by_qstat(job: str, age: float) -> float:
 
 
 def _field(answer: str, name: str) -> float | None:
-    """A duration in the text form of qstat, which all dialects have."""
+    """A duration in the text output of ``qstat -f``, which is the same in all dialects."""
     match = re.search(rf"^\s*{re.escape(name)} = ([\d:]+)$", answer, re.MULTILINE)
     return parse_duration(match[1]) if match else None

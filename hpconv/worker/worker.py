@@ -1,7 +1,7 @@
-"""A worker: takes trials from the queue and evaluates them in a process of its own.
+"""A worker: takes trials from the queue and evaluates them in a separate process.
 
-The evaluation runs beside the worker, which keeps the heartbeat, stops a trial that takes too
-much time or memory, and gives it back at once when the job is told to end.
+Meanwhile the worker sends heartbeats, stops a trial that takes too much time or memory, and
+requeues it at once when the worker is told to stop.
 """
 
 import contextlib
@@ -22,18 +22,19 @@ from hpconv.processes import owner_name
 from hpconv.storage.store import Store, TrialLost
 from hpconv.trials import Result, Trial
 from hpconv.worker.ensemble_members import MemberCache
-from hpconv.worker.evaluator import EvaluationError, Evaluator, Outcome
+from hpconv.worker.evaluation_process import Outcome
+from hpconv.worker.evaluator import EvaluationError, Evaluator, EvaluatorDied
 from hpconv.worker.spool import Spool, Undelivered
 from hpconv.worker.walltime import Walltime
 
-WATCH_SECONDS = 0.1  # between looks at an evaluation's time and memory
-FIRST_PAUSE = 0.01  # after a trial the next one is probably there, or will be in a moment
+CHECK_SECONDS = 0.1  # between checks of an evaluation's time and memory
+FIRST_PAUSE = 0.01  # after a trial, when the next one is probably queued already
 HEARTBEAT_SECONDS = 2.0
-PARTING_SECONDS = 3.0  # a server that is gone must not keep a worker from ending
-DURATIONS = 100  # latest trials by which the duration of the next one is estimated
-DURATION_QUANTILE = 0.95  # of them, which must fit the remaining walltime
-DURATIONS_SECONDS = 30.0  # between looks at them
-WALLTIME_MARGIN = 15.0  # to notice, to deliver, to end
+SHUTDOWN_SECONDS = 3.0  # an unreachable server must not keep a worker from exiting
+DURATIONS = 100  # latest trials from which the duration of the next one is estimated
+DURATION_QUANTILE = 0.95  # of their durations, which must fit into the remaining walltime
+DURATIONS_SECONDS = 30.0  # between estimates
+WALLTIME_MARGIN = 15.0  # for delivering the result and exiting
 
 AGAIN_VARIABLE = "HPCONV_AGAIN"  # a file that tells the executor to submit this job again
 
@@ -41,32 +42,46 @@ log = logging.getLogger(__name__)
 
 
 class SearchOver(Exception):
-    """Enough trials have finished; the one in hand is not needed."""
+    """The driver has closed the search; the current trial is not needed."""
 
 
 class StopWorking(Exception):
-    """There is a reason not to take another trial."""
+    """The worker takes no other trial, for the reason in the message."""
 
 
 class WalltimeUsed(StopWorking):
-    """Another trial would not end before this job does."""
+    """Another trial would not end within the walltime of this job."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """When a worker looks for trials, and when it stops; the options of hyperopt-mongo-worker."""
+    """When a worker polls and when it exits; most are options of hyperopt-mongo-worker.
 
-    poll_interval: float = 0.15  # the longest pause (seconds) between looks into the queue
-    reserve_timeout: float | None = None  # leave after so many seconds without a trial
-    last_job_timeout: float | None = None  # take no trial after so many seconds
+    Attributes:
+        poll_interval: maximum polling interval in seconds.
+        reserve_timeout: exit after this many seconds without a trial.
+        last_job_timeout: take no trial after this many seconds.
+        max_jobs: exit after this many trials.
+        max_consecutive_failures: exit after this many programming errors in a row.
+        workdir: folder in which evaluations run and undelivered results are kept.
+        walltime: of this job, if the scheduler does not report it.
+    """
+
+    poll_interval: float = 0.15
+    reserve_timeout: float | None = None
+    last_job_timeout: float | None = None
     max_jobs: int | None = None
     max_consecutive_failures: int = 4
-    workdir: Path | None = None  # where evaluations run and undelivered results are kept
+    workdir: Path | None = None
     walltime: str | None = None
 
 
 class Worker:
-    """Works on an experiment's queue until the search is over."""
+    """Evaluates the trials of an experiment's queue until the search is over.
+
+    Attributes:
+        finished: number of results delivered.
+    """
 
     def __init__(self, store: Store, settings: WorkerSettings) -> None:
         self._store = store
@@ -78,18 +93,18 @@ class Worker:
         self._evaluator: Evaluator | None = None
         self._objective: ObjectId | None = None
         self._trial: Trial | None = None
-        self._errors = 0  # in a row
+        self._failures = 0  # in a row
         self._begun = self._last_trial = time.monotonic()
         self._last_heartbeat = self._last_durations = float("-inf")
-        self._typical = 0.0  # seconds that a trial of this experiment takes
+        self._trial_seconds = 0.0  # estimated duration of a trial
         self.finished = 0
 
     def run(self) -> None:
-        """Evaluate trials; a trial in hand is given back when the process ends (SystemExit).
+        """Evaluate trials; at the end, also by SystemExit, the current trial is requeued.
 
         Raises:
             EvaluationError: after several programming errors in a row.
-            UserError: when this machine cannot evaluate the objective.
+            UserError: if this machine cannot evaluate the objective.
         """
         try:
             self._spool.deliver(self._deliver_late)
@@ -97,11 +112,11 @@ class Worker:
         except SearchOver:
             log.info("the search is over")
         except WalltimeUsed as reason:
-            log.info("leaving: %s", reason)
+            log.info("exiting: %s", reason)
             if marker := os.environ.get(AGAIN_VARIABLE):
                 Path(marker).touch()
         except StopWorking as reason:
-            log.info("leaving: %s", reason)
+            log.info("exiting: %s", reason)
         finally:
             self._shutdown()
 
@@ -115,25 +130,39 @@ class Worker:
                 time.sleep(pause)
                 pause = min(2 * pause, self._settings.poll_interval)
                 continue
-            self._work(evaluator, self._trial)
+            self._process(evaluator, self._trial)
             self._trial = None
             self._last_trial, pause = time.monotonic(), FIRST_PAUSE
 
     def _ready_evaluator(self) -> Evaluator | None:
-        """The evaluation process, if it can take a trial; of the newest objective."""
+        """The evaluator of the latest objective, if it can take a trial."""
         if self._heartbeat() or self._evaluator is None:
             newest = self._store.attachments.objective()
             if newest is not None and newest != self._objective:
                 self._replace_evaluator(newest)
-        if self._evaluator is None or self._evaluator.ready(WATCH_SECONDS):
-            return self._evaluator
-        self._last_trial = time.monotonic()  # it is not for want of trials that there was none
+        if self._evaluator is None:
+            return None
+        try:
+            if self._evaluator.ready(CHECK_SECONDS):
+                return self._evaluator
+        except EvaluatorDied as died:
+            self._count_death(died)
+        self._last_trial = time.monotonic()  # --reserve-timeout is for a lack of trials only
         return None
+
+    def _count_death(self, died: EvaluatorDied) -> None:
+        log.warning("%s, starting another one", died)
+        self._failures += 1
+        if self._failures >= self._settings.max_consecutive_failures:
+            raise UserError(
+                f"{died}, {self._failures} times in a row and outside of a trial: see the log "
+                "above, and whether this host has enough memory"
+            )
 
     def _replace_evaluator(self, newest: ObjectId) -> None:
         try:
             objective = self._store.attachments.read(newest)
-        except NoFile:  # a driver that has just started has replaced it: look again
+        except NoFile:  # replaced by a driver that has just started: read the new one next time
             return
         if self._evaluator:
             self._evaluator.close()
@@ -145,7 +174,7 @@ class Worker:
             raise SearchOver
         settings, now = self._settings, time.monotonic()
         if settings.max_jobs is not None and self.finished >= settings.max_jobs:
-            raise StopWorking(f"{self.finished} trials are done (--max-jobs)")
+            raise StopWorking(f"{self.finished} trials are finished (--max-jobs)")
         if settings.last_job_timeout is not None and now - self._begun > settings.last_job_timeout:
             raise StopWorking(f"{settings.last_job_timeout:g} s have passed (--last-job-timeout)")
         if settings.reserve_timeout is not None:
@@ -160,28 +189,30 @@ class Worker:
             return
         if time.monotonic() - self._last_durations > DURATIONS_SECONDS:
             durations = self._store.durations(DURATIONS)
-            self._typical = float(np.quantile(durations, DURATION_QUANTILE)) if durations else 0.0
+            self._trial_seconds = (
+                float(np.quantile(durations, DURATION_QUANTILE)) if durations else 0.0
+            )
             self._last_durations = time.monotonic()
-        needed = self._typical + WALLTIME_MARGIN
+        needed = self._trial_seconds + WALLTIME_MARGIN
         if left < needed:
-            trial = f"a trial takes {self._typical:.0f} s"
-            if left + time.monotonic() - self._begun < needed:  # nor would another job do
+            trial = f"a trial takes {self._trial_seconds:.0f} s"
+            if left + time.monotonic() - self._begun < needed:  # also for a new job
                 raise UserError(f"the walltime of this job is too short: {trial}")
             raise WalltimeUsed(f"{left:.0f} s of walltime are left, {trial}")
 
     def _shutdown(self) -> None:
         if self._evaluator:
             self._evaluator.close()
-        with contextlib.suppress(PyMongoError), pymongo.timeout(PARTING_SECONDS):
-            # by owner: a signal may come between the reservation and its arrival here
+        with contextlib.suppress(PyMongoError), pymongo.timeout(SHUTDOWN_SECONDS):
+            # by owner: a signal may come before the answer to a reservation
             for tid in self._store.requeue_owned(self._owner):
-                log.info("trial %d given back", tid)
+                log.info("trial %d: requeued", tid)
             self._store.remove_worker(self._owner)
 
     def _heartbeat(self) -> bool:
-        """Send a heartbeat if one is due, and say whether it was.
+        """Send a heartbeat if one is due; returns whether it was.
 
-        A server that is away misses it; only who has nothing else to do waits for a server.
+        It is skipped if the server is unreachable, so that an evaluation is still watched.
         """
         due = time.monotonic() - self._last_heartbeat > HEARTBEAT_SECONDS
         if due:
@@ -190,28 +221,31 @@ class Worker:
             self._last_heartbeat = time.monotonic()
         return due
 
-    def _work(self, evaluator: Evaluator, trial: Trial) -> None:
-        """Evaluate one trial, and deliver what came of it."""
+    def _process(self, evaluator: Evaluator, trial: Trial) -> None:
+        """Evaluate one trial and deliver its outcome."""
         try:
             self._deliver(trial, self._evaluate(evaluator, trial))
         except TrialLost as lost:
             log.warning("%s", lost)
             evaluator.restart()
+        except EvaluatorDied as died:  # before it got the trial
+            self._store.connection.retry(lambda: self._store.requeue_owned(self._owner))
+            self._count_death(died)
         except EvaluationError as error:
             log.error("trial %d: %s", trial["tid"], error)
             with contextlib.suppress(TrialLost):
                 self._store.fail(trial, self._owner, str(error))
-            self._errors += 1
-            if self._errors == self._settings.max_consecutive_failures:
+            self._failures += 1
+            if self._failures >= self._settings.max_consecutive_failures:
                 raise
         else:
-            self._errors = 0
+            self._failures = 0
 
     def _evaluate(self, evaluator: Evaluator, trial: Trial) -> Outcome:
-        history = self._members.members_of(trial)
+        members = self._members.members_of(trial)
         start = time.monotonic()
-        evaluator.submit(trial, history)
-        while (outcome := evaluator.outcome(WATCH_SECONDS)) is None:
+        evaluator.submit(trial, members)
+        while (outcome := evaluator.outcome(CHECK_SECONDS)) is None:
             if self._heartbeat() and self._is_over():
                 raise SearchOver
             seconds = time.monotonic() - start
@@ -238,14 +272,14 @@ class Worker:
         try:
             self._store.finish(late.trial, late.owner, *late.outcome)
         except TrialLost as lost:
-            log.warning("a result comes too late: %s", lost)
+            log.warning("late result ignored: %s", lost)
         else:
             self.finished += 1
-            log.info("trial %d: delivered what an earlier worker could not", late.trial["tid"])
+            log.info("trial %d: delivered the result of an earlier worker", late.trial["tid"])
 
 
 def _exceeded(evaluator: Evaluator, seconds: float) -> CandidateError | None:
-    """What a running trial has exceeded."""
+    """The limit that a running trial has exceeded, if any."""
     budget = evaluator.budget
     if seconds > budget.trial_seconds:
         return CandidateError("too_slow", f"stopped after {budget.trial_seconds:g} s")
@@ -257,7 +291,7 @@ def _exceeded(evaluator: Evaluator, seconds: float) -> CandidateError | None:
 
 
 def describe_result(result: Result) -> str:
-    """A result in a few words."""
+    """A result in a few words, for the log."""
     if "failure" in result:
         return "failed, {kind}: {reason}".format(**result["failure"])
     if "loss" not in result:

@@ -1,5 +1,6 @@
 """A real worker process on a real store."""
 
+import contextlib
 import json
 import os
 import signal
@@ -157,7 +158,7 @@ def test_a_trial_whose_parent_has_kept_no_scores_says_so(store: Store, start_ima
     assert good["_attachments"] == []
     for trial, parent in zip(orphans, (0, 7), strict=True):
         assert trial["state"] == JOB_STATE_ERROR
-        assert trial["error"] == f"trial {parent} is to be continued, but its 'scores' are gone"
+        assert trial["error"] == f"the ensemble's trial {parent} has no attachment 'scores'"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
@@ -209,15 +210,16 @@ def test_a_worker_without_the_engine_asked_for_says_so(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_dead_evaluation_ends_its_trial_only(
-    store: Store, start_images: Start, number: signal.Signals
+def test_dead_evaluation_ends_its_trial_only(
+    store: Store, start: Start, number: signal.Signals
 ) -> None:
-    queue(store)
-    process = start_images()
+    objectives.attach_objective(store, objectives.sleep)
+    objectives.queue(store, 600)
+    worker = start()
     until(lambda: store.count(JOB_STATE_RUNNING))
-    for child in psutil.Process(process.pid).children(recursive=True):
-        if "spawn_main" in " ".join(child.cmdline()):
-            child.send_signal(number)
+    time.sleep(1)  # until the process has received it
+    for process in evaluation_processes(worker):
+        process.send_signal(number)
     until(lambda: store.finished())
     (ended,) = store.finished()
     if number == signal.SIGKILL:
@@ -225,9 +227,63 @@ def test_a_dead_evaluation_ends_its_trial_only(
     else:
         assert ended["state"] == JOB_STATE_ERROR
         assert f"ended with status {-number}" in ended["error"]
-    queue(store)
+    objectives.queue(store, 0, first=1)
     until(lambda: len(store.finished()) == 2)
-    assert store.finished()[1]["result"]["loss"] < 0.03
+    assert store.finished()[1]["result"]["loss"] == 0
+
+
+def evaluation_processes(worker: subprocess.Popen) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process(worker.pid).children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+def test_worker_survives_evaluation_process_killed_at_start(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.Padded())
+    objectives.queue(store, 0.5)
+    worker = start()
+    killed: set[int] = set()
+    while len(killed) < 2:  # before it has read the objective
+        for process in evaluation_processes(worker):
+            if process.pid not in killed:
+                process.kill()
+                killed.add(process.pid)
+    until(lambda: store.finished())
+    (trial,) = store.finished()
+    assert trial["result"]["pid"] not in killed
+    assert trial["attempts"] == 0
+
+
+def test_worker_survives_idle_evaluation_process_killed(store: Store, start: Start) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.5)
+    worker = start()
+    until(lambda: len(store.finished()) == 1)
+    for tid in (1, 2):
+        until(lambda: evaluation_processes(worker))
+        (process,) = evaluation_processes(worker)
+        process.kill()
+        objectives.queue(store, 0.5, first=tid)
+        until(lambda done=tid + 1: len(store.finished()) == done)
+    pids = {trial["result"]["pid"] for trial in store.finished()}
+    assert len(pids) == 3
+    assert worker.poll() is None
+
+
+def test_evaluation_process_that_dies_at_each_start_ends_the_worker(
+    store: Store, start: Start
+) -> None:
+    objectives.attach_objective(store, objectives.Deadly())
+    objectives.queue(store, 0.5)
+    worker = start()
+    _, message = worker.communicate(timeout=60)
+    assert worker.returncode == 1
+    assert "hpconv: the evaluation process ended with status 7, 4 times in a row" in message
+    assert "Traceback" not in message
+    assert store.count(JOB_STATE_NEW) == 1
 
 
 def test_a_worker_that_comes_after_the_search_has_nothing_to_do(

@@ -1,0 +1,145 @@
+"""The process that evaluates a worker's trials, and the messages between the two."""
+
+import contextlib
+import os
+import pickle
+import signal
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+import bson
+from hyperopt.base import Ctrl, Domain, Trials, spec_from_misc
+
+from hpconv.config import Budget
+from hpconv.errors import UserError
+from hpconv.learners.ensemble_member import SCORES
+from hpconv.objective.budget import UNLIMITED
+from hpconv.processes import STOP_SIGNALS, die_with_parent
+from hpconv.storage.attachments import MAX_BYTES
+from hpconv.trials import Result, Trial, to_builtin_types
+
+MAX_RESULT_BYTES = 2**20
+
+
+class ScoredTrial(NamedTuple):
+    """A member of an ensemble: an earlier trial, and its scores (``StoredMember``'s bytes)."""
+
+    trial: Trial
+    scores: bytes
+
+
+class Task(NamedTuple):
+    """To the process: a trial to evaluate, and the ensemble that it extends, oldest first."""
+
+    trial: Trial
+    members: Sequence[ScoredTrial] = ()
+
+
+class Conditions(TypedDict, total=False):
+    """How this process evaluates trials; part of each result."""
+
+    engine: str
+    kernels: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From the process: it can take trials."""
+
+    budget: Budget
+    conditions: Conditions
+
+
+@dataclass(frozen=True)
+class Refused:
+    """From the process: this machine cannot evaluate the objective (``UserError``)."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """From the process: it has received a task."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """From the process: a programming error, in loading the objective or in a trial."""
+
+    traceback: str
+
+
+class Outcome(NamedTuple):
+    """From the process: the result of a trial, and files to store with it, by name."""
+
+    result: Result
+    attachments: dict[str, bytes]
+
+
+Message = Ready | Refused | Begun | Failed | Outcome
+
+
+def run(pipe: Connection, workdir: Path | None) -> None:
+    """Evaluate the tasks that come through the pipe, in workdir, until the worker ends.
+
+    The first message is the pickled objective. It is not an argument of the process: the worker
+    would wait for ever if this process died before it had read its arguments.
+    """
+    die_with_parent()
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+    if workdir is not None:
+        os.chdir(workdir)
+    with contextlib.suppress(EOFError, ConnectionError):  # the worker has ended
+        _evaluate_tasks(pipe)
+
+
+def _evaluate_tasks(pipe: Connection) -> None:
+    objective = pipe.recv_bytes()
+    try:
+        domain: Domain = pickle.loads(objective)
+        conditions = getattr(domain.fn, "prepare", Conditions)()
+    except UserError as refusal:
+        return pipe.send(Refused(str(refusal)))
+    except Exception:
+        return pipe.send(Failed(traceback.format_exc()))
+    pipe.send(Ready(getattr(domain.fn, "budget", UNLIMITED), conditions))
+    while True:
+        task: Task = pipe.recv()
+        pipe.send(Begun())
+        try:
+            pipe.send(_evaluate(domain, task, conditions))
+        except Exception:
+            pipe.send(Failed(traceback.format_exc()))
+
+
+def _evaluate(domain: Domain, task: Task, conditions: Conditions) -> Outcome:
+    trials = Trials()
+    trials._insert_trial_docs([member.trial for member in task.members])
+    for member in task.members:
+        trials.trial_attachments(member.trial)[SCORES] = member.scores
+    given = set(trials.attachments)
+    ctrl = Ctrl(trials, current_trial=task.trial)
+    result: Any = domain.evaluate(spec_from_misc(task.trial["misc"]), ctrl)
+    result = to_builtin_types(result | conditions)
+    prefix = ctrl.trials.aname(task.trial, "")
+    attachments = {
+        name.removeprefix(prefix): blob.encode() if isinstance(blob, str) else blob
+        for name, blob in ctrl.trials.attachments.items()
+        if name not in given
+    }
+    _check_size("result", len(bson.encode(result)), MAX_RESULT_BYTES)
+    _check_size("attachments", sum(map(len, attachments.values())), MAX_BYTES)
+    return Outcome(result, attachments)
+
+
+def _check_size(content: str, size: int, allowed: int) -> None:
+    if size > allowed:
+        raise ValueError(
+            f"{content} of {size / 2**20:.1f} MiB, {allowed / 2**20:g} are allowed: "
+            "write a file and return its path"
+        )
