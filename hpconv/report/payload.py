@@ -78,6 +78,7 @@ class Payload(TypedDict):
     data: DataFacts | None
     trials: list[trial_rows.TrialRow]
     thinned: int  # number of trials without hyperparameters
+    redrawn: int  # number of suggestions that were refused and drawn again
     hyperparameters: list[HyperparameterRow]  # the most important first
     convergence: Convergence
     importance: Importance | None
@@ -106,6 +107,7 @@ def collect(
         "data": _data(folder / "data.h5"),
         "trials": rows,
         "thinned": len(history) - sum("values" in row for row in rows),
+        "redrawn": sum(trial["misc"].get("redrawn", 0) for trial in history),
         "hyperparameters": _by_importance(hyperparameters, found),
         "convergence": convergence(history, folder),
         "importance": found,

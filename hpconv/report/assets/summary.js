@@ -44,7 +44,7 @@ function soFar({ convergence, status, trials }) {
 const bestOf = (trials) => trials.reduce(
   (best, trial) => (trial.error !== null && !(best?.error <= trial.error) ? trial : best), null);
 
-function searched({ status, trials, thinned, failures }) {
+function searched({ status, trials, thinned, redrawn, failures }) {
   const n = trials.filter((trial) => trial.values).length + thinned;
   const failed = failures.reduce((sum, { count }) => sum + count, 0);
   const lost = failures.find(({ kind }) => kind === "lost")?.count ?? 0;
@@ -53,6 +53,7 @@ function searched({ status, trials, thinned, failures }) {
   return [
     tile("Trials", grouped(n), `${grouped(n - failed)} succeeded, ${grouped(failed - lost)} failed`
       + `${lost ? `, ${grouped(lost)} lost` : ""}`,
+      redrawn ? `${plural(redrawn, "suggestion")} redrawn before evaluation` : null,
       status?.state === "ended" && status.reason),
     tile("Evaluation time", duration(worked), status && `in ${duration(status.seconds)} of search`,
       wasted ? `${duration(wasted)} of it in failed trials` : null),

@@ -26,7 +26,7 @@ from hpconv.trials import Trial, hyperparameters, read
 
 MODEL = {"output_sizes": [16, 32], "max_layer_sizes": [32]}
 KEYS = [
-    *("experiment", "written", "status", "data", "trials", "thinned", "hyperparameters"),
+    *("experiment", "written", "status", "data", "trials", "thinned", "redrawn", "hyperparameters"),
     *("convergence", "importance", "failures", "best", "final"),
 ]
 
@@ -255,6 +255,13 @@ def test_best_trials_and_final_results_have_test_errors(tmp_path: Path) -> None:
     assert (final["ensemble"], final["baseline_method"]) == (None, "pixels")
     assert final["missing"] == [{"rank": 2, "reason": "it was not begun"}]
     assert found["convergence"]["baseline"] == 0.35
+
+
+def test_payload_counts_redrawn_suggestions(tmp_path: Path) -> None:
+    history = searched(4)
+    for trial, count in zip(history[1:], (0, 3, 2), strict=True):
+        trial["misc"]["redrawn"] = count
+    assert collected(write(tmp_path, history), unknown)["redrawn"] == 5
 
 
 def test_test_error_of_a_winner_is_not_that_of_its_ensemble(tmp_path: Path) -> None:
