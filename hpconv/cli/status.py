@@ -39,6 +39,6 @@ def status(
     if found is None:
         raise UserError(statuses.not_begun(folder))
     if json_:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(found.to_json(), indent=2))
     else:
         display.show(found)

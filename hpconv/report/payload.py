@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
@@ -74,7 +75,7 @@ class Payload(TypedDict):
 
     experiment: str
     written: str  # UTC
-    status: snapshot.Status | None
+    status: dict[str, Any] | None  # as live/status.json
     data: DataFacts | None
     trials: list[trial_rows.TrialRow]
     thinned: int  # number of trials without hyperparameters
@@ -118,10 +119,10 @@ def collect(
     return _finite(payload)
 
 
-def status(folder: Path) -> snapshot.Status | None:
+def status(folder: Path) -> dict[str, Any] | None:
     """The status of an experiment without its age, which differs at each call."""
     found = snapshot.read(folder)
-    return found and {key: part for key, part in found.items() if key != "age_seconds"}
+    return None if found is None else replace(found, age_seconds=None).to_json()
 
 
 def convergence(history: list[Trial], folder: Path) -> Convergence:

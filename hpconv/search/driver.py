@@ -24,10 +24,10 @@ from hpconv.processes import owner_name, poll_until
 from hpconv.search.algorithms import HyperoptAlgorithm, new_algorithm
 from hpconv.search.redraw import IsFeasible, Suggestion, suggest, suggest_feasible
 from hpconv.search.rounds import NO_ENSEMBLE, Rounds
-from hpconv.search.tracker import StatusPublisher
+from hpconv.search.status_publisher import StatusPublisher
 from hpconv.status.files import StatusFiles, as_line
 from hpconv.status.progress import Progress
-from hpconv.status.snapshot import Show
+from hpconv.status.record import Show
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
 from hpconv.trials import Result, Trial, to_builtin_types
@@ -76,7 +76,7 @@ class Driver:
         self._at_random = HyperoptAlgorithm("random", domain)
         self._is_feasible = is_feasible
         self._progress = Progress()
-        self._publisher = StatusPublisher(store, settings, self._progress, live, show)
+        self._publisher = StatusPublisher(store, settings, self._progress, files=live, show=show)
         self._waiting: set[int] = set()  # tids of trials that have not ended
         self._next_tid = 0
         self._workers = 0
@@ -143,7 +143,7 @@ class Driver:
         if ended:  # also by a worker of hyperopt's, which nobody sees alive
             self._last_seen_worker = time.monotonic()
         self._rounds.tell(ended)
-        self._publisher.tell(ended)
+        self._publisher.add(ended)
         self._waiting.difference_update(trial["tid"] for trial in ended)
 
     def _heartbeat(self, force: bool = False) -> None:

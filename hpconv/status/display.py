@@ -1,4 +1,4 @@
-"""Status after status for a person who waits: a panel where there is a terminal, else lines."""
+"""Live status display: a panel on a terminal, log lines elsewhere."""
 
 import contextlib
 import logging
@@ -11,19 +11,19 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from hpconv.status.record import Show, Status
 from hpconv.status.render import line, panel, plain
-from hpconv.status.snapshot import Show, Status, not_begun, read
+from hpconv.status.snapshot import not_begun, read
 
-LOOK_SECONDS = 1.0
-LINE_SECONDS = 5.0
-OVER = ("ended", "failed")
+REFRESH_SECONDS = 1.0
+LINE_SECONDS = 5.0  # between two log lines
 
 log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def shown() -> Iterator[Show]:
-    """What shows the statuses of a driver, on its stderr."""
+    """A function that shows each status of a driver on stderr."""
     console = Console(stderr=True)
     if not _is_screen(console):
         yield Lines()
@@ -33,14 +33,14 @@ def shown() -> Iterator[Show]:
 
 
 class Lines:
-    """Logs a status now and then, and the last one."""
+    """Logs a status every five seconds, and the last one."""
 
     def __init__(self) -> None:
         self._last = float("-inf")
 
     def __call__(self, status: Status) -> None:
         now = time.monotonic()
-        if status["state"] in OVER or now - self._last >= LINE_SECONDS:
+        if status.is_over or now - self._last >= LINE_SECONDS:
             self._last = now
             log.info("%s", line(status))
 
@@ -55,29 +55,28 @@ def show(status: Status) -> None:
 
 
 def watch(folder: Path) -> None:
-    """Print how an experiment's search is, again and again until it is over."""
+    """Print the status of an experiment's search every second until it is over."""
     console = Console()
     if _is_screen(console):
         with _screen(console) as screen:
             for status in _statuses(folder):
-                what = panel(status) if status else Text(not_begun(folder))
-                screen.update(what, refresh=True)
+                screen.update(panel(status) if status else Text(not_begun(folder)), refresh=True)
         return
     last = None
     for status in _statuses(folder):
-        said = line(status) if status else not_begun(folder)
-        if said != last:
-            print(said, flush=True)
-        last = said
+        text = line(status) if status else not_begun(folder)
+        if text != last:
+            print(text, flush=True)
+        last = text
 
 
 def _statuses(folder: Path) -> Iterator[Status | None]:
     while True:
         status = read(folder)
         yield status
-        if status and status["state"] in OVER:
+        if status and status.is_over:
             return
-        time.sleep(LOOK_SECONDS)
+        time.sleep(REFRESH_SECONDS)
 
 
 def _is_screen(console: Console) -> bool:
@@ -90,7 +89,7 @@ def _screen(console: Console) -> Live:
 
 @contextlib.contextmanager
 def _logging_above() -> Iterator[None]:
-    """Send what is logged through the screen, which keeps its panel below it."""
+    """Send log lines through the screen, which keeps its panel below them."""
     handlers = [h for h in logging.getLogger().handlers if isinstance(h, logging.StreamHandler)]
     before = [handler.setStream(sys.stderr) for handler in handlers]
     try:

@@ -1,4 +1,4 @@
-"""The files of a search that runs, for anyone to read: its status, and its trials so far."""
+"""The files of a running search, readable by all users: its status and its trials so far."""
 
 import errno
 import json
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hpconv.files import replacing
-from hpconv.status.snapshot import Status
+from hpconv.status.record import Status
 from hpconv.trials import Trial
 
 READABLE = 0o644
@@ -17,26 +17,26 @@ log = logging.getLogger(__name__)
 
 
 class StatusFiles:
-    """``status.json`` and ``trials.jsonl`` of one driver; trouble with them ends no search."""
+    """``status.json`` and ``trials.jsonl`` of one driver; write errors never stop the search."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._unwritten: list[Trial] = []
-        self._file: tuple[int, int] | None = None  # trials.jsonl: inode, and bytes in whole lines
+        self._file: tuple[int, int] | None = None  # trials.jsonl: inode, and size of its lines
         self._warned = False
 
     def add(self, ended: Iterable[Trial]) -> None:
-        """Take trials that have ended, for the next time that there is something to write."""
+        """Add trials that have ended; the next call of ``write`` writes them."""
         self._unwritten += ended
 
     def write(self, status: Status) -> None:
-        """Write trials and status; what the disk does not take is tried again the next time."""
+        """Write trials and status; what cannot be written is written by the next call."""
         try:
             self._write_trials(self._folder / "trials.jsonl")
-            _write(self._folder / "status.json", [json.dumps(status, indent=2) + "\n"])
+            _write(self._folder / "status.json", [json.dumps(status.to_json(), indent=2) + "\n"])
         except OSError as error:
             if not self._warned:
-                log.warning("no status is written, the search goes on: %s", error)
+                log.warning("no status is written, the search continues: %s", error)
             self._warned = True
 
     def _write_trials(self, path: Path) -> None:
@@ -49,13 +49,13 @@ class StatusFiles:
 
 
 def as_line(trial: Trial) -> str:
-    """A trial from the database as a line of a file."""
+    """A trial of the database as a line of JSON."""
     document = {key: value for key, value in trial.items() if key != "_id"}
     return json.dumps(document, default=str) + "\n"
 
 
 def _write(path: Path, lines: Iterable[str]) -> tuple[int, int]:
-    """Write a whole file that all may read; returns its inode and size."""
+    """Replace a file, readable by all; returns its inode and size."""
     with replacing(path) as unfinished:
         with unfinished.open("w") as file:
             file.writelines(lines)
@@ -65,7 +65,10 @@ def _write(path: Path, lines: Iterable[str]) -> tuple[int, int]:
 
 
 def _append(path: Path, added: bytes, inode: int, size: int) -> tuple[int, int]:
-    """Add to that file, in place of the part of a line that a full disk took; the same."""
+    """Append to that file after its first size bytes; returns its inode and size.
+
+    What follows is part of a line, written when the disk was full.
+    """
     with path.open("r+b", buffering=0) as file:
         if os.fstat(file.fileno()).st_ino != inode:
             raise OSError(errno.ESTALE, "another driver has replaced it", str(path))

@@ -1,4 +1,4 @@
-"""How a search goes: counts, the best loss, and whether that is a reason to stop."""
+"""The progress of a search: counts, the best trial and reasons to stop."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -6,51 +6,73 @@ from datetime import datetime
 
 from hpconv.config import SearchSettings
 from hpconv.errors import UserError
+from hpconv.status.record import BestTrial, TrialCounts
 from hpconv.trials import Trial, as_utc, ensemble_error, error_line, evaluation_seconds, failure
 
-MAX_CONSECUTIVE_FAILURES = 100  # failures in a row, after which nothing else is expected
-WINDOW_SECONDS = 900.0  # of searching, over which the pace is taken
+MAX_CONSECUTIVE_FAILURES = 100  # the search stops after these, as if all trials would fail
+WINDOW_SECONDS = 900.0  # of search time, over which the pace is measured
 
 
 @dataclass
 class Progress:
-    """What the finished trials of a search amount to, told in the order in which they ended."""
+    """Counts the finished trials of a search, in the order in which they ended.
+
+    Attributes:
+        finished: trials that have ended, failed ones included.
+        best: of equal errors the trial with the lowest tid.
+        started: when the first trial began.
+        last_error: of the latest trial, if it ended on a programming error.
+        since_improvement: trials since the lowest error fell.
+        failures: by kind.
+        consecutive_failures: up to the latest trial.
+        seconds_lost: worker time spent on failed trials.
+        redraws: suggestions that were drawn again.
+    """
 
     finished: int = 0
-    best: tuple[float, int] | None = None  # error, of an ensemble where one grows, and tid
-    best_since: datetime | None = None
-    started: datetime | None = None  # when the first of them began
-    last_error: str | None = None  # of the latest trial, if it ended in one
+    best: BestTrial | None = None
+    started: datetime | None = None
+    last_error: str | None = None
     since_improvement: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    failures_in_a_row: int = 0
-    seconds_lost: float = 0.0  # of evaluations that came to nothing
+    consecutive_failures: int = 0
+    seconds_lost: float = 0.0
+    redraws: int = 0
 
     def tell(self, trial: Trial) -> None:
         """Count a finished trial."""
         self.finished += 1
         self.since_improvement += 1
+        self.redraws += trial["misc"].get("redrawn", 0)
         if began := as_utc(trial.get("book_time")):
             self.started = min(began, self.started or began)
         failed = failure(trial)
         self.last_error = error_line(trial["error"]) if "error" in trial else None
         if failed:
             self.failures[failed["kind"]] += 1
-            self.failures_in_a_row += 1
+            self.consecutive_failures += 1
             self.seconds_lost += evaluation_seconds(trial)
             return
-        self.failures_in_a_row = 0
-        error = (ensemble_error(trial), trial["tid"])
-        if self.best is None or error < self.best:
-            if self.best is None or error[0] < self.best[0]:
-                self.since_improvement = 0
-            self.best, self.best_since = error, as_utc(trial.get("refresh_time"))
+        self.consecutive_failures = 0
+        error, tid = ensemble_error(trial), trial["tid"]
+        if self.best is None or error < self.best.error:
+            self.since_improvement = 0
+        if self.best is None or (error, tid) < (self.best.error, self.best.tid):
+            self.best = BestTrial(error, tid, as_utc(trial.get("refresh_time")))
+
+    def counts(self, max_evals: int) -> TrialCounts:
+        """Numbers of the trials that have ended."""
+        failed, lost = self.failures.total(), self.failures["lost"]
+        return TrialCounts(max_evals, ok=self.finished - failed, failed=failed - lost, lost=lost)
 
     def reason_to_stop(self, settings: SearchSettings, seconds: float) -> str | None:
-        """Why a search is over that has taken so many seconds, or None.
+        """Why the search is over, or None.
+
+        Args:
+            seconds: search time so far.
 
         Raises:
-            UserError: when nothing but failures come.
+            UserError: after ``MAX_CONSECUTIVE_FAILURES``.
         """
         if self.finished >= settings.max_evals:
             return f"{self.finished} trials have finished (search.max_evals)"
@@ -62,29 +84,29 @@ class Progress:
             return (
                 f"no improvement in {self.since_improvement} trials (search.no_improvement_trials)"
             )
-        if self.failures_in_a_row >= MAX_CONSECUTIVE_FAILURES:
+        if self.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self.failures.most_common())
             raise UserError(
-                f"the last {self.failures_in_a_row} trials have all failed ({kinds} so far): "
+                f"the last {self.consecutive_failures} trials have all failed ({kinds} so far): "
                 "see the workers' logs; the section 'model' may not suit the images"
             )
         return None
 
     def _reached(self, target: float | None) -> bool:
-        return target is not None and self.best is not None and self.best[0] <= target
+        return target is not None and self.best is not None and self.best.error <= target
 
 
 class Pace:
-    """Trials an hour of searching, over the last quarter of an hour.
+    """Trials per hour of search time, over the last quarter of an hour.
 
-    What an experiment's earlier drivers did counts as done evenly since it began.
+    Trials of an experiment's earlier drivers count as spread evenly over their search time.
     """
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque([(0.0, 0)])  # seconds, finished
 
     def per_hour(self, seconds: float, finished: int) -> float | None:
-        """The pace by now, when so many trials have finished in so many seconds of searching."""
+        """The current pace, from the search time and the number of finished trials so far."""
         self._samples.append((seconds, finished))
         while self._samples[1][0] < seconds - WINDOW_SECONDS:
             self._samples.popleft()

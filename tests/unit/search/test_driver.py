@@ -21,6 +21,7 @@ from hpconv.search.driver import Driver, export, fingerprint
 from hpconv.search.rounds import NO_ENSEMBLE
 from hpconv.status.files import StatusFiles
 from hpconv.status.progress import MAX_CONSECUTIVE_FAILURES
+from hpconv.status.record import Status
 from hpconv.storage.store import Store
 
 SETTINGS = SearchSettings("tpe", max_evals=8, startup_trials=4, seed=3, patience_minutes=1)
@@ -107,21 +108,22 @@ def test_failed_candidates_count_as_finished(store: Store) -> None:
 
 
 def test_a_longer_search_continues_and_repeats_nothing(store: Store) -> None:
-    said: list[dict[str, Any]] = []
+    said: list[Status] = []
     first = search(store, show=said.append)
     ended = said[-1]
-    assert (ended["state"], ended["reason"][:1]) == ("ended", "8")
+    assert (ended.state, ended.reason) == ("ended", "8 trials have finished (search.max_evals)")
     said.clear()
     longer = search(store, replace(SETTINGS, max_evals=14), show=said.append)
     assert longer[:8] == first
     assert len({str(sorted(values.items())) for values in longer}) == 14
-    assert said[0]["state"] == "searching"
-    for fact in ("best", "failures", "started"):
-        assert said[0][fact] == ended[fact], "known from the first look on"
-    assert said[0]["trials"] == ended["trials"] | {"max": 14}
-    assert said[0]["seconds"] >= ended["seconds"]
-    assert said[0]["trials_per_hour"] > 0
-    assert said[-1]["trials"]["ok"] + said[-1]["trials"]["failed"] == 14
+    assert said[0].state == "searching"
+    known = (said[0].best, said[0].failures, said[0].started)
+    assert known == (ended.best, ended.failures, ended.started), "known from the first status on"
+    assert said[0].trials == replace(ended.trials, max=14)
+    assert said[0].seconds >= ended.seconds
+    assert said[0].trials_per_hour is not None
+    assert said[0].trials_per_hour > 0
+    assert said[-1].trials.ok + said[-1].trials.failed == 14
 
 
 @pytest.mark.parametrize("algorithm", ["tpe", "anneal"])
@@ -156,7 +158,7 @@ def test_a_finished_search_needs_no_worker_and_no_place_for_its_status(
         driver(store, live=StatusFiles(tmp_path / "file/live")).run()
     assert len(store.finished()) == SETTINGS.max_evals
     warnings = [record.getMessage() for record in caplog.records]
-    assert [warning[:41] for warning in warnings] == ["no status is written, the search goes on:"]
+    assert [warning[:43] for warning in warnings] == ["no status is written, the search continues:"]
 
 
 def test_without_any_worker_the_driver_gives_up(store: Store, tmp_path: Path) -> None:
@@ -169,17 +171,18 @@ def test_without_any_worker_the_driver_gives_up(store: Store, tmp_path: Path) ->
 
 
 def test_a_driver_that_is_told_to_stop_says_how_the_search_continues(store: Store) -> None:
-    said: list[dict[str, Any]] = []
+    said: list[Status] = []
 
-    def stopped_by_a_signal(status: dict[str, Any]) -> None:
+    def stopped_by_a_signal(status: Status) -> None:
         said.append(status)
-        if status["state"] == "searching":
+        if status.state == "searching":
             sys.exit(143)
 
     with pytest.raises(SystemExit):
         driver(store, show=stopped_by_a_signal).run()
-    assert said[-1]["state"] == "failed"
-    assert said[-1]["reason"].endswith("the same command continues the search")
+    assert said[-1].state == "failed"
+    assert said[-1].reason is not None
+    assert said[-1].reason.endswith("the same command continues the search")
     assert not store.search.is_over()
 
 
@@ -296,7 +299,7 @@ def test_a_trial_says_how_its_values_were_drawn(experiment: Callable[[str], Stor
 
 
 def test_a_status_says_which_worker_holds_which_trial(store: Store) -> None:
-    said: list[dict[str, Any]] = []
+    said: list[Status] = []
     leader = driver(store, replace(SETTINGS, max_evals=100), show=said.append)
     store.search.open("a fingerprint", leader._name)
     for name in ("node8:1:aa", "node7:2:bb"):
@@ -305,19 +308,19 @@ def test_a_status_says_which_worker_holds_which_trial(store: Store) -> None:
     leader._fill_queue()
     store.reserve("node8:1:aa")
     store.reserve("node9:33")  # of hyperopt, which has no heartbeat
-    leader._publisher._viewed = float("-inf")  # it is time to look again
+    leader._publisher._last_query = float("-inf")  # it is time to look again
     leader._heartbeat(force=True)
     first, status = said
-    assert [worker["tid"] for worker in first["workers"]] == [None, None]
-    workers = [(each["host"], each["name"], each["tid"]) for each in status["workers"]]
+    assert [worker.tid for worker in first.workers] == [None, None]
+    workers = [(each.host, each.name, each.tid) for each in status.workers]
     assert workers == [
         ("node7", "node7:2:bb", None),
         ("node8", "node8:1:aa", 0),
         ("node9", "node9:33", 1),
     ]
-    assert 0 <= status["workers"][1]["trial_seconds"] < 60
-    assert status["trials"]["running"] == 2
-    assert status["trials"]["queued"] == 1
+    assert status.workers[1].trial_seconds is not None
+    assert 0 <= status.workers[1].trial_seconds < 60
+    assert (status.trials.running, status.trials.queued) == (2, 1)
 
 
 def test_the_driver_tells_its_algorithm_which_trials_are_pending(store: Store) -> None:
@@ -358,11 +361,12 @@ def test_a_refused_suggestion_is_drawn_again_and_a_resumed_driver_repeats_it(
     once, twice, every = experiment("a"), experiment("b"), experiment("c")
     search(once, longer, is_feasible=one_in_five_is_feasible)
     search(twice, settings, is_feasible=one_in_five_is_feasible)
-    search(twice, longer, is_feasible=one_in_five_is_feasible)
+    said: list[Status] = []
+    search(twice, longer, is_feasible=one_in_five_is_feasible, show=said.append)
     miscs = [trial["misc"] for trial in once.finished()]
     assert miscs == [trial["misc"] for trial in twice.finished()]
     assert all(map(one_in_five_is_feasible, map(trials.hyperparameters, once.finished())))
-    assert sum(misc["redrawn"] for misc in miscs) > 14
+    assert sum(misc["redrawn"] for misc in miscs) == said[-1].redraws > 14
     search(every, settings)
     assert {trial["misc"]["redrawn"] for trial in every.finished()} == {0}
 

@@ -18,9 +18,10 @@ from hpconv.cli.status import status
 from hpconv.config import SearchSettings
 from hpconv.errors import UserError
 from hpconv.files import write_json
-from hpconv.search.tracker import seconds_left
+from hpconv.search.status_publisher import seconds_left
 from hpconv.status.files import StatusFiles
-from hpconv.status.progress import Pace
+from hpconv.status.progress import Pace, Progress
+from hpconv.status.record import Status
 from hpconv.status.render import duration, line, panel
 from hpconv.status.snapshot import read
 from hpconv.trials import evaluation_seconds
@@ -45,7 +46,13 @@ STATUS: dict[str, Any] = {
     "seconds_lost": 41.0,
     "started": "2026-01-02T09:00:00+00:00",
     "written": "2026-01-02T10:00:00+00:00",
+    "redraws": 0,
 }
+
+
+def record(**changes: Any) -> Status:
+    """The status above, with changes."""
+    return Status.from_json(json.dumps(STATUS | changes))
 
 
 def trial(tid: int, **result: Any) -> dict[str, Any]:
@@ -54,7 +61,13 @@ def trial(tid: int, **result: Any) -> dict[str, Any]:
         "book_time": f"2026-01-02 10:{tid:02}:00",
         "refresh_time": f"2026-01-02 10:{tid + 1:02}",
     }
-    return {"tid": tid, "misc": {"vals": {}}, "owner": "a:1:b", "result": result, **times}
+    return {
+        "tid": tid,
+        "misc": {"tid": tid, "vals": {}},
+        "owner": "a:1:b",
+        "result": result,
+        **times,
+    }
 
 
 @pytest.fixture
@@ -91,7 +104,7 @@ def test_a_status_tells_who_does_what_and_for_how_long(
 
 
 def test_a_status_fits_into_one_line() -> None:
-    assert line(STATUS) == (
+    assert line(record()) == (
         "34/120 trials: 27 ok, 6 failed, 1 lost, 2 running, 1 queued; best error 0.89 % (trial 20, "
         "3 min ago); 412 trials/h, 12 min left; 3 workers on node7 (2), node8 (1); 41 s lost to "
         "failures"
@@ -108,7 +121,8 @@ def test_a_status_fits_into_one_line() -> None:
     ],
 )
 def test_a_line_names_hosts_as_long_as_they_are_few(hosts: str, words: str) -> None:
-    assert f"; {words};" in line(STATUS | {"workers": [{"host": host} for host in hosts]})
+    workers = [{"name": host, "host": host, "tid": 1, "trial_seconds": 2} for host in hosts]
+    assert f"; {words};" in line(record(workers=workers))
 
 
 def test_a_terminal_gets_a_bar_and_a_file_no_colours(
@@ -121,7 +135,7 @@ def test_a_terminal_gets_a_bar_and_a_file_no_colours(
     assert plain.isascii()
     assert "\x1b" not in plain
     console = Console(width=60, record=True, force_terminal=True)
-    console.print(panel(STATUS))
+    console.print(panel(record()))
     boxed = console.export_text()
     assert "━━━" in boxed
     assert all(len(row) == 60 for row in boxed.splitlines())
@@ -140,7 +154,9 @@ def test_a_driver_that_has_fallen_silent_is_told_from_one_that_searches(
     status()
     assert re.search(r"written nothing for \d+ s: see logs/driver.log", capsys.readouterr().out)
     publish(demo, 86400, state="ended")
-    assert (read(demo) or {})["state"] == "ended"
+    found = read(demo)
+    assert found is not None
+    assert found.state == "ended"
 
 
 def test_a_status_needs_no_server_and_no_password(demo: Path) -> None:
@@ -166,8 +182,9 @@ def test_a_search_that_was_over_before_there_were_statuses_has_one_by_its_histor
     ]
     (demo / "trials.jsonl").write_text("".join(json.dumps(each) + "\n" for each in history))
     write_json(demo / "search.json", {"search": {"max_evals": 5}, "stopped": "it is enough"})
-    found = read(demo)
-    assert found is not None
+    recorded = read(demo)
+    assert recorded is not None
+    found = recorded.to_json()
     assert found["trials"] | {"max": 5, "ok": 3, "failed": 1, "lost": 1} == found["trials"]
     assert found["best"] == {"error": 0.1, "tid": 1, "since": "2026-01-02T10:02:00+00:00"}
     assert (found["state"], found["reason"]) == ("ended", "it is enough")
@@ -181,6 +198,37 @@ def test_a_search_that_has_not_begun_says_where_to_look(demo: Path) -> None:
     os.utime(demo / "logs/data.log", (1, 1))
     with pytest.raises(UserError, match="has not begun: .* results/demo/logs/mongod.log"):
         status()
+
+
+def test_a_status_that_is_no_status_is_refused_in_one_line(demo: Path) -> None:
+    publish(demo, trials={"ok": "many"})
+    with pytest.raises(UserError, match=r"live/status.json is not a status: trials.max: Field req"):
+        read(demo)
+    (demo / "live/status.json").write_text('{"half": ')
+    with pytest.raises(UserError, match=r"^results/demo/live/status.json is not a status: "):
+        read(demo)
+
+
+def test_a_status_of_an_earlier_version_knows_no_redraws(demo: Path) -> None:
+    publish(demo)
+    values = json.loads((demo / "live/status.json").read_text())
+    del values["redraws"]
+    write_json(demo / "live/status.json", values)
+    found = read(demo)
+    assert found is not None
+    assert found.redraws == 0
+
+
+def test_redraws_are_counted_and_shown(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress()
+    for tid in range(3):
+        one = trial(tid, status="ok", loss=0.1)
+        one["misc"]["redrawn"] = tid
+        progress.tell(one)  # type: ignore[arg-type]
+    assert progress.redraws == 3
+    publish(demo, redraws=3)
+    status()
+    assert re.search(r"^redraws +3 suggestions *$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_watching_and_a_single_json_are_not_mixed(demo: Path) -> None:
@@ -255,10 +303,10 @@ def test_a_full_disk_is_warned_of_once_and_made_up_for(
     with caplog.at_level(logging.WARNING):
         for each in history:
             folder.add([each])
-            folder.write(STATUS)
+            folder.write(record())
     assert [record.getMessage()[:21] for record in caplog.records] == ["no status is written,"]
     subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
-    folder.write(STATUS)
+    folder.write(record())
     assert [each["tid"] for each in read_trials(small_disk / "live/trials.jsonl")] == list(
         range(12)
     )
@@ -269,5 +317,5 @@ def test_a_driver_that_was_replaced_does_not_touch_what_the_new_one_writes(tmp_p
     first, second = StatusFiles(tmp_path), StatusFiles(tmp_path)
     for folder, tids in ((first, [0]), (second, [0, 1]), (first, [1])):
         folder.add([trial(tid, status="ok", loss=0.1) for tid in tids])
-        folder.write(STATUS)
+        folder.write(record())
     assert [each["tid"] for each in read_trials(tmp_path / "trials.jsonl")] == [0, 1]
