@@ -28,11 +28,12 @@ rule all:
 
 
 onstart:
-    write_config()
     if not search_has_ended():
         check_slots()
+        check_start_from()
         # of a run that was killed: no process may take it for the server of this run
         Path(CONNECTION).unlink(missing_ok=True)
+    write_config()
 
 
 onsuccess:

@@ -13,6 +13,7 @@ import numpy as np
 from hpconv.errors import CandidateError, FailureKind
 from hpconv.files import read_json, replacing
 
+CLASSIFIER_LABELS = ("_l2_reg", "_varthresh", "_remove_std0", "_divrowl2")  # suffixes
 STATUS_FAIL = "fail"  # hyperopt's, whose import takes most of a second
 
 
@@ -67,7 +68,7 @@ class Misc(TypedDict, total=False):
     workdir: None
     idxs: Required[dict[str, list[int]]]
     vals: Required[dict[str, list[Any]]]  # numbers, of numpy where hyperopt just drew them
-    source: str  # random, tpe or anneal
+    source: str  # random, tpe, anneal or start_from
     redrawn: int  # suggestions that sizes, warp or memory refused before this one
     model: dict[str, Any]
     boosting: EnsembleMembership
@@ -188,6 +189,19 @@ def succeeded(trials: list[Trial]) -> list[Trial]:
     """Trials with a loss, by ascending ``validation_error``, then by tid."""
     with_loss = [trial for trial in trials if "loss" in trial["result"]]
     return sorted(with_loss, key=lambda trial: (validation_error(trial), trial["tid"]))
+
+
+def best_per_pipeline(trials: list[Trial]) -> list[Trial]:
+    """The best trial of each pipeline, lowest validation error first; the older of equals.
+
+    Trials have the same pipeline if only hyperparameters of the classifier differ.
+    """
+    by_pipeline: dict[str, Trial] = {}
+    for trial in succeeded(trials):
+        items = hyperparameters(trial).items()
+        pipeline = sorted(item for item in items if not item[0].endswith(CLASSIFIER_LABELS))
+        by_pipeline.setdefault(repr(pipeline), trial)
+    return list(by_pipeline.values())
 
 
 def failure(trial: Trial) -> Failure | None:

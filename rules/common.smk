@@ -118,6 +118,19 @@ def grown_ensemble():
     return [f"{RESULTS}/ensemble/evaluation.json"] if GROWS_ENSEMBLE else []
 
 
+def check_start_from():
+    """Refuse an invalid search.start_from before a job starts."""
+    if settings.search.start_from is None:
+        return
+    # here, as it imports hyperopt, for which not every start should wait
+    from hpconv.model import start_from
+
+    try:
+        start_from.read(settings.search.start_from)
+    except UserError as error:
+        refuse(error)
+
+
 def check_slots():
     """Server, driver and a worker run at the same time: with fewer slots they wait forever."""
     if workflow.nodes is not None:  # a cluster, where server and driver are one job

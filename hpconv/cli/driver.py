@@ -1,5 +1,6 @@
 """Steps of the workflow that belong to a running search: wait, driver and gather."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ import typer
 
 from hpconv.cli import checks
 from hpconv.cli.options import Config, Connection, Data, History, Output
+
+log = logging.getLogger(__name__)
 
 Summary = Annotated[Path, typer.Option(help="File that the driver writes when the search ends.")]
 
@@ -43,6 +46,7 @@ def driver(
     from hpconv import datasets
     from hpconv.config import load, search_record, to_json
     from hpconv.files import write_json
+    from hpconv.model import start_from
     from hpconv.model.space import search_space
     from hpconv.mongodb import connection_file
     from hpconv.mongodb.uri import from_file
@@ -57,6 +61,7 @@ def driver(
     settings = load(config)
     model, grown = settings.model, settings.ensemble
     fingerprint = driver.fingerprint(datasets.verify(data), model, grown)
+    earlier = start_from.read(path) if (path := settings.search.start_from) else []
     if grown.grow:
         rounds.check_room(data)
     space = search_space(model.output_sizes, model.max_layer_sizes)
@@ -64,11 +69,21 @@ def driver(
     connection_file.await_server(connection)
     store = Store(from_file(connection), settings.experiment)
     is_feasible = feasibility(data, model, settings.search)
+    first, left_out = start_from.first_candidates(
+        earlier, settings.search.start_from_best, model=model, is_feasible=is_feasible
+    )
+    if earlier:
+        reasons = "".join(f"; {count} {reason}" for reason, count in left_out.items())
+        log.info(
+            "search.start_from: %d trials taken, %d left out%s",
+            *(len(first), left_out.total(), reasons),
+        )
     with display.shown() as show:
         reason = driver.Driver(
             *(store, domain, settings.search, fingerprint),
             notes={"model": to_json(model)},  # with its hyperparameters, all to rebuild a pipeline
             ensemble=grown,
+            first=first,
             is_feasible=is_feasible if settings.search.redraw else None,
             live=StatusFiles(live) if live else None,
             show=show,

@@ -161,6 +161,15 @@ class SearchSettings(Section):
     startup_trials: Count = Field(
         default=20, description="Number of random trials before TPE uses the history."
     )
+    start_from: Path | None = Field(
+        default=None,
+        description="File trials.jsonl of another experiment, whose best trials are evaluated "
+        "first; null for none.",
+    )
+    start_from_best: Count = Field(
+        default=10,
+        description="Number of trials to evaluate first, each of a different pipeline.",
+    )
     seed: Seed = Field(default=0, description="Random seed of the suggestions.")
     patience_minutes: Positive = Field(
         default=720,

@@ -15,7 +15,6 @@ from hpconv.config import ModelSettings, with_model_of
 from hpconv.datasets.protocols import Selection
 from hpconv.errors import CandidateError
 from hpconv.evaluation.records import Recheck
-from hpconv.evaluation.select import candidates
 from hpconv.files import write_json
 from hpconv.learners import classifier
 from hpconv.model.pipeline import describe
@@ -41,7 +40,7 @@ def write(
         path: JSON file to write.
         model: gives engine and batch size; the rest is the trial's.
     """
-    found = candidates(trials.read(history))[number - 1 : number]
+    found = trials.best_per_pipeline(trials.read(history))[number - 1 : number]
     write_json(path, _recheck(found[0], data, model, cache, n_splits) if found else None)
 
 

@@ -9,9 +9,7 @@ from hpconv.errors import UserError
 from hpconv.evaluation.records import Recheck
 from hpconv.files import write_json
 from hpconv.model.space import N_SEEDS
-from hpconv.trials import Trial, ensemble_error, hyperparameters, members, succeeded, write_csv
-
-CLASSIFIER_LABELS = ("_l2_reg", "_varthresh", "_remove_std0", "_divrowl2")  # suffixes
+from hpconv.trials import Trial, best_per_pipeline, ensemble_error, members, succeeded, write_csv
 
 
 def write(
@@ -34,17 +32,6 @@ def write(
         write_json(folder / str(rank) / "trial.json", trial)
 
 
-def candidates(history: list[Trial]) -> list[Trial]:
-    """The best trial of each pipeline, lowest validation error first; the older of equals.
-
-    Trials have the same pipeline if only hyperparameters of the classifier differ.
-    """
-    by_pipeline: dict[str, Trial] = {}
-    for trial in succeeded(history):
-        by_pipeline.setdefault(_pipeline(trial), trial)
-    return list(by_pipeline.values())
-
-
 def choose(history: list[Trial], count: int, rechecks: Mapping[int, Recheck]) -> list[Trial]:
     """The winners: the candidates with the lowest errors.
 
@@ -56,7 +43,7 @@ def choose(history: list[Trial], count: int, rechecks: Mapping[int, Recheck]) ->
     Raises:
         UserError: when there are fewer candidates than count.
     """
-    found = candidates(history)
+    found = best_per_pipeline(history)
     if len(found) < count:
         raise UserError(
             f"config key 'evaluation.winners' is {count}, but the {len(succeeded(history))} of "
@@ -83,12 +70,6 @@ def with_new_random_filters(trial: Trial, seed: int) -> Trial:
     result = trial["result"].copy()
     result.pop("trace", None)
     return {**trial, "misc": {**trial["misc"], "vals": vals}, "result": result}
-
-
-def _pipeline(trial: Trial) -> str:
-    """A key of the hyperparameters that are not of the classifier."""
-    items = hyperparameters(trial).items()
-    return repr(sorted(item for item in items if not item[0].endswith(CLASSIFIER_LABELS)))
 
 
 def best_ensemble(trials: list[Trial]) -> list[Trial]:

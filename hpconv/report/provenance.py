@@ -98,6 +98,10 @@ def _search(summary: Path, history: list[Trial]) -> Facts:
     if summary.exists():
         ended = read_json(summary)
         settings = {k: v for k, v in ended["search"].items() if v not in (None, {})}
+        if "start_from" in settings:  # without the path to the experiment, which may be private
+            settings["start_from"] = "/".join(Path(settings["start_from"]).parts[-2:])
+        else:
+            settings.pop("start_from_best", None)
         facts = {key.replace("_", " "): _words(value) for key, value in settings.items()}
         facts |= {"workers": str(ended["workers"]), "reason for the end": ended["stopped"]}
     if not history:

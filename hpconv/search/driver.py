@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Driver:
         fingerprint: what the search is about; an experiment keeps the one it began with.
         notes: added to the ``misc`` of every trial.
         ensemble: whether and how trials extend earlier ones.
+        first: hyperparameters of the first trials, which are not suggested.
         is_feasible: suggestions that it refuses are drawn again; None queues every suggestion.
         live: receives the status of the search and its trials.
         show: called with each status.
@@ -62,6 +63,7 @@ class Driver:
         *,
         notes: dict[str, Any] | None = None,
         ensemble: EnsembleSettings = NO_ENSEMBLE,
+        first: Sequence[dict[str, Any]] = (),
         is_feasible: IsFeasible | None = None,
         live: StatusFiles | None = None,
         show: Show = lambda status: None,
@@ -74,6 +76,7 @@ class Driver:
         self._name = owner_name()
         self._rounds = Rounds(ensemble, lambda: new_algorithm(settings, domain))
         self._at_random = HyperoptAlgorithm("random", domain)
+        self._first = first
         self._is_feasible = is_feasible
         self._progress = Progress()
         self._publisher = StatusPublisher(store, settings, self._progress, files=live, show=show)
@@ -204,6 +207,8 @@ class Driver:
         return {"tid": tid, "state": JOB_STATE_NEW, "spec": None, "result": result, "misc": misc}
 
     def _suggest(self, tid: int) -> Suggestion:
+        if tid < len(self._first):
+            return Suggestion(to_builtin_types(self._first[tid]), "start_from")
         seed = self._settings.seed
         if self._is_feasible is None:
             return suggest(self._rounds, tid, seed)

@@ -30,6 +30,8 @@ def read(name: str) -> dict[str, Any]:
         ({"search": {"max_evals": 2.5}}, "search.max_evals", "2.5", "integer"),
         ({"search": {"trial_seconds": 0}}, "search.trial_seconds", "0", "more than 0"),
         ({"search": {"max_minutes": True}}, "search.max_minutes", "True", "a number"),
+        ({"search": {"start_from": 3}}, "search.start_from", "3", "a path or null"),
+        ({"search": {"start_from_best": 0}}, "search.start_from_best", "0", "1 or more"),
         ({"search": "tpe"}, "search", "'tpe'", "a section with the keys algorithm, max_evals"),
         ({"data": {"name": "cifra"}}, "data.name", "'cifra'", "one of: digits, mnist"),
         ({"data": {"path": 3}}, "data.path", "3", "a path or null"),

@@ -63,8 +63,12 @@ def is_worker(process: psutil.Process, folder: Path) -> bool:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--config", "search={workers: 0}"], "'search.workers' is 0, it must be 1 or more"),
+        (
+            ["--config", "search={workers: 0}"],
+            "'search.workers' is '0': write an integer (1 or more)",
+        ),
         (["--config", "serach={workers: 2}"], "'serach' is unknown, did you mean 'search'?"),
+        (["--config", "search={start_from: none.jsonl}"], "'search.start_from' is 'none.jsonl'"),
         (["--cores", "2"], "2 job slots are too few"),
         (["--profile", str(ROOT / "profiles/pbs"), "-j", "2"], "-j 2 is too few"),
     ],

@@ -2,7 +2,7 @@
 
 const failedText = (trial) => `trial ${trial.tid}: ${trial.kind}\n${trial.reason ?? ""}`;
 const trialText = (trial) => (trial.error === null ? failedText(trial)
-  : `trial ${trial.tid}: ${percent(trial.error)}\n${[trial.features, duration(trial.seconds), trial.source]
+  : `trial ${trial.tid}: ${percent(trial.error)}\n${[trial.features, duration(trial.seconds), trial.source && sourceName(trial.source)]
     .filter(Boolean).join(", ")}${trial.continues === null ? "" : `\ncontinues trial ${trial.continues}`}`);
 
 /** Trials by the source of their hyperparameters. */
@@ -15,9 +15,10 @@ function bySource(trials) {
   }
   return [...groups].sort(([a], [b]) => SOURCES.indexOf(a) - SOURCES.indexOf(b));
 }
-const SOURCES = ["random", "tpe", "anneal", "unknown"];
+const SOURCES = ["start_from", "random", "tpe", "anneal", "unknown"];
 const sourceName = (source) =>
-  ({ random: "random", tpe: "TPE", anneal: "annealing", unknown: "not recorded" })[source] ?? source;
+  ({ start_from: "from an earlier search", random: "random", tpe: "TPE", anneal: "annealing",
+    unknown: "not recorded" })[source] ?? source;
 
 function convergence({ trials, convergence: { tids, best, band, baseline } }, width) {
   const ok = trials.filter((trial) => trial.error !== null);

@@ -42,6 +42,7 @@ BROKEN = {
     "seed.json": {"seed": 1},
     "engine.json": {"experiment": "demo", "model": {"engine": "gpi"}},
     "list.json": {"experiment": "demo", "search": {"max_evals": [1]}},
+    "start.json": {"experiment": "demo", "search": {"start_from": "none.jsonl"}},
     "nam.json": {"experiment": "demo", "data": {"nam": "digits"}},
     "name.json": {"experiment": "demo", "data": {"name": "digit"}},
 }
@@ -196,6 +197,7 @@ def test_version_is_printed(
         (f"{DRIVER} --config seed.json", 1, ["seed.json", "'seed' is unknown", "experiment"]),
         (f"{DRIVER} --config engine.json", 1, ["engine.json", "'model.engine' is 'gpi'"]),
         (f"{DRIVER} --config list.json", 1, ["list.json", "'search.max_evals' is [1]"]),
+        (f"{DRIVER} --config start.json", 1, ["'search.start_from' is 'none.jsonl'", "or null"]),
         ("baseline --data mine.npy --output b.json", 1, ["--data", "no HDF5"]),
         ("rank --history mine.npy --winners 1 --folder w --output b.tsv", 1, ["--history"]),
         ("mongod status --connection none.json", 1, ["no server runs", "none.json"]),

@@ -253,11 +253,22 @@ def test_filters_missing_from_the_cache_are_replaced_by_a_note(copied: Path) -> 
     assert 'class="mistakes"' in page
 
 
+def test_provenance_has_the_experiment_that_a_search_starts_from_but_no_private_path(
+    copied: Path,
+) -> None:
+    ended = read_json(copied / "search.json")
+    ended["search"] |= {"start_from": "/home/me/results/first/trials.jsonl", "start_from_best": 3}
+    write_json(copied / "search.json", ended)
+    facts = provenance.collect(copied, trials.read(copied / "trials.jsonl"))["Search"]
+    assert (facts["start from"], facts["start from best"]) == ("first/trials.jsonl", "3")
+
+
 def test_provenance_has_settings_machine_data_and_versions(finished: Path) -> None:
     facts = provenance.collect(finished, trials.read(finished / "trials.jsonl"))
     assert facts["Search"]["algorithm"] == "tpe"
     assert facts["Search"]["reason for the end"] == "enough"
     assert "target loss" not in facts["Search"]
+    assert not [name for name in facts["Search"] if name.startswith("start from")]
     assert facts["Search"]["evaluation time"].startswith("1.0 hours")
     assert facts["Search"]["start of the first trial"] == "2026-01-01 10:01 UTC"
     assert facts["Machine"]["trials computed on"] == "node7"

@@ -379,6 +379,39 @@ def test_an_ensemble_redraws_from_its_round(store: Store) -> None:
     assert len(finished[-1]["misc"]["boosting"]["members"]) > 1
 
 
+@pytest.mark.parametrize("algorithm", ["tpe", "random", "anneal"])
+def test_the_first_trials_are_the_given_ones_and_a_resumed_driver_repeats_them(
+    experiment: Callable[[str], Store], algorithm: str
+) -> None:
+    settings = replace(SETTINGS, algorithm=algorithm)
+    first = search(experiment("earlier"), replace(settings, seed=9))[:6]
+    once, twice, without = experiment("once"), experiment("twice"), experiment("without")
+    values = search(once, settings, first=first, is_feasible=lambda values: values not in first)
+    search(twice, replace(settings, max_evals=3), first=first)
+    search(twice, settings, first=first)
+    assert values[:6] == first
+    miscs = [trial["misc"] for trial in once.finished()]
+    assert miscs == [trial["misc"] for trial in twice.finished()]
+    later = algorithm  # startup_trials counts the given ones
+    assert [misc["source"] for misc in miscs] == ["start_from"] * 6 + [later] * 2
+    assert {misc["redrawn"] for misc in miscs} == {0}
+    others = search(without, settings)
+    same = values[6:] == others[6:]
+    assert same == (algorithm == "random"), "others learn from the first trials"
+
+
+def test_a_search_that_has_begun_takes_only_the_trials_whose_turn_has_not_passed(
+    experiment: Callable[[str], Store],
+) -> None:
+    first = search(experiment("earlier"), replace(SETTINGS, seed=9))[:5]
+    store = experiment("begun")
+    begun = search(store, replace(SETTINGS, max_evals=3))
+    assert search(store, first=first)[:5] == begun + first[3:]
+    assert [trial["misc"]["source"] for trial in store.finished()][2:5] == [
+        *("random", "start_from", "start_from")
+    ]
+
+
 def test_a_trial_that_ends_behind_the_drivers_back_is_not_made_up_for(store: Store) -> None:
     leader = driver(store, replace(SETTINGS, max_evals=1))
     leader._fill_queue()
