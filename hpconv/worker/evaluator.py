@@ -63,6 +63,7 @@ class Evaluator:
         self._objective, self._workdir = objective, workdir
         self.budget = UNLIMITED
         self._conditions: Conditions = {}
+        self._begun = False  # the process has received the submitted trial
         self._start()
 
     def _start(self) -> None:
@@ -72,7 +73,7 @@ class Evaluator:
             target=evaluation_process.run, args=(far_end, self._workdir)
         )
         self._process.start()
-        self._ready = self._begun = False
+        self._ready = False
         far_end.close()
         with contextlib.suppress(ConnectionError):  # it has died, as `ready` will find out
             self._pipe.send_bytes(self._objective)
