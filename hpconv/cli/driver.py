@@ -73,10 +73,10 @@ def driver(
         earlier, settings.search.start_from_best, model=model, is_feasible=is_feasible
     )
     if earlier:
-        reasons = "".join(f"; {count} {reason}" for reason, count in left_out.items())
+        reasons = ", ".join(f"{count}: {reason}" for reason, count in left_out.items())
         log.info(
             "search.start_from: %d trials taken, %d left out%s",
-            *(len(first), left_out.total(), reasons),
+            *(len(first), left_out.total(), f" ({reasons})" if reasons else ""),
         )
     with display.shown() as show:
         reason = driver.Driver(
