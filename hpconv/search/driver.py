@@ -32,10 +32,10 @@ from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
 from hpconv.trials import Result, Trial, to_builtin_types
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between looks for trials that have ended
-WATCH_SECONDS = 1.0  # between looks at workers and leases; the driver's own heartbeat
-PARTING_SECONDS = 10.0  # for workers to notice that the search is over
-RETURN_SECONDS = 8.0  # for workers to find a server again before they count as silent
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between queries for trials that have ended
+HEARTBEAT_SECONDS = 1.0  # between heartbeats, with which leases and workers are checked
+EXIT_SECONDS = 10.0  # for workers to notice that the search is over
+RECONNECT_SECONDS = 8.0  # for workers after a server restart, before their leases can expire
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class Driver:
     """Fills an experiment's queue from its history until there is a reason to stop.
 
     Args:
-        domain: space and objective; workers find it in the store.
-        fingerprint: what the search is about; an experiment keeps the one it began with.
+        domain: space and objective; stored for the workers.
+        fingerprint: of the search; the experiment must have begun with the same one.
         notes: added to the ``misc`` of every trial.
         ensemble: whether and how trials extend earlier ones.
         first: hyperparameters of the first trials, which are not suggested.
@@ -83,18 +83,18 @@ class Driver:
         self._waiting: set[int] = set()  # tids of trials that have not ended
         self._next_tid = 0
         self._workers = 0
-        self._seconds = 0.0  # of searching, by all drivers of the experiment
-        self._last_watch = self._last_seen_worker = time.monotonic()
+        self._seconds = 0.0  # search time, over all drivers of the experiment
+        self._last_heartbeat = self._last_seen_worker = time.monotonic()
 
     def run(self) -> str:
-        """Search; on return the workers are leaving.
+        """Run the search until there is a reason to stop; workers then exit.
 
         Returns:
-            why the search is over.
+            the reason.
 
         Raises:
-            UserError: when no worker shows up, the last one has ended on an error, nothing but
-                failures come, or another driver leads this search.
+            UserError: if no worker appears, the last one ended on a programming error, too many
+                trials in a row fail, or another driver leads this search.
         """
         self._store.search.open(self._fingerprint, self._name)
         try:
@@ -106,17 +106,17 @@ class Driver:
         try:
             self._continue()
             reason = self._search()
-            self._send_workers_off()
+            self._dismiss_workers()
             self._publisher.end(reason)
         except BaseException as error:
             self._publisher.fail(_error_reason(error))
-            if isinstance(error, UserError):  # nobody will mend it while the workers wait
+            if isinstance(error, UserError):  # workers need not wait for a fix
                 self._store.search.close(self._name)
             raise
         return reason
 
     def _continue(self) -> None:
-        """Take up the search where an earlier driver left it."""
+        """Read the state that earlier drivers left in the store."""
         self._store.attachments.put_objective(self._domain)
         pending = self._store.unfinished()
         self._waiting = {trial["tid"] for trial in pending}
@@ -143,30 +143,30 @@ class Driver:
     def _record_finished(self, ended: list[Trial]) -> None:
         for trial in sorted(ended, key=lambda trial: str(trial["refresh_time"])):
             self._progress.tell(trial)
-        if ended:  # also by a worker of hyperopt's, which nobody sees alive
+        if ended:  # also by a hyperopt worker, which has no heartbeat
             self._last_seen_worker = time.monotonic()
         self._rounds.tell(ended)
         self._publisher.add(ended)
         self._waiting.difference_update(trial["tid"] for trial in ended)
 
     def _heartbeat(self, force: bool = False) -> None:
-        """Heartbeat, leases and workers, when it is time for them."""
+        """Send a heartbeat and check leases and workers, once per ``HEARTBEAT_SECONDS``."""
         now = time.monotonic()
-        if not force and now - self._last_watch < WATCH_SECONDS:
+        if not force and now - self._last_heartbeat < HEARTBEAT_SECONDS:
             return
-        self._seconds = self._store.search.heartbeat(self._name, now - self._last_watch)
-        self._last_watch = now
-        # workers need a moment to find a server again that has been away
-        if now - self._store.connection.reachable_since > RETURN_SECONDS:
+        self._seconds = self._store.search.heartbeat(self._name, now - self._last_heartbeat)
+        self._last_heartbeat = now
+        if now - self._store.connection.reachable_since > RECONNECT_SECONDS:
             self._store.requeue_expired()
         self._workers = self._store.count_live_workers()
         self._publisher.update(self._seconds)
         if self._workers:
             self._last_seen_worker = now
         else:
-            self._check_absence(now - self._last_seen_worker)
+            self._check_patience(now - self._last_seen_worker)
 
-    def _check_absence(self, seconds: float) -> None:
+    def _check_patience(self, seconds: float) -> None:
+        """Raise UserError if no worker can be expected after these seconds without one."""
         if self._progress.last_error:
             reason = self._progress.last_error
             raise UserError(f"no worker is left, the last trial ended in an error: {reason}")
@@ -177,8 +177,8 @@ class Driver:
             )
 
     def _fill_queue(self) -> None:
-        # one trial a worker, half as many in reserve so that nobody waits for a suggestion;
-        # a single worker gets no reserve: each suggestion then knows all results before it
+        # one trial per worker and half as many in reserve, so that no worker has to wait;
+        # no reserve for a single worker: each suggestion then knows all earlier results
         wanted = max(1, self._workers) + self._workers // 2
         left = self._settings.max_evals - self._progress.finished - len(self._waiting)
         for _ in range(min(wanted - len(self._waiting), left)):
@@ -190,7 +190,7 @@ class Driver:
             self._heartbeat()
 
     def _next_trial(self) -> Trial:
-        """A trial that depends on its tid, the seed and the history, not on the driver's."""
+        """The next trial; it depends on its tid, the search's seed and the history alone."""
         tid = self._next_tid
         suggestion = self._suggest(tid)
         chosen, labels = suggestion.values, self._domain.params
@@ -216,33 +216,33 @@ class Driver:
             self._rounds, tid, seed, at_random=self._at_random, is_feasible=self._is_feasible
         )
 
-    def _send_workers_off(self) -> None:
+    def _dismiss_workers(self) -> None:
         self._store.search.close(self._name)
-        poll_until(lambda: not self._store.count_live_workers(), PARTING_SECONDS, LONGEST_PAUSE)
+        poll_until(lambda: not self._store.count_live_workers(), EXIT_SECONDS, LONGEST_PAUSE)
 
     def _release(self) -> None:
         try:
             self._store.search.release(self._name)
         except PyMongoError as error:
-            log.warning("the server is out of reach, the search stays marked as led: %s", error)
+            log.warning("the server is unreachable, another driver has to wait 5 s: %s", error)
 
 
 def _error_reason(error: BaseException) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
-        return "the driver was told to stop, the same command continues the search"
+        return "the driver was stopped by a signal, the same command continues the search"
     return f"{type(error).__name__}: {error}"
 
 
 def fingerprint(
     data_checksum: str, model: ModelSettings, ensemble: EnsembleSettings = NO_ENSEMBLE
 ) -> str:
-    """A short name for what a search is about; another one means another search."""
+    """A hash of data, model and loss; searches with different fingerprints cannot be continued."""
     settings = vars(model).items()
     bounds = {key: value for key, value in settings if key not in RESULT_NEUTRAL_SETTINGS}
     about: list[Any] = [data_checksum, bounds]
-    if ensemble.grow:  # then this, too, decides what a loss is
+    if ensemble.grow:  # the loss then depends on it
         about.append(ensemble.bagging_fraction)
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 

@@ -1,8 +1,8 @@
-"""Ensembles that grow round by round: the trials of a round continue the same parent.
+"""Ensembles that grow round by round: the trials of a round extend the same ensemble.
 
 Partially corrective boosting and bagging as in hyperopt-convnet (Bergstra, Yamins and Cox, 2013):
-a round's best trial becomes the parent of the next round as soon as enough trials have ended, and
-nobody waits for those that have not.
+a round's best trial joins the ensemble as soon as enough trials have ended, without waiting for
+the others. It is the parent of the next round's trials.
 """
 
 import math
@@ -60,7 +60,7 @@ class Rounds:
     """Suggests trials of the current round, which depends on the ended trials alone.
 
     Args:
-        new: makes the algorithm of another round; it is told the trials of that round only.
+        new: makes the algorithm of a round; it is told the trials of that round only.
     """
 
     def __init__(self, settings: EnsembleSettings, new: Callable[[], Algorithm]) -> None:
@@ -123,10 +123,10 @@ def _last(tids: list[int]) -> int | None:
 
 
 def check_room(data: Path) -> None:
-    """Refuse to grow ensembles on a data set whose scores are too many to be kept.
+    """Check that the database can store the scores that each trial of an ensemble keeps.
 
     Raises:
-        UserError: with what they would take.
+        UserError: if they exceed ``MAX_BYTES``.
     """
     with DataFile(data) as file:
         examples = len(file.splits.train) + len(file.splits.validation)

@@ -1,9 +1,9 @@
-"""Tree of Parzen estimators: the suggestions of ``hyperopt.tpe``, an order of magnitude sooner.
+"""Tree of Parzen estimators: the suggestions of ``hyperopt.tpe``, more than ten times faster.
 
-hyperopt builds a graph that computes a suggestion from the history (``build_posterior``). We
-build it once, and evaluate only the part for the hyperparameters that are active, in the order
-of hyperopt, on history kept in columns; densities of quantised distributions are vectorised.
-Every random draw and every formula stays hyperopt's, hence so does each suggestion.
+hyperopt builds a graph that computes a suggestion from the history (``build_posterior``) for each
+suggestion. Here it is built once; only the nodes of active hyperparameters are evaluated, in
+hyperopt's order, on a history in columns; densities of quantised distributions are vectorised.
+All random draws and formulas are hyperopt's, and so are the suggestions, to the last bit.
 """
 
 import math
@@ -83,7 +83,7 @@ class TPE:
         }
 
     def _memo(self, seed: int) -> Memo:
-        """What the graph starts from."""
+        """The values of the graph's inputs."""
         losses, order = np.array(self._losses), np.argsort(self._tids)
         order = order[~np.isnan(losses[order])]  # rows of the trials seen, by tid
         n_below = math.ceil(names.GAMMA * math.sqrt(len(order)))
@@ -101,7 +101,7 @@ class TPE:
         }
 
     def _evaluate(self, node: Node, memo: Memo) -> Any:
-        """The value of a node; inputs are taken last first, as by rec_eval: draws have an order."""
+        """The value of a node. Inputs are evaluated last first, the order of rec_eval's draws."""
         if node in memo:
             return memo[node]
         if isinstance(node, Literal):
@@ -116,14 +116,14 @@ class TPE:
         return memo[node]
 
     def _offset(self, label: str) -> int:
-        """What to add to a draw: hyperopt draws randint(low, high) from zero."""
+        """The number to add to a draw: hyperopt draws randint(low, high) from zero."""
         param = self._domain.params[label]
         shifted = param.name == "randint" and len(param.pos_args) == 2
         return param.pos_args[0].obj if shifted else 0
 
 
 def _loss(trial: Trial) -> float:
-    """The loss as hyperopt takes it, NaN for a trial that it does not see."""
+    """The loss that hyperopt uses, NaN for a trial that it does not see."""
     if trial["state"] not in JOB_VALID_STATES:
         return math.nan
     loss = trial["result"].get("loss")
@@ -136,9 +136,8 @@ def _split(
     """A hyperparameter's observations in the best trials and in the others, by tid.
 
     Args:
-        rows, column: (k,) trials in which it was active, and its values there.
-        ranks, below: (n,) of every trial its place by tid (-1: not seen), and whether it is among
-            the best.
+        rows, column: (k,) rows of the trials in which it was active, and its values there.
+        ranks, below: (n,) each trial's rank by tid (-1: not seen); whether it is among the best.
     """
     places = ranks[rows]
     order = np.argsort(places, kind="stable")  # linear when trials were told by tid
@@ -159,8 +158,8 @@ def _lpdf(
 ) -> np.ndarray:
     """Log density of (k,) samples under a truncated mixture, as ``GMM1_lpdf``, ``LGMM1_lpdf``.
 
-    That of a quantised one is of the interval that rounds to the sample. Terms are as in
-    hyperopt, and summed in its order: one component after the other.
+    For quantised distributions, that of the interval that rounds to the sample. The terms are
+    hyperopt's, summed in its order: one component after the other.
     """
     if q is None:
         density = names.LGMM1_lpdf if log_space else names.GMM1_lpdf

@@ -1,4 +1,4 @@
-"""The driver on a real store: seeded, resumable, and never waiting for nobody."""
+"""The driver on a real store: seeded, resumable, and never waiting for ever."""
 
 import json
 import logging
@@ -91,7 +91,7 @@ def experiment(new_store: Callable[[], Store]) -> Callable[[str], Store]:
 
 
 @pytest.mark.parametrize("algorithm", ["tpe", "random", "anneal"])
-def test_a_seed_and_one_worker_give_the_same_trials(
+def test_search_with_one_worker_is_reproducible(
     experiment: Callable[[str], Store], algorithm: str
 ) -> None:
     settings = replace(SETTINGS, algorithm=algorithm)
@@ -107,7 +107,7 @@ def test_failed_candidates_count_as_finished(store: Store) -> None:
     assert {trial["result"]["status"] for trial in finished} == {"ok", "fail"}
 
 
-def test_a_longer_search_continues_and_repeats_nothing(store: Store) -> None:
+def test_longer_search_continues_without_repeating_trials(store: Store) -> None:
     said: list[Status] = []
     first = search(store, show=said.append)
     ended = said[-1]
@@ -127,7 +127,7 @@ def test_a_longer_search_continues_and_repeats_nothing(store: Store) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["tpe", "anneal"])
-def test_an_ensemble_that_is_taken_up_again_grows_as_it_would_have(
+def test_resumed_ensemble_grows_as_an_uninterrupted_one(
     experiment: Callable[[str], Store], algorithm: str
 ) -> None:
     settings = replace(SETTINGS, algorithm=algorithm, startup_trials=2)
@@ -144,12 +144,12 @@ def test_an_ensemble_that_is_taken_up_again_grows_as_it_would_have(
         assert miscs[tid]["boosting"]["continues"] == parent
 
 
-def test_a_search_that_grows_no_ensemble_says_nothing_of_one(store: Store) -> None:
+def test_search_without_ensemble_stores_no_membership(store: Store) -> None:
     search(store)
     assert not any("boosting" in trial["misc"] for trial in store.finished())
 
 
-def test_a_finished_search_needs_no_worker_and_no_place_for_its_status(
+def test_finished_search_needs_no_worker_and_no_status_folder(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     search(store)
@@ -161,7 +161,7 @@ def test_a_finished_search_needs_no_worker_and_no_place_for_its_status(
     assert [warning[:43] for warning in warnings] == ["no status is written, the search continues:"]
 
 
-def test_without_any_worker_the_driver_gives_up(store: Store, tmp_path: Path) -> None:
+def test_driver_fails_after_patience_without_a_worker(store: Store, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no worker was seen"):
         driver(store, replace(SETTINGS, patience_minutes=SECOND), live=StatusFiles(tmp_path)).run()
     assert store.search.is_over()
@@ -170,7 +170,7 @@ def test_without_any_worker_the_driver_gives_up(store: Store, tmp_path: Path) ->
     assert status["reason"].startswith("no worker was seen")
 
 
-def test_a_driver_that_is_told_to_stop_says_how_the_search_continues(store: Store) -> None:
+def test_status_of_a_stopped_driver_says_how_to_continue(store: Store) -> None:
     said: list[Status] = []
 
     def stopped_by_a_signal(status: Status) -> None:
@@ -186,7 +186,7 @@ def test_a_driver_that_is_told_to_stop_says_how_the_search_continues(store: Stor
     assert not store.search.is_over()
 
 
-def test_when_the_last_worker_ended_on_an_error_the_driver_says_which(store: Store) -> None:
+def test_driver_reports_the_error_that_ended_the_last_worker(store: Store) -> None:
     leader = driver(store)
     leader._fill_queue()
     trial = store.reserve("worker")
@@ -204,7 +204,7 @@ def test_when_the_last_worker_ended_on_an_error_the_driver_says_which(store: Sto
         ({"max_minutes": 2 * SECOND}, "minutes have passed", 1),
     ],
 )
-def test_a_search_stops_before_its_last_trial(
+def test_search_stops_at_other_bounds_before_max_evals(
     store: Store, bound: dict[str, float], reason: str, least: int
 ) -> None:
     settings = replace(SETTINGS, max_evals=100_000, **bound)  # type: ignore[arg-type]
@@ -217,14 +217,14 @@ def test_a_search_stops_before_its_last_trial(
     assert reason in driver(store, settings).run(), "a rerun finds nothing to do"
 
 
-def test_when_nothing_but_failures_come_the_driver_says_which(store: Store) -> None:
+def test_driver_fails_after_too_many_consecutive_failures(store: Store) -> None:
     cause = {"kind": "homogeneous", "reason": "as it is"}
     settings = replace(SETTINGS, algorithm="random", max_evals=1000)
     with pytest.raises(UserError, match=f"all failed \\({MAX_CONSECUTIVE_FAILURES} homogeneous"):
         search(store, settings, lambda trial: {"status": "fail", "failure": cause})
 
 
-def test_the_queue_is_full_for_the_workers_there_are_and_no_fuller(store: Store) -> None:
+def test_queue_holds_one_and_a_half_trials_per_worker(store: Store) -> None:
     for worker in range(8):
         store.heartbeat(f"worker {worker}", None)
     leader = driver(store, replace(SETTINGS, max_evals=100))
@@ -236,7 +236,7 @@ def test_the_queue_is_full_for_the_workers_there_are_and_no_fuller(store: Store)
     assert store.count() == 8 + 4
 
 
-def test_a_second_driver_says_so_and_leaves(store: Store) -> None:
+def test_second_driver_is_refused(store: Store) -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(driver(store, replace(SETTINGS, patience_minutes=10 * SECOND)).run)
         time.sleep(0.5)
@@ -247,14 +247,14 @@ def test_a_second_driver_says_so_and_leaves(store: Store) -> None:
     assert store.count() == 1
 
 
-def test_how_features_are_computed_does_not_make_another_search() -> None:
+def test_fingerprint_ignores_engine_and_batch_size() -> None:
     one = fingerprint("data", MODEL)
     assert fingerprint("data", replace(MODEL, engine="cpu", batch_size=7)) == one
     assert fingerprint("data", replace(MODEL, max_n_features=7)) != one
     assert fingerprint("other data", MODEL) != one
 
 
-def test_what_an_ensembles_loss_is_makes_another_search() -> None:
+def test_fingerprint_includes_what_defines_an_ensembles_loss() -> None:
     one = fingerprint("data", MODEL)
     assert fingerprint("data", MODEL, replace(NO_ENSEMBLE, bagging_fraction=1.0)) == one
     growing = fingerprint("data", MODEL, GROW)
@@ -262,9 +262,7 @@ def test_what_an_ensembles_loss_is_makes_another_search() -> None:
     assert fingerprint("data", MODEL, replace(GROW, bagging_fraction=1.0)) != growing
 
 
-def test_the_export_holds_every_trial_and_so_do_the_files_of_a_running_search(
-    store: Store, tmp_path: Path
-) -> None:
+def test_export_and_live_files_hold_every_trial(store: Store, tmp_path: Path) -> None:
     live = tmp_path / "live"
     search(store, live=StatusFiles(live))
     export(store.finished(), tmp_path / "trials.jsonl")
@@ -285,7 +283,7 @@ def test_the_export_holds_every_trial_and_so_do_the_files_of_a_running_search(
     assert [path.stat().st_mode & 0o777 for path in live.iterdir()] == [0o644, 0o644]
 
 
-def test_a_trial_says_how_its_values_were_drawn(experiment: Callable[[str], Store]) -> None:
+def test_trial_records_the_source_of_its_values(experiment: Callable[[str], Store]) -> None:
     for algorithm, expected in (("tpe", ["random"] * 4 + ["tpe"] * 2), ("anneal", ["anneal"] * 6)):
         store = experiment(algorithm)
         leader = driver(store, replace(SETTINGS, algorithm=algorithm))
@@ -298,7 +296,7 @@ def test_a_trial_says_how_its_values_were_drawn(experiment: Callable[[str], Stor
         assert [trial["misc"]["source"] for trial in store.finished()] == expected
 
 
-def test_a_status_says_which_worker_holds_which_trial(store: Store) -> None:
+def test_status_lists_workers_and_their_trials(store: Store) -> None:
     said: list[Status] = []
     leader = driver(store, replace(SETTINGS, max_evals=100), show=said.append)
     store.search.open("a fingerprint", leader._name)
@@ -412,7 +410,7 @@ def test_a_search_that_has_begun_takes_only_the_trials_whose_turn_has_not_passed
     ]
 
 
-def test_a_trial_that_ends_behind_the_drivers_back_is_not_made_up_for(store: Store) -> None:
+def test_trial_that_ended_since_the_last_query_is_not_replaced(store: Store) -> None:
     leader = driver(store, replace(SETTINGS, max_evals=1))
     leader._fill_queue()
     trial = store.reserve("worker")

@@ -90,14 +90,14 @@ def domain(request: pytest.FixtureRequest) -> Domain:
 
 
 @pytest.mark.parametrize("count", [25, 150])
-def test_suggestions_are_those_of_hyperopt(domain: Domain, count: int) -> None:
+def test_suggestions_equal_hyperopts(domain: Domain, count: int) -> None:
     docs = history(domain, count)
     ours = told(domain, docs)
     for seed in range(8):
         assert ours.suggest(999, seed) == of_hyperopt(domain, docs, seed)
 
 
-def test_trials_may_be_told_one_by_one_and_in_any_order(domain: Domain) -> None:
+def test_order_of_told_trials_does_not_matter(domain: Domain) -> None:
     docs = history(domain, 150)
     ours = TPE(domain, STARTUP)
     for i in np.random.default_rng(0).permutation(len(docs)):
@@ -201,7 +201,7 @@ def test_other_algorithms_see_the_documents_that_hyperopt_sees(
             assert ours.suggest(999, step) == hyperparameters(doc)
 
 
-def test_at_first_suggestions_are_random(domain: Domain) -> None:
+def test_startup_suggestions_are_random(domain: Domain) -> None:
     docs = history(domain, STARTUP)
     docs[3]["state"] = JOB_STATE_ERROR  # does not count
     for seed in range(4):
@@ -210,11 +210,11 @@ def test_at_first_suggestions_are_random(domain: Domain) -> None:
         assert suggested == hyperparameters(doc) == of_hyperopt(domain, docs, seed)
 
 
-def test_without_startup_an_empty_history_will_do(domain: Domain) -> None:
+def test_without_startup_trials_the_history_may_be_empty(domain: Domain) -> None:
     assert TPE(domain, 0).suggest(999, 3) == of_hyperopt(domain, [], 3, startup=0)
 
 
-def test_a_loss_that_is_no_number_is_not_seen(domain: Domain) -> None:
+def test_nan_loss_is_ignored(domain: Domain) -> None:
     docs = history(domain, 60)
     docs[10]["result"] = {"loss": np.nan, "status": "ok"}
     assert told(domain, docs).suggest(999, 3) == of_hyperopt(domain, docs, 3)

@@ -1,4 +1,4 @@
-"""``hpconv status``: what files say of a search, to anybody who can read them."""
+"""``hpconv status``: reads the status of a search from its files."""
 
 import json
 import logging
@@ -86,9 +86,7 @@ def publish(folder: Path, seconds: float = 0, **changes: Any) -> None:
     write_json(folder / "live/status.json", STATUS | fresh | changes)
 
 
-def test_a_status_tells_who_does_what_and_for_how_long(
-    demo: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_lists_facts_and_workers(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     publish(demo)
     status()
     text = capsys.readouterr().out
@@ -103,7 +101,7 @@ def test_a_status_tells_who_does_what_and_for_how_long(
     assert re.search(r"^node8  1        34 for 3 min *$", text, re.MULTILINE)
 
 
-def test_a_status_fits_into_one_line() -> None:
+def test_status_line() -> None:
     assert line(record()) == (
         "34/120 trials: 27 ok, 6 failed, 1 lost, 2 running, 1 queued; best error 0.89 % (trial 20, "
         "3 min ago); 412 trials/h, 12 min left; 3 workers on node7 (2), node8 (1); 41 s lost to "
@@ -120,12 +118,12 @@ def test_a_status_fits_into_one_line() -> None:
         ("abcdef", "6 workers on 6 hosts"),
     ],
 )
-def test_a_line_names_hosts_as_long_as_they_are_few(hosts: str, words: str) -> None:
+def test_status_line_names_at_most_four_hosts(hosts: str, words: str) -> None:
     workers = [{"name": host, "host": host, "tid": 1, "trial_seconds": 2} for host in hosts]
     assert f"; {words};" in line(record(workers=workers))
 
 
-def test_a_terminal_gets_a_bar_and_a_file_no_colours(
+def test_bar_on_a_terminal_and_no_colours_in_a_file(
     demo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -141,7 +139,7 @@ def test_a_terminal_gets_a_bar_and_a_file_no_colours(
     assert all(len(row) == 60 for row in boxed.splitlines())
 
 
-def test_a_driver_that_has_fallen_silent_is_told_from_one_that_searches(
+def test_status_is_silent_after_30_seconds_without_a_write(
     demo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for seconds, state in ((5, "searching"), (40, "silent")):
@@ -168,7 +166,7 @@ def test_a_status_needs_no_server_and_no_password(demo: Path) -> None:
     assert read(demo)
 
 
-def test_a_search_that_was_over_before_there_were_statuses_has_one_by_its_history(
+def test_status_without_a_file_is_computed_from_the_trials(
     demo: Path,
 ) -> None:
     slow = {"kind": "too_slow", "reason": "stopped after 30 s"}
@@ -192,7 +190,7 @@ def test_a_search_that_was_over_before_there_were_statuses_has_one_by_its_histor
     assert found["trials_per_hour"] == 60
 
 
-def test_a_search_that_has_not_begun_says_where_to_look(demo: Path) -> None:
+def test_search_without_status_names_the_newest_log(demo: Path) -> None:
     (demo / "logs/data.log").touch()
     (demo / "logs/mongod.log").touch()
     os.utime(demo / "logs/data.log", (1, 1))
@@ -200,7 +198,7 @@ def test_a_search_that_has_not_begun_says_where_to_look(demo: Path) -> None:
         status()
 
 
-def test_a_status_that_is_no_status_is_refused_in_one_line(demo: Path) -> None:
+def test_invalid_status_file_is_refused_in_one_line(demo: Path) -> None:
     publish(demo, trials={"ok": "many"})
     with pytest.raises(UserError, match=r"live/status.json is not a status: trials.max: Field req"):
         read(demo)
@@ -231,7 +229,7 @@ def test_redraws_are_counted_and_shown(demo: Path, capsys: pytest.CaptureFixture
     assert re.search(r"^redraws +3 suggestions *$", capsys.readouterr().out, re.MULTILINE)
 
 
-def test_watching_and_a_single_json_are_not_mixed(demo: Path) -> None:
+def test_watch_and_json_exclude_each_other(demo: Path) -> None:
     with pytest.raises(UserError, match="--watch and --json"):
         status(watch=True, json_=True)
 
@@ -242,7 +240,7 @@ def test_watching_ends_with_the_search(demo: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.endswith("; ended: 120 trials have finished\n")
 
 
-def test_watching_is_left_in_order_by_ctrl_c(demo: Path) -> None:
+def test_ctrl_c_ends_watching_cleanly(demo: Path) -> None:
     publish(demo)
     process = hpconv("status", "--experiment", demo, "--watch")
     assert process.stdout is not None
@@ -252,7 +250,7 @@ def test_watching_is_left_in_order_by_ctrl_c(demo: Path) -> None:
     assert process.returncode == 0
 
 
-def test_a_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
+def test_pace_is_measured_over_the_last_quarter_of_an_hour() -> None:
     pace = Pace()
     assert pace.per_hour(0, 0) is None
     assert pace.per_hour(600, 100) == 600
@@ -261,7 +259,7 @@ def test_a_pace_is_that_of_the_last_quarter_of_an_hour() -> None:
     assert Pace().per_hour(7200, 50) == 25, "a driver that continues knows it at once"
 
 
-def test_the_time_left_is_by_the_bound_that_is_reached_first() -> None:
+def test_time_left_depends_on_the_first_bound_reached() -> None:
     settings = SearchSettings(max_evals=120)
     assert seconds_left(settings, 20, 600, pace=100) == 3600
     timed = SearchSettings(max_evals=120, max_minutes=20)
@@ -270,7 +268,7 @@ def test_the_time_left_is_by_the_bound_that_is_reached_first() -> None:
     assert seconds_left(settings, 0, 0, pace=None) is None
 
 
-def test_what_a_trial_cost_is_as_it_says_or_by_the_clock() -> None:
+def test_evaluation_seconds_are_measured_or_derived_from_timestamps() -> None:
     assert evaluation_seconds(trial(1, seconds={"learn": 2.0, "extract": 1.5})) == 3.5
     assert evaluation_seconds(trial(1, status="new")) == 60
 
@@ -286,7 +284,7 @@ def test_what_a_trial_cost_is_as_it_says_or_by_the_clock() -> None:
         (2e5, "2.3 days"),
     ],
 )
-def test_spans_of_time_are_short(seconds: float, words: str) -> None:
+def test_duration_format(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
@@ -295,7 +293,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     yield from mounted(tmp_path / "disk", "64k")
 
 
-def test_a_full_disk_is_warned_of_once_and_made_up_for(
+def test_full_disk_logs_one_warning_and_loses_no_trial(
     small_disk: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     history = [trial(tid, status="ok", loss=0.1, note="x" * 6000) for tid in range(12)]
@@ -313,7 +311,7 @@ def test_a_full_disk_is_warned_of_once_and_made_up_for(
     assert json.loads((small_disk / "live/status.json").read_text()) == STATUS
 
 
-def test_a_driver_that_was_replaced_does_not_touch_what_the_new_one_writes(tmp_path: Path) -> None:
+def test_replaced_driver_does_not_change_the_files_of_the_new_one(tmp_path: Path) -> None:
     first, second = StatusFiles(tmp_path), StatusFiles(tmp_path)
     for folder, tids in ((first, [0]), (second, [0, 1]), (first, [1])):
         folder.add([trial(tid, status="ok", loss=0.1) for tid in tids])
