@@ -43,16 +43,21 @@ def shell_status(signum: int) -> int:
 def exit_on_signals(*numbers: signal.Signals, status: Callable[[int], int] = shell_status) -> None:
     """Make the first of these signals raise SystemExit(status(number)); status may block.
 
-    Later signals are ignored, so that they cannot interrupt the clean-up. Signals that the parent
-    process ignored (SIGINT in background jobs of a shell, SIGHUP under nohup) are handled, too.
+    Later signals are ignored, so that they cannot interrupt the clean-up. SIGINT is handled also
+    where a shell has let its background jobs ignore it; SIGHUP stays ignored under nohup.
     """
+    handled = [
+        number
+        for number in numbers
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    ]
 
     def leave(signum: int, frame: object) -> None:
-        for number in numbers:
+        for number in handled:
             signal.signal(number, signal.SIG_IGN)
         sys.exit(status(signum))
 
-    for number in numbers:
+    for number in handled:
         signal.signal(number, leave)
 
 

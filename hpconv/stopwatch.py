@@ -1,4 +1,4 @@
-"""Measures how long the steps of a computation take."""
+"""Measuring the durations of the steps of a computation."""
 
 import time
 from collections.abc import Iterator
@@ -6,7 +6,11 @@ from contextlib import contextmanager
 
 
 class Stopwatch:
-    """Seconds spent in each named step."""
+    """Measures named steps: ``with stopwatch("fit"): ...``.
+
+    Attributes:
+        seconds: by name of the step.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

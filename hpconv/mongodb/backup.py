@@ -1,4 +1,4 @@
-"""Copies of a database: of a running server, and back into a folder to start one on."""
+"""Backups: copying the database of a running server, and restoring a copy."""
 
 import contextlib
 import logging
@@ -15,18 +15,18 @@ from hpconv.files import private_name
 from hpconv.mongodb.admin import require_server
 from hpconv.mongodb.client import ANSWER_SECONDS, Client, address, client_of
 
-LOCK_FILE = "mongod.lock"  # holds the process number of the server that uses the folder
-LEFT_OUT = (LOCK_FILE, "diagnostic.data")
-MARK = "WiredTiger"  # a file that every database folder has
+LOCK_FILE = "mongod.lock"  # contains the pid of the server that uses the folder
+EXCLUDED = (LOCK_FILE, "diagnostic.data")
+MARKER = "WiredTiger"  # a file in every database folder
 
 log = logging.getLogger(__name__)
 
 
 def backup(connection: Path, output: Path) -> None:
-    """Copy the database of a running server; writes to it wait until that is done.
+    """Copy the database of a running server; writes to the server block meanwhile.
 
     Raises:
-        UserError: when no server answers, its folder cannot be seen from here, or output
+        UserError: if no server answers, its folder cannot be read on this host, or output
             cannot be written.
     """
     _check_empty(output, "choose another --output")
@@ -37,30 +37,36 @@ def backup(connection: Path, output: Path) -> None:
             with _locked(client):
                 _copy(dbpath, output)
         except OperationFailure as error:
-            raise UserError(f"the server at {address(uri)} allows no backup: {error}") from error
-    log.info("%s holds a backup of the server at %s", output, address(uri))
+            raise UserError(
+                f"the server at {address(uri)} does not allow a backup: {error}"
+            ) from error
+    log.info("%s contains a backup of the server at %s", output, address(uri))
 
 
 def restore(backup: Path, dbpath: Path) -> None:
-    """Copy a backup into a folder on which a server may then be started.
+    """Copy a backup to a database folder, on which a server can then be started.
 
     Raises:
-        UserError: when backup is none, or dbpath is in use or cannot be written.
+        UserError: if backup is not a backup, or dbpath is not empty or cannot be written.
     """
-    if not (backup / MARK).exists():
-        raise UserError(f"{backup} is no backup: name a folder that 'hpconv mongod backup' wrote")
+    if not (backup / MARKER).exists():
+        raise UserError(
+            f"{backup} is not a backup: give a folder written by 'hpconv mongod backup'"
+        )
     _check_empty(dbpath, "stop its server and move the folder away, or choose another --dbpath")
     _copy(backup, dbpath)
-    log.info("%s is restored: 'hpconv mongod start --dbpath %s ...'", dbpath, dbpath)
+    log.info(
+        "%s is restored: start a server with 'hpconv mongod start --dbpath %s ...'", dbpath, dbpath
+    )
 
 
 def _check_empty(folder: Path, advice: str) -> None:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UserError(f"{folder} is there and not an empty folder: {advice}")
+        raise UserError(f"{folder} exists and is not an empty folder: {advice}")
 
 
 def _folder(client: Client, uri: str) -> Path:
-    """The server's folder, if it is the one that has this name here."""
+    """The server's database folder, if this host sees it under the same path."""
     options = client.admin.command("getCmdLineOpts")["parsed"]
     folder = Path(options["storage"]["dbPath"])
     process = str(client.admin.command("serverStatus")["pid"])
@@ -68,7 +74,7 @@ def _folder(client: Client, uri: str) -> Path:
         if (folder / LOCK_FILE).read_text().strip() == process:
             return folder
     raise UserError(
-        f"{folder}, the folder of the server at {address(uri)}, cannot be read here: "
+        f"{folder}, the folder of the server at {address(uri)}, cannot be read on this host: "
         "make the backup on the server's host, as the server's user"
     )
 
@@ -78,26 +84,26 @@ def _locked(client: Client) -> Iterator[None]:
     try:
         client.admin.command("fsync", lock=True)
         yield
-    finally:  # also when a signal came while the server was locking
+    finally:  # also after a signal while the server was being locked
         try:
             client.admin.command("fsyncUnlock")
         except OperationFailure as error:
-            log.error("the server was not unlocked: %s", error)
+            log.error("the server could not be unlocked: %s", error)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a database folder; what is interrupted never has the target's name."""
+    """Copy a database folder; an interrupted copy never gets the target's name."""
     target = target.absolute()
     unfinished = private_name(target)
     try:
         unfinished.mkdir(parents=True, mode=0o700)
         for file in sorted(source.rglob("*")):
             name = file.relative_to(source)
-            if file.is_file() and name.parts[0] not in LEFT_OUT:
+            if file.is_file() and name.parts[0] not in EXCLUDED:
                 _copy_file(file, unfinished / name)
         unfinished.replace(target)
     except OSError as error:
-        raise UserError(f"{target} was not written: {error}") from error
+        raise UserError(f"{target} could not be written: {error}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Where a server is: a connection file that it keeps up to date, or what a user wrote."""
+"""Addresses of servers: from a connection file, or from the option --mongo."""
 
 import os
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from hpconv.mongodb import connection_file
 DATABASE = "hpconv"
 PASSWORD_VARIABLE = "HPCONV_MONGODB_PASSWORD"  # never on a command line, where `ps` shows it
 
-Address = Callable[[], str]  # gives a URI; a later call may give another one
+Address = Callable[[], str]  # returns a URI; a later call may return another one
 
 
 def from_file(path: Path) -> Address:
-    """The address that a server keeps up to date in its connection file."""
+    """The address in a connection file, which the server keeps up to date."""
 
     def address() -> str:
         record = connection_file.read(path)
@@ -33,17 +33,17 @@ def from_option(mongo: str) -> tuple[Address, str]:
     """Address and database of ``HOST:PORT/DB``, or of a ``mongodb://`` URI without a password.
 
     Raises:
-        UserError: when it cannot be read, or holds a password.
+        UserError: if it cannot be parsed, names no database, or contains a password.
     """
     uri = mongo if "://" in mongo else f"mongodb://{mongo}"
     example = "write HOST:PORT/DATABASE, such as node7:27017/hpconv"
     try:
         parsed = parse_uri(uri)
     except Exception as error:  # ValueError, InvalidURI, ConfigurationError
-        raise UserError(f"--mongo cannot be read ({error}): {example}") from None
+        raise UserError(f"--mongo cannot be parsed ({error}): {example}") from None
     if parsed["password"]:
         raise UserError(
-            f"--mongo holds a password, which every user of this machine can see: leave it out "
+            f"--mongo contains a password, which every user of this host can see: remove it "
             f"and set {PASSWORD_VARIABLE} in the environment"
         )
     if not parsed["database"]:

@@ -32,7 +32,7 @@ def holes(path: Path) -> Iterator[None]:
         path.unlink()
 
 
-def test_every_document_comes_back(server: Path, tmp_path: Path) -> None:
+def test_restore_returns_every_document(server: Path, tmp_path: Path) -> None:
     source: MongoClient = MongoClient(connection_file.await_server(server))
     source.hpconv.kept.insert_many([{"_id": n, "data": os.urandom(100)} for n in range(5000)])
     made = hpconv("mongod", "backup", "--connection", server, "--output", tmp_path / "copy")
@@ -47,9 +47,7 @@ def test_every_document_comes_back(server: Path, tmp_path: Path) -> None:
     assert process.wait(30) == 0
 
 
-def test_a_backup_leaves_out_what_belongs_to_the_running_server(
-    server: Path, tmp_path: Path
-) -> None:
+def test_backup_excludes_files_of_the_running_server(server: Path, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     backup.backup(server, tmp_path / "copy")
     assert signal.getsignal(signal.SIGTERM) is before  # it is the command line that ends on it
@@ -57,7 +55,7 @@ def test_a_backup_leaves_out_what_belongs_to_the_running_server(
     assert (tmp_path / "copy").stat().st_mode & 0o077 == 0
 
 
-def test_an_interrupted_backup_leaves_nothing_and_no_lock(server: Path, tmp_path: Path) -> None:
+def test_interrupted_backup_leaves_no_files_and_no_lock(server: Path, tmp_path: Path) -> None:
     uri = connection_file.await_server(server)
     with holes(server.parent / "db" / "zz"):
         process = hpconv("mongod", "backup", "--connection", server, "--output", tmp_path / "copy")
@@ -69,13 +67,13 @@ def test_an_interrupted_backup_leaves_nothing_and_no_lock(server: Path, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_backup_leaves_nothing_and_no_lock(server: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="was not written"):
+def test_failed_backup_leaves_no_files_and_no_lock(server: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="could not be written"):
         backup.backup(server, Path("/proc/copy"))
     assert not locked(connection_file.await_server(server))
 
 
-def test_nothing_is_overwritten(server: Path, tmp_path: Path) -> None:
+def test_backup_overwrites_nothing(server: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with pytest.raises(UserError, match="choose another --output"):
         backup.backup(server, tmp_path)
@@ -86,9 +84,9 @@ def test_nothing_is_overwritten(server: Path, tmp_path: Path) -> None:
         backup.restore(tmp_path / "copy", server.parent / "db")
 
 
-def test_a_folder_that_is_no_backup_is_refused(tmp_path: Path) -> None:
+def test_restore_refuses_a_folder_that_is_not_a_backup(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(UserError, match="is no backup"):
+        with pytest.raises(UserError, match="is not a backup"):
             backup.restore(folder, tmp_path / "db")
 
 

@@ -53,14 +53,14 @@ def served(folder: Path, *options: str, uri: str | None = None) -> Iterator[Path
         process.communicate(timeout=30)
 
 
-def test_nobody_gets_in_without_the_password(server: Path) -> None:
+def test_access_needs_the_password(server: Path) -> None:
     uri = connection_file.await_server(server)
     client: MongoClient = MongoClient(f"mongodb://{address(uri)}")
     with pytest.raises(OperationFailure, match="requires authentication"):
         client.hpconv.jobs.find_one()
 
 
-def test_the_password_is_for_the_owner_only(server: Path) -> None:
+def test_password_is_readable_by_its_owner_only(server: Path) -> None:
     assert stat.S_IMODE(server.stat().st_mode) == 0o600
     secret = password(server)
     assert len(secret) >= 24
@@ -69,18 +69,18 @@ def test_the_password_is_for_the_owner_only(server: Path) -> None:
         assert secret not in " ".join(process.info["cmdline"] or [])
 
 
-def test_it_listens_on_loopback_only(server: Path) -> None:
+def test_server_listens_on_loopback_only(server: Path) -> None:
     assert listening(connection_file.await_server(server)) == {"127.0.0.1"}
 
 
-def test_it_listens_on_the_address_that_is_asked_for(tmp_path: Path) -> None:
+def test_bind_adds_an_address(tmp_path: Path) -> None:
     with served(tmp_path, "--bind", "127.0.0.2") as connection:
         uri = connection_file.await_server(connection)
         assert address(uri).startswith("127.0.0.2:")
         assert listening(uri) == {"127.0.0.1", "127.0.0.2"}
 
 
-def test_an_interface_stands_for_its_address() -> None:
+def test_interface_name_gives_its_address() -> None:
     for name, entries in psutil.net_if_addrs().items():
         if addresses := [entry.address for entry in entries if entry.family.name == "AF_INET"]:
             assert network.bind_address(name) in addresses
@@ -88,7 +88,7 @@ def test_an_interface_stands_for_its_address() -> None:
 
 
 @pytest.mark.parametrize("bind", ["ib9", "192.0.2.1", "0.0.0.0", "localhost", "::1"])
-def test_an_address_of_another_machine_is_refused(bind: str) -> None:
+def test_bind_refuses_address_of_another_host(bind: str) -> None:
     with pytest.raises(UserError) as refusal:
         network.bind_address(bind)
     for part in ("'database.bind'", f"'{bind}'", "lo (127.0.0.1)"):
@@ -96,9 +96,7 @@ def test_an_address_of_another_machine_is_refused(bind: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_and_a_new_start_keeps_the_data(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_data_survive_a_signal_and_a_restart(tmp_path: Path, number: signal.Signals) -> None:
     connection = tmp_path / "connection.json"
     for start in range(2):
         process = start_server(tmp_path)
@@ -111,14 +109,14 @@ def test_a_signal_stops_it_and_a_new_start_keeps_the_data(
     assert not mongods(tmp_path)
 
 
-def test_the_file_says_who_wrote_it_when_and_where(server: Path) -> None:
+def test_connection_file_names_its_writer(server: Path) -> None:
     content = read_json(server)
     assert content.keys() == {"uri", "external", "host", "pid", "started"}
     children = [child.pid for child in psutil.Process(content["pid"]).children()]
     assert mongods(server.parent) == children
 
 
-def test_killing_the_supervisor_takes_the_server_along_and_a_new_start_is_possible(
+def test_server_dies_with_its_supervisor_and_can_be_restarted(
     tmp_path: Path,
 ) -> None:
     process = start_server(tmp_path)
@@ -135,7 +133,7 @@ def test_killing_the_supervisor_takes_the_server_along_and_a_new_start_is_possib
     assert secret not in message
 
 
-def test_a_server_whose_run_is_gone_stops_after_a_while(tmp_path: Path) -> None:
+def test_server_stops_after_the_end_of_its_run(tmp_path: Path) -> None:
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
         "from tests.conftest import start_server; from hpconv.mongodb import connection_file;"
@@ -149,7 +147,7 @@ def test_a_server_whose_run_is_gone_stops_after_a_while(tmp_path: Path) -> None:
     until(lambda: not (tmp_path / "connection.json").exists())
 
 
-def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
+def test_killed_server_is_restarted_with_its_data(tmp_path: Path) -> None:
     with served(tmp_path) as connection:
         before = connection_file.await_server(connection)
         MongoClient(before, w="majority", journal=True).hpconv.marks.insert_one({"_id": 1})
@@ -167,9 +165,7 @@ def test_a_killed_server_comes_back_with_its_data(tmp_path: Path) -> None:
         ("exit 48", "the port chosen for mongod was taken by another program"),
     ],
 )
-def test_a_server_that_ends_again_and_again_is_given_up(
-    tmp_path: Path, end: str, reason: str
-) -> None:
+def test_server_that_keeps_dying_is_given_up(tmp_path: Path, end: str, reason: str) -> None:
     deadly = executable(tmp_path / "mongod", f'test "$1" = --version || {end}; echo v0')
     process = start_server(tmp_path, "--binary", str(deadly))
     _, message = process.communicate(timeout=30)
@@ -187,7 +183,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("log", ["disk/mongod.log", "mongod.log"])
-def test_a_full_disk_is_called_by_its_name(small_disk: Path, tmp_path: Path, log: str) -> None:
+def test_full_disk_is_reported(small_disk: Path, tmp_path: Path, log: str) -> None:
     connection = small_disk / "connection.json"
     process = start_server(small_disk, "--log", str(tmp_path / log))
     uri = connection_file.await_server(connection)
@@ -202,7 +198,7 @@ def test_a_full_disk_is_called_by_its_name(small_disk: Path, tmp_path: Path, log
         connection_file.await_server(connection)
 
 
-def test_a_server_that_hangs_on_a_full_disk_is_ended(small_disk: Path) -> None:
+def test_server_that_hangs_on_a_full_disk_is_killed(small_disk: Path) -> None:
     connection = small_disk / "connection.json"
     process = start_server(small_disk)
     connection_file.await_server(connection)
@@ -214,7 +210,7 @@ def test_a_server_that_hangs_on_a_full_disk_is_ended(small_disk: Path) -> None:
     assert f"the disk of {small_disk / 'db'} is full" in message
 
 
-def test_two_servers_do_not_share_a_folder(server: Path, tmp_path: Path) -> None:
+def test_folder_of_another_server_is_refused(server: Path, tmp_path: Path) -> None:
     (tmp_path / "db").symlink_to(server.parent / "db")
     process = start_server(tmp_path)
     _, message = process.communicate(timeout=30)
@@ -224,7 +220,7 @@ def test_two_servers_do_not_share_a_folder(server: Path, tmp_path: Path) -> None
         connection_file.await_server(tmp_path / "connection.json")
 
 
-def test_a_second_start_leaves_the_first_server_alone(server: Path) -> None:
+def test_second_start_is_refused(server: Path) -> None:
     before = server.read_bytes()
     process = start_server(server.parent)
     _, message = process.communicate(timeout=30)
@@ -235,7 +231,7 @@ def test_a_second_start_leaves_the_first_server_alone(server: Path) -> None:
     assert connection_file.await_server(server)
 
 
-def test_of_two_starts_at_once_one_runs(tmp_path: Path) -> None:
+def test_one_of_two_concurrent_starts_is_refused(tmp_path: Path) -> None:
     starts = [start_server(tmp_path) for _ in range(2)]
     until(lambda: any(start.poll() is not None for start in starts))
     refused, runs = sorted(starts, key=lambda start: start.poll() is None)
@@ -247,7 +243,7 @@ def test_of_two_starts_at_once_one_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ['{"error": "its disk was full"}', "half of a fi"])
-def test_a_file_that_is_of_no_use_is_replaced(server: Path, tmp_path: Path, content: str) -> None:
+def test_stale_connection_file_is_replaced(server: Path, tmp_path: Path, content: str) -> None:
     connection = tmp_path / "connection.json"
     write_private(connection, content)
     process = start_server(tmp_path, uri=connection_file.await_server(server))
@@ -256,7 +252,7 @@ def test_a_file_that_is_of_no_use_is_replaced(server: Path, tmp_path: Path, cont
     assert "its server no longer runs" in process.communicate(timeout=30)[1]
 
 
-def test_a_file_of_a_running_server_that_is_an_orphan_is_kept(server: Path, tmp_path: Path) -> None:
+def test_connection_file_of_a_running_server_is_kept(server: Path, tmp_path: Path) -> None:
     connection = tmp_path / "connection.json"
     connection.write_bytes(server.read_bytes())
     process = start_server(tmp_path)
@@ -264,21 +260,19 @@ def test_a_file_of_a_running_server_that_is_an_orphan_is_kept(server: Path, tmp_
     assert connection.read_bytes() == server.read_bytes()
 
 
-def test_a_server_that_is_not_there_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_binary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="no mongod found at /nowhere"):
         binary.find_mongod("/nowhere")
 
 
-def test_a_missing_library_is_named_with_its_package(tmp_path: Path) -> None:
+def test_missing_library_is_reported_with_its_package(tmp_path: Path) -> None:
     text = "error while loading shared libraries: libssl.so.3: cannot open shared object file"
     broken = executable(tmp_path / "mongod", f"echo 'mongod: {text}' >&2; exit 127")
     with pytest.raises(UserError, match="install the package libssl3"):
         binary.find_mongod(str(broken))
 
 
-def test_a_machine_without_libcurl_uses_the_wheels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_libcurl_is_taken_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picky = executable(
         tmp_path / "mongod",
         "for folder in $(echo $LD_LIBRARY_PATH | tr : ' '); do\n"
@@ -292,7 +286,7 @@ def test_a_machine_without_libcurl_uses_the_wheels(
     assert "pycurl.libs" in found.environment["LD_LIBRARY_PATH"]
 
 
-def test_an_external_server_is_used_as_it_is_and_not_stopped(server: Path, tmp_path: Path) -> None:
+def test_external_server_is_used_and_not_stopped(server: Path, tmp_path: Path) -> None:
     uri = connection_file.await_server(server)
     process = start_server(tmp_path, uri=uri)
     connection = tmp_path / "connection.json"
@@ -305,7 +299,7 @@ def test_an_external_server_is_used_as_it_is_and_not_stopped(server: Path, tmp_p
     assert answers(uri)
 
 
-def test_an_external_server_may_want_tls(tmp_path: Path) -> None:
+def test_external_server_with_tls(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     certificate = authority.issue_cert("localhost").private_key_and_cert_chain_pem
@@ -331,7 +325,7 @@ def test_an_external_server_may_want_tls(tmp_path: Path) -> None:
             outside.terminate()
 
 
-def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
+def test_missing_certificate_is_reported(tmp_path: Path) -> None:
     uri = f"mongodb://localhost:9/?tls=true&tlsCAFile={tmp_path / 'ca.pem'}"
     process = start_server(tmp_path, uri=uri)
     assert (
@@ -341,7 +335,7 @@ def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uri", ["mongodb://me:sec/ret@host/", "mongodb://me:secret@host:x/"])
-def test_a_wrong_uri_is_refused_without_showing_its_password(tmp_path: Path, uri: str) -> None:
+def test_invalid_uri_is_refused_without_its_password(tmp_path: Path, uri: str) -> None:
     process = start_server(tmp_path, uri=uri)
     _, message = process.communicate(timeout=30)
     assert process.returncode == 1
@@ -350,7 +344,7 @@ def test_a_wrong_uri_is_refused_without_showing_its_password(tmp_path: Path, uri
     assert "sec" not in (tmp_path / "connection.json").read_text()
 
 
-def test_stop_returns_when_the_server_is_gone(tmp_path: Path) -> None:
+def test_stop_waits_for_the_end_of_the_server(tmp_path: Path) -> None:
     process = start_server(tmp_path)
     uri = connection_file.await_server(tmp_path / "connection.json")
     stop = hpconv("mongod", "stop", "--connection", tmp_path / "connection.json")
@@ -369,7 +363,7 @@ def test_stop_returns_when_the_server_is_gone(tmp_path: Path) -> None:
         ("status", {"uri": "mongodb://hpconv:secret@127.0.0.1:9/"}, "127.0.0.1:9 does not answer"),
     ],
 )
-def test_a_server_that_is_gone_is_one_line(
+def test_missing_server_is_reported_in_one_line(
     tmp_path: Path, verb: str, content: dict[str, str], reason: str
 ) -> None:
     connection = tmp_path / "connection.json"
@@ -394,7 +388,7 @@ def test_status_counts_trials_by_experiment_and_state(server: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_status_shows_no_password(server: Path, options: list[str]) -> None:
+def test_status_does_not_show_the_password(server: Path, options: list[str]) -> None:
     process = hpconv("mongod", "status", "--connection", server, *options)
     output, message = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -419,7 +413,7 @@ def mongods(folder: Path) -> list[int]:
     ]
 
 
-def test_a_server_that_another_host_keeps_to_itself_is_explained(tmp_path: Path) -> None:
+def test_loopback_server_of_another_host_is_refused(tmp_path: Path) -> None:
     connection = tmp_path / "connection.json"
     content = {"uri": "mongodb://me:secret@127.0.0.1:9/", "host": "node7", "external": False}
     write_private(connection, json.dumps(content))
@@ -429,7 +423,7 @@ def test_a_server_that_another_host_keeps_to_itself_is_explained(tmp_path: Path)
         connection_file.await_server(connection)
 
 
-def test_waiting_for_a_server_ends_with_its_job(tmp_path: Path) -> None:
+def test_await_address_fails_with_the_servers_job(tmp_path: Path) -> None:
     failure = tmp_path / "driver-mongod.failed"
     with pytest.raises(UserError, match="no server has started in 0.001 minutes"):
         connection_file.await_address(tmp_path / "connection.json", 0.001, failure)
@@ -438,7 +432,7 @@ def test_waiting_for_a_server_ends_with_its_job(tmp_path: Path) -> None:
         connection_file.await_address(tmp_path / "connection.json", 1, failure)
 
 
-def test_where_a_workflow_starts_need_not_reach_the_server(tmp_path: Path) -> None:
+def test_await_address_does_not_contact_the_server(tmp_path: Path) -> None:
     connection = tmp_path / "connection.json"
     content = {"uri": "mongodb://me:secret@127.0.0.1:9/", "host": "node7", "external": False}
     write_private(connection, json.dumps(content))

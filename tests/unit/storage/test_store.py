@@ -36,13 +36,13 @@ def fall_silent(store: Store) -> None:
     store._jobs.update_many({"state": JOB_STATE_RUNNING}, {"$set": {"refresh_time": long_ago}})
 
 
-def test_trials_are_taken_oldest_first(store: Store) -> None:
+def test_reserve_takes_the_oldest_trial(store: Store) -> None:
     queue(store, 3)
     assert [store.reserve("me")["tid"] for _ in range(3)] == [0, 1, 2]  # type: ignore[index]
     assert store.reserve("me") is None
 
 
-def test_many_workers_never_share_a_trial(new_store: Callable[[], Store]) -> None:
+def test_concurrent_workers_never_share_a_trial(new_store: Callable[[], Store]) -> None:
     queue(new_store(), 60)
 
     def take_all(name: int) -> list[int]:
@@ -56,7 +56,7 @@ def test_many_workers_never_share_a_trial(new_store: Callable[[], Store]) -> Non
     assert sorted(taken) == list(range(60))
 
 
-def test_a_result_is_written_with_its_state(store: Store) -> None:
+def test_finish_writes_result_and_state(store: Store) -> None:
     queue(store, 1)
     trial = store.reserve("me")
     assert trial is not None
@@ -65,7 +65,7 @@ def test_a_result_is_written_with_its_state(store: Store) -> None:
     assert (done["state"], done["result"], done["owner"]) == (JOB_STATE_DONE, OK, "me")
 
 
-def test_a_result_may_hold_any_text(store: Store) -> None:
+def test_result_text_is_not_interpreted_by_mongodb(store: Store) -> None:
     queue(store, 1)
     trial = store.reserve("me")
     assert trial is not None
@@ -73,7 +73,7 @@ def test_a_result_may_hold_any_text(store: Store) -> None:
     assert store.finished()[0]["result"]["failure"]["reason"] == "$NOW $$ROOT"
 
 
-def test_a_silent_workers_trial_goes_to_another(store: Store) -> None:
+def test_trial_with_expired_lease_is_requeued(store: Store) -> None:
     queue(store, 1)
     lost = store.reserve("dead")
     assert lost is not None
@@ -92,7 +92,7 @@ def test_a_silent_workers_trial_goes_to_another(store: Store) -> None:
     assert store.count(JOB_STATE_DONE) == 1
 
 
-def test_a_trial_that_kills_every_worker_is_lost(store: Store) -> None:
+def test_third_expired_lease_fails_the_trial_as_lost(store: Store) -> None:
     queue(store, 1)
     for attempt in range(MAX_ATTEMPTS):
         assert store.reserve(f"victim {attempt}")
@@ -104,7 +104,7 @@ def test_a_trial_that_kills_every_worker_is_lost(store: Store) -> None:
     assert lost["result"]["failure"]["kind"] == "lost"
 
 
-def test_a_heartbeat_keeps_a_trial(store: Store) -> None:
+def test_heartbeat_extends_the_lease(store: Store) -> None:
     queue(store, 1)
     trial = store.reserve("me")
     fall_silent(store)
@@ -116,7 +116,7 @@ def test_a_heartbeat_keeps_a_trial(store: Store) -> None:
     assert store.count_live_workers() == 0
 
 
-def test_a_trial_given_back_waits_again(store: Store) -> None:
+def test_requeue_owned_requeues_the_owners_trials(store: Store) -> None:
     queue(store, 1)
     store.reserve("me")
     assert store.requeue_owned("another") == []
@@ -125,7 +125,7 @@ def test_a_trial_given_back_waits_again(store: Store) -> None:
     assert store.reserve("other")["attempts"] == 0  # type: ignore[index]
 
 
-def test_what_has_ended_is_read_by_tid(store: Store) -> None:
+def test_finished_selects_by_tid(store: Store) -> None:
     queue(store, 4)
     for _ in range(3):
         trial = store.reserve("me")
@@ -137,7 +137,7 @@ def test_what_has_ended_is_read_by_tid(store: Store) -> None:
     assert (pending["tid"], pending["state"]) == (3, JOB_STATE_NEW)
 
 
-def test_a_result_whose_acknowledgement_was_lost_is_delivered_once(store: Store) -> None:
+def test_finish_is_idempotent(store: Store) -> None:
     queue(store, 1)
     trial = store.reserve("me")
     assert trial is not None
@@ -146,7 +146,7 @@ def test_a_result_whose_acknowledgement_was_lost_is_delivered_once(store: Store)
     assert [done["version"] for done in store.finished()] == [1]
 
 
-def test_a_reservation_whose_answer_was_lost_is_not_left_behind(
+def test_reservation_with_lost_answer_is_requeued(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue(store, 2)
@@ -166,7 +166,7 @@ def test_a_reservation_whose_answer_was_lost_is_not_left_behind(
     assert store.count(JOB_STATE_RUNNING) == 1
 
 
-def test_a_trial_number_is_used_once(store: Store) -> None:
+def test_duplicate_tid_is_refused(store: Store) -> None:
     queue(store, 1)
     trial = {"tid": 0, "misc": {"tid": 0, "vals": {"x": [1]}}, "result": {"status": "new"}}
     with pytest.raises(DuplicateKeyError):
@@ -174,7 +174,7 @@ def test_a_trial_number_is_used_once(store: Store) -> None:
     assert store.count() == 1
 
 
-def test_trials_of_workers_without_a_heartbeat_are_left_to_them(store: Store) -> None:
+def test_trials_of_hyperopts_workers_are_not_requeued(store: Store) -> None:
     queue(store, 1)
     long_ago = datetime.now() - timedelta(days=1)
     by_hyperopt = {"state": JOB_STATE_RUNNING, "owner": ["host:7"], "refresh_time": long_ago}
@@ -183,7 +183,7 @@ def test_trials_of_workers_without_a_heartbeat_are_left_to_them(store: Store) ->
     assert store.count(JOB_STATE_RUNNING) == 1
 
 
-def test_hyperopt_reads_the_trials(store: Store) -> None:
+def test_hyperopt_can_read_the_trials(store: Store) -> None:
     domain = Domain(abs, hp.uniform("x", -5, 5))
     for tid, x in enumerate([4.0, -1.0, 3.0]):
         misc = {"tid": tid, "cmd": domain.cmd, "idxs": {"x": [tid]}, "vals": {"x": [x]}}
@@ -198,7 +198,7 @@ def test_hyperopt_reads_the_trials(store: Store) -> None:
     assert len(tpe.suggest([3], domain, trials, seed=1)) == 1
 
 
-def test_attachments_are_listed_with_their_trial(store: Store) -> None:
+def test_attachments_are_listed_in_their_trial(store: Store) -> None:
     queue(store, 1)
     trial = store.reserve("me")
     assert trial is not None
@@ -208,7 +208,7 @@ def test_attachments_are_listed_with_their_trial(store: Store) -> None:
     assert store.attachments.read(file) == b"123"
 
 
-def test_attachments_of_a_refused_result_are_not_kept(store: Store) -> None:
+def test_attachments_of_a_refused_result_are_deleted(store: Store) -> None:
     queue(store, 1)
     trial = store.reserve("me")
     assert trial is not None
@@ -218,7 +218,7 @@ def test_attachments_of_a_refused_result_are_not_kept(store: Store) -> None:
     assert store.connection.db.fs.files.count_documents({"exp_key": store.exp_key}) == 0
 
 
-def test_an_objective_is_replaced(store: Store) -> None:
+def test_put_objective_replaces_the_objective(store: Store) -> None:
     assert store.attachments.objective() is None
     for function in (abs, round):
         store.attachments.put_objective(Domain(function, hp.uniform("x", 0, 1)))
@@ -228,7 +228,7 @@ def test_an_objective_is_replaced(store: Store) -> None:
     assert store.connection.db.fs.files.count_documents({"exp_key": store.exp_key}) == 1
 
 
-def test_another_search_under_the_same_name_is_refused(store: Store) -> None:
+def test_search_with_another_fingerprint_is_refused(store: Store) -> None:
     store.search.open("digits", "driver")
     store.search.close("driver")
     assert store.search.is_over()
@@ -238,7 +238,7 @@ def test_another_search_under_the_same_name_is_refused(store: Store) -> None:
         store.search.open("letters", "driver")
 
 
-def test_one_driver_leads_a_search(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_has_one_leader(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_record, "DRIVER_SECONDS", 1.0)
     store.search.open("digits", "first")
     stop = Event()
@@ -259,13 +259,13 @@ def test_one_driver_leads_a_search(store: Store, monkeypatch: pytest.MonkeyPatch
     assert not store.search.is_over()
 
 
-def test_a_search_that_nobody_leads_yet_is_not_over(store: Store) -> None:
+def test_search_without_leader_is_not_over(store: Store) -> None:
     assert not store.search.is_over()
     store.search._searches().insert_one({"_id": store.exp_key, "driver": None})
     assert not store.search.is_over()
 
 
-def test_searching_time_adds_up_over_drivers(store: Store) -> None:
+def test_search_seconds_add_up_over_drivers(store: Store) -> None:
     for name in ("first", "second"):
         store.search.open("digits", name)
         total = store.search.heartbeat(name, 10)
@@ -273,7 +273,7 @@ def test_searching_time_adds_up_over_drivers(store: Store) -> None:
     assert total == 20
 
 
-def test_no_operation_walks_through_a_whole_collection(store: Store) -> None:
+def test_no_operation_scans_a_collection(store: Store) -> None:
     db = store.connection.db
     db.command("profile", 2)
     try:

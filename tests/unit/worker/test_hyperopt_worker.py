@@ -43,7 +43,7 @@ def hyperopt_worker(
         process.kill()
 
 
-def test_hyperopts_worker_and_ours_share_a_queue(
+def test_queue_is_shared_with_hyperopts_worker(
     server: Path,
     store: Store,
     tmp_path: Path,
@@ -61,7 +61,7 @@ def test_hyperopts_worker_and_ours_share_a_queue(
     assert [type(trial["owner"]) for trial in trials] == [list] * 3 + [str] * 3
 
 
-def test_a_driver_leads_hyperopts_workers(
+def test_driver_with_hyperopts_workers(
     store: Store, hyperopt_worker: Callable[[int], subprocess.Popen]
 ) -> None:
     settings = SearchSettings("tpe", 4, startup_trials=2, seed=1, patience_minutes=0.2)

@@ -97,7 +97,7 @@ def start_images(store: Store, start: Start, digits: Path) -> Start:
     return start_worker
 
 
-def test_a_worker_finishes_trials_and_leaves_when_the_search_is_over(
+def test_worker_finishes_trials_and_exits_with_the_search(
     store: Store, start_images: Start, tmp_path: Path
 ) -> None:
     queue(store)
@@ -115,7 +115,7 @@ def test_a_worker_finishes_trials_and_leaves_when_the_search_is_over(
     assert store.count_live_workers() == 0
 
 
-def test_a_trial_goes_on_from_the_scores_of_those_that_it_continues(
+def test_ensemble_trial_extends_stored_scores(
     store: Store, start_images: Start, digits: Path
 ) -> None:
     for seed, members in enumerate([[], [0], [0, 1]]):
@@ -148,7 +148,7 @@ def test_a_trial_goes_on_from_the_scores_of_those_that_it_continues(
         ensemble.append(last)
 
 
-def test_a_trial_whose_parent_has_kept_no_scores_says_so(store: Store, start_images: Start) -> None:
+def test_ensemble_trial_without_stored_scores_fails(store: Store, start_images: Start) -> None:
     queue(store)
     queue(store, [0])
     queue(store, [7])
@@ -162,7 +162,7 @@ def test_a_trial_whose_parent_has_kept_no_scores_says_so(store: Store, start_ima
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_a_worker_told_to_stop_gives_its_trial_back(
+def test_signal_requeues_the_current_trial(
     store: Store, start_images: Start, number: signal.Signals
 ) -> None:
     queue(store)
@@ -174,7 +174,7 @@ def test_a_worker_told_to_stop_gives_its_trial_back(
     assert store.count_live_workers() == 0
 
 
-def test_a_trial_that_is_no_longer_needed_goes_back(
+def test_end_of_search_requeues_the_current_trial(
     store: Store, start_images: Start, tmp_path: Path
 ) -> None:
     slow = {"l0eg_order": 2, "l0eg_order_real": 1.7, "l0eg_l2_reg": 1e-9}
@@ -188,7 +188,7 @@ def test_a_trial_that_is_no_longer_needed_goes_back(
     assert store.count(JOB_STATE_RUNNING) == 0
 
 
-def test_a_trial_that_takes_too_long_is_stopped(store: Store, start_images: Start) -> None:
+def test_slow_trial_is_stopped(store: Store, start_images: Start) -> None:
     queue(store)
     start_images(trial_seconds=0.05)
     until(lambda: store.count(JOB_STATE_DONE))
@@ -197,9 +197,7 @@ def test_a_trial_that_takes_too_long_is_stopped(store: Store, start_images: Star
     assert result["engine"] == choose("auto")
 
 
-def test_a_worker_without_the_engine_asked_for_says_so(
-    store: Store, start: Start, digits: Path
-) -> None:
+def test_missing_engine_ends_the_worker(store: Store, start: Start, digits: Path) -> None:
     attach_images(store, digits, replace(MODEL, engine="gpu"), BUDGET)
     queue(store)
     process = start(CUDA_VISIBLE_DEVICES="")
@@ -286,9 +284,7 @@ def test_evaluation_process_that_dies_at_each_start_ends_the_worker(
     assert store.count(JOB_STATE_NEW) == 1
 
 
-def test_a_worker_that_comes_after_the_search_has_nothing_to_do(
-    store: Store, start: Start, tmp_path: Path
-) -> None:
+def test_worker_after_the_search_exits_at_once(store: Store, start: Start, tmp_path: Path) -> None:
     queue(store)
     config, summary = tmp_path / "config.json", tmp_path / "summary.json"
     config.write_text('{"experiment": "x"}')
@@ -299,9 +295,7 @@ def test_a_worker_that_comes_after_the_search_has_nothing_to_do(
     assert store.count(JOB_STATE_NEW) == 1
 
 
-def test_programming_errors_in_a_row_end_the_worker_loudly(
-    store: Store, start_images: Start
-) -> None:
+def test_consecutive_programming_errors_end_the_worker(store: Store, start_images: Start) -> None:
     for _ in range(5):
         queue(store, l0eg_alpha="high")
     assert start_images().wait(60) != 0
@@ -311,7 +305,7 @@ def test_programming_errors_in_a_row_end_the_worker_loudly(
     assert store.count(JOB_STATE_NEW) == 1
 
 
-def test_a_users_own_objective_is_evaluated(store: Store, start: Start) -> None:
+def test_user_objective_is_evaluated(store: Store, start: Start) -> None:
     objectives.attach_objective(store, objectives.square)
     objectives.queue(store, 0.5)
     start()
@@ -320,9 +314,7 @@ def test_a_users_own_objective_is_evaluated(store: Store, start: Start) -> None:
     assert result == {"status": "ok", "loss": 0.25, "good": True, "steps": [0, 1]}
 
 
-def test_an_objective_that_a_new_driver_attaches_replaces_the_old(
-    store: Store, start: Start
-) -> None:
+def test_worker_uses_the_latest_objective(store: Store, start: Start) -> None:
     objectives.attach_objective(store, objectives.process)
     objectives.queue(store, 0.5)
     start()
@@ -334,7 +326,7 @@ def test_an_objective_that_a_new_driver_attaches_replaces_the_old(
     assert [trial["result"]["loss"] for trial in store.finished()] == [0.0, 0.25]
 
 
-def test_attachments_are_bounded(store: Store, start: Start) -> None:
+def test_attachments_have_a_size_limit(store: Store, start: Start) -> None:
     objectives.attach_objective(store, objectives.attach)
     objectives.queue(store, 2, 17)
     start()
@@ -346,7 +338,7 @@ def test_attachments_are_bounded(store: Store, start: Start) -> None:
     assert "attachments of 17.0 MiB, 16 are allowed" in refused["error"]
 
 
-def test_a_trial_that_takes_too_much_memory_is_stopped(store: Store, start: Start) -> None:
+def test_trial_over_its_memory_limit_is_stopped(store: Store, start: Start) -> None:
     objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_mb=512)))
     objectives.queue(store, 0.6)
     start()
@@ -356,7 +348,7 @@ def test_a_trial_that_takes_too_much_memory_is_stopped(store: Store, start: Star
     assert "MiB, 512 are allowed" in failure["reason"]
 
 
-def test_a_process_that_keeps_memory_is_replaced(store: Store, start: Start) -> None:
+def test_leaking_process_is_replaced(store: Store, start: Start) -> None:
     objectives.attach_objective(store, objectives.Swell(Budget(trial_memory_mb=1024)))
     objectives.queue(store, 0.01, 0.5, 0.01, 0.01)
     start()
@@ -374,7 +366,7 @@ def test_a_process_that_keeps_memory_is_replaced(store: Store, start: Start) -> 
         (["--walltime", "00:00:25"], "s of walltime are left", 2),
     ],
 )
-def test_a_worker_leaves_when_told_to(
+def test_limits_end_the_worker(
     store: Store, start: Start, tmp_path: Path, options: list[str], reason: str, finished: int
 ) -> None:
     objectives.attach_objective(store, objectives.process)
@@ -397,7 +389,7 @@ def took_an_hour(store: Store) -> None:
     store.connection.db.jobs.update_one({"_id": slow["_id"]}, {"$set": {"book_time": hour_ago}})
 
 
-def test_no_trial_is_taken_that_cannot_end_before_the_walltime(store: Store, start: Start) -> None:
+def test_trial_longer_than_the_walltime_is_not_taken(store: Store, start: Start) -> None:
     objectives.attach_objective(store, objectives.process)
     objectives.queue(store, 0.1, 0.2)
     took_an_hour(store)
@@ -408,7 +400,7 @@ def test_no_trial_is_taken_that_cannot_end_before_the_walltime(store: Store, sta
     assert store.count(JOB_STATE_NEW) == 1
 
 
-def test_a_worker_asks_for_another_job_when_its_walltime_is_used(
+def test_worker_requests_another_job_at_the_end_of_its_walltime(
     store: Store, start: Start, tmp_path: Path
 ) -> None:
     objectives.attach_objective(store, objectives.process)
@@ -426,7 +418,7 @@ def test_a_worker_asks_for_another_job_when_its_walltime_is_used(
         (["--mongo", "localhost:x/db"], "write HOST:PORT/DATABASE"),
     ],
 )
-def test_a_server_that_cannot_be_found_is_explained(options: list[str], advice: str) -> None:
+def test_invalid_server_option_is_refused(options: list[str], advice: str) -> None:
     command = [sys.executable, "-m", "hpconv", "worker", "--exp-key", "x", *options]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
@@ -435,7 +427,7 @@ def test_a_server_that_cannot_be_found_is_explained(options: list[str], advice: 
     assert "secret" not in line
 
 
-def test_a_server_is_found_by_host_port_and_database(
+def test_server_is_given_by_host_port_and_database(
     server: Path, store: Store, tmp_path: Path
 ) -> None:
     objectives.attach_objective(store, objectives.process)
