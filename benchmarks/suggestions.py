@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from hyperopt import Trials, tpe
+from hyperopt import tpe, trials_from_docs
 from hyperopt.base import JOB_STATE_DONE, Domain
 from optuna import create_study, create_trial, logging
 from optuna.distributions import (
@@ -61,9 +61,7 @@ def search(docs: list[Document], ours: TPE, size: int) -> None:
 
 
 def by_hyperopt(docs: list[Document]) -> Suggest:
-    history = Trials()
-    history._insert_trial_docs(docs)
-    history.refresh()
+    history = trials_from_docs(docs, validate=False)
 
     def suggest(seed: int) -> dict[str, Any]:
         settings: dict[str, Any] = {"n_startup_jobs": STARTUP, "verbose": False}
