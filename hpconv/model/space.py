@@ -2,7 +2,7 @@
 
 With two stackable layers it has the published 238 hyperparameters, under their published
 labels and distributions. Evaluating the graph gives plain nested dicts, which
-``hpconv.features.extractor`` turns into typed layers. Nodes are shared between exits, as one layer
+``hpconv.model.pipeline`` turns into typed layers. Nodes are shared between exits, as one layer
 serves all exits above it; hyperopt forbids to make a label twice.
 """
 

@@ -18,7 +18,7 @@ from hpconv.features import signature
 from hpconv.features.learning import learn
 from hpconv.learners import classifier
 from hpconv.model.pipeline import Pipeline, describe
-from hpconv.objective.budget import Pace, check_memory
+from hpconv.objective.budget import Pace, check_memory, count
 from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Result, failed_result, hyperparameters
@@ -106,8 +106,7 @@ def describe_feasible(
         CandidateError: when it cannot be built, or would need too much memory.
     """
     pipeline = describe(assignment, selection.images.shape[1:], model)
-    n_images, pairs = len(selection.images), selection.pair_counts()
-    check_memory(pipeline, n_images, model, budget.trial_memory_mb, pairs)
+    check_memory(pipeline, count(selection), model, budget.trial_memory_mb)
     return pipeline
 
 

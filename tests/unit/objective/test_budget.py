@@ -4,12 +4,12 @@ import pytest
 
 from hpconv.errors import CandidateError
 from hpconv.model.pipeline import describe
-from hpconv.objective.budget import check_memory
+from hpconv.objective.budget import Counts, check_memory
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 
 def test_kernels_of_many_pairs_are_counted() -> None:
     pipeline = describe(CANDIDATE, (1, 8, 8), MODEL)
-    check_memory(pipeline, 5000, MODEL, limit_mb=1024, pairs=(2200, 1000))
+    check_memory(pipeline, Counts(5000, 2200, 1000, pairs=True), MODEL, limit_mb=1024)
     with pytest.raises(CandidateError, match="out_of_memory"):
-        check_memory(pipeline, 5000, MODEL, limit_mb=1024, pairs=(22_000, 10_000))
+        check_memory(pipeline, Counts(5000, 22_000, 10_000, pairs=True), MODEL, limit_mb=1024)
