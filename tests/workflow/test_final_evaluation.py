@@ -115,9 +115,8 @@ def test_whole_workflow_evaluates_again_without_a_search(folder: Path) -> None:
 
 def test_winners_are_ranked_by_other_divisions_if_asked(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    options = ("--configfile", str(tmp_path / "touched.yaml"), "--config")
     recheck = "evaluation={winners: 2, recheck: {best: 4, splits: 2}}"
-    result = run(tmp_path, *EVALUATE, *options, recheck, "--until", "rank")
+    result = run(tmp_path, *EVALUATE, "--config", recheck, "--until", "rank")
     assert result.returncode == 0, result.stdout
     assert sorted(finished(result.stdout)) == [*["rank"], *4 * ["recheck"]]
     results = tmp_path / "results/demo"
