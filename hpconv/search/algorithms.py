@@ -8,6 +8,7 @@ from hyperopt import anneal, rand, trials_from_docs
 from hyperopt.base import Domain
 
 from hpconv.config import SearchSettings
+from hpconv.search.forest import ForestSampler
 from hpconv.search.tpe import TPE
 from hpconv.trials import Trial, hyperparameters
 
@@ -22,7 +23,7 @@ class Algorithm(Protocol):
 
     @property
     def source(self) -> str:
-        """How the next suggestion is drawn: ``random``, ``tpe`` or ``anneal``."""
+        """How the next suggestion is drawn: ``random``, ``tpe``, ``forest`` or ``anneal``."""
 
     def tell(self, trials: Iterable[Trial]) -> None:
         """Add trials to the history, in any order.
@@ -59,4 +60,6 @@ def new_algorithm(settings: SearchSettings, domain: Domain) -> Algorithm:
     logging.getLogger("hyperopt").setLevel(logging.WARNING)
     if settings.algorithm == "tpe":
         return TPE(domain, settings.startup_trials)
+    if settings.algorithm == "forest":
+        return ForestSampler(domain, settings.startup_trials)
     return HyperoptAlgorithm(settings.algorithm, domain)

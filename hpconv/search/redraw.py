@@ -21,7 +21,7 @@ class Suggestion:
 
     Attributes:
         values: label to value, choices by index.
-        source: how they were drawn: ``random``, ``tpe``, ``anneal`` or ``start_from``.
+        source: how they were drawn: ``random``, ``tpe``, ``forest``, ``anneal`` or ``start_from``.
         redrawn: number of refused suggestions before this one.
     """
 

@@ -15,9 +15,9 @@ function bySource(trials) {
   }
   return [...groups].sort(([a], [b]) => SOURCES.indexOf(a) - SOURCES.indexOf(b));
 }
-const SOURCES = ["start_from", "random", "tpe", "anneal", "unknown"];
+const SOURCES = ["start_from", "random", "tpe", "forest", "anneal", "unknown"];
 const sourceName = (source) =>
-  ({ start_from: "from an earlier search", random: "random", tpe: "TPE", anneal: "annealing",
+  ({ start_from: "from an earlier search", random: "random", tpe: "TPE", forest: "forest", anneal: "annealing",
     unknown: "not recorded" })[source] ?? source;
 
 function convergence({ trials, convergence: { tids, best, band, baseline } }, width) {
