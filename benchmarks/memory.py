@@ -2,9 +2,9 @@
 
     python -m benchmarks.memory config/cifar10.yaml data.h5 --count 150 > table.tsv
 
-Random candidates of the configuration's space run on a data file, each in a process that is
-forked after the imports, the warm-up and the first candidate; what its memory grows by is
-measured. Candidates that sizes or the warp refuse are drawn again.
+Random candidates of the configuration's space run on a data file, each in a process that is forked
+after the imports and the warm-up; what its memory grows by is measured. Candidates that sizes or
+the warp refuse are drawn again.
 """
 
 import argparse
@@ -86,8 +86,6 @@ def main() -> None:
             continue
         parts = predict(pipeline, count(selection), model)
         measured, outcome = measure(assignment, selection, model)
-        if not ratios:  # the first one has done what only a process's first candidate does
-            evaluate(assignment, selection, model, UNLIMITED)
         ratios.append(max(parts.values()) / measured)
         sizes = " ".join(f"{name}={size / MIB:.0f}" for name, size in parts.items())
         columns = [f"{max(parts.values()) / MIB:.0f}", f"{measured / MIB:.0f}", f"{ratios[-1]:.2f}"]

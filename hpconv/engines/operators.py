@@ -64,7 +64,7 @@ def lpool(x: TensorVariable, ker_size: int, order: float, stride: int) -> Tensor
     A whole order keeps signs as powers do, a real order takes ``|x|`` first.
     """
     if _is_float32(x) and (order == 1 or not _is_odd(order)):
-        return _step(x, kernels.Lpool(ker_size, order, stride))
+        return _step(x, kernels.Lpool(ker_size=ker_size, order=order, stride=stride))
     if order == 1:
         pooled = WindowSum(ker_size)(x)
     else:
@@ -82,7 +82,9 @@ def lpool_alpha(
     strided.
     """
     if _is_float32(x):
-        return _step(x, kernels.LpoolAlpha(ker_size, order, stride, alpha))
+        return _step(
+            x, kernels.LpoolAlpha(ker_size=ker_size, order=order, stride=stride, alpha=alpha)
+        )
     halves = []
     for signed in (x, -x):
         rectified = pt.maximum(signed - _like(x, alpha), _like(x, 0))

@@ -36,7 +36,7 @@ class _Strided:
         return first, first + self.ker_size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lpool(_Strided):
     """Lp pooling: the plain sum for order 1, else of absolute values."""
 
@@ -48,7 +48,7 @@ class Lpool(_Strided):
     alpha = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LpoolAlpha(_Strided):
     """Lp pooling of what exceeds alpha, then of what lies below -alpha: 2C channels."""
 

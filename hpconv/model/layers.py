@@ -1,7 +1,9 @@
-"""The typed layers of a pipeline: what each does and to which size, free of any engine.
+"""The typed layers of a pipeline: what each computes and the size of its output, for any engine.
 
 A shape is that of one example: ``(C, H, W)``, or ``(features,)`` once flattened. Sizes are
-known before anything is computed, so a candidate that cannot work is refused at no cost.
+known before anything is computed, so a candidate that cannot be built is refused at no cost:
+``output_shape`` raises ``CandidateError``, ``map_too_small`` where a window does not fit a map and
+``no_filters`` for a filterbank without filters.
 """
 
 from dataclasses import dataclass
@@ -62,25 +64,25 @@ class Filter:
         return (self.n_filters, *_shrink(shape, self.size))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lpool:
     """Lp pooling over ker_size x ker_size windows."""
 
     ker_size: int
-    stride: int
     order: float
+    stride: int
 
     def output_shape(self, shape: Shape) -> Shape:
         return (shape[0], *_shrink(shape, self.ker_size, self.stride))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LpoolAlpha:
     """Lp pooling of the parts above alpha and below -alpha."""
 
     ker_size: int
-    stride: int
     order: float
+    stride: int
     alpha: float
 
     def output_shape(self, shape: Shape) -> Shape:

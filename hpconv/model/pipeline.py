@@ -143,10 +143,11 @@ def _read_pool(entry: dict[str, Any]) -> Lpool | LpoolAlpha | GridPool:
     order = float(entry["order"])
     if entry["kind"] == "gridpool":
         return GridPool(int(entry["grid_res"]), order, float(entry["alpha"]))
-    window = (int(entry["ker_size"]), int(entry["stride"]), order)
-    return (
-        Lpool(*window) if entry["kind"] == "lpool" else LpoolAlpha(*window, float(entry["alpha"]))
-    )
+    ker_size, stride = int(entry["ker_size"]), int(entry["stride"])
+    if entry["kind"] == "lpool":
+        return Lpool(ker_size=ker_size, order=order, stride=stride)
+    alpha = float(entry["alpha"])
+    return LpoolAlpha(ker_size=ker_size, order=order, stride=stride, alpha=alpha)
 
 
 def _read_exit(chosen: dict[str, Any], shape: Shape, model: ModelSettings) -> Stage:

@@ -19,6 +19,7 @@ from hpconv.model.pipeline import Pipeline
 FLOAT, DOUBLE = 4, 8  # bytes
 FIT_ROWS = 1500  # fitting needs about the memory of the features of this many images
 BANK_COPIES = 3  # a filterbank is kept as learned and as packed for the kernels
+PATCH_BLOCKS = 5  # the block before, the patches that are cut, and steps of their normalisation
 POSITION_BYTES = 64  # of a drawn patch
 OVERHEAD = 20 * 2**20  # of Python, the allocator, and the kernels' scratch memory
 IMAGES_TO_JUDGE = 150  # as in the published system: fewer images do not show the speed
@@ -161,7 +162,9 @@ def _filterbank_bytes(stage: _StageSizes, model: ModelSettings) -> int:
     if not stage.whitened:
         return 2 * rows
     patches = min(FLOAT * model.n_patches * width, learning.BLOCK_BYTES)
-    moments = (DOUBLE + FLOAT) * width**2 + 3 * patches + POSITION_BYTES * model.n_patches
+    moments = (
+        (DOUBLE + FLOAT) * width**2 + PATCH_BLOCKS * patches + POSITION_BYTES * model.n_patches
+    )
     return max(moments, DOUBLE * width**2 + 4 * rows) + rows // 2
 
 

@@ -35,7 +35,10 @@ def test_a_stage_compiles_to_one_kernel(case: dict[str, Any]) -> None:
 
 def test_a_warp_is_followed_by_one_kernel() -> None:
     warp = Warp(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), size=8)
-    stage = compile_stage([warp, Lpool(2, 1, 2.0), Lpool(3, 1, 2.0)], n_channels=3)
+    stage = compile_stage(
+        [warp, Lpool(ker_size=2, stride=1, order=2.0), Lpool(ker_size=3, stride=1, order=2.0)],
+        n_channels=3,
+    )
     assert nodes(stage) == ["Warp", "Kernel"]
 
 

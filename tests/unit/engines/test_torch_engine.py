@@ -70,9 +70,12 @@ def with_bank(layer: layers.Filter, n_channels: int) -> layers.Filter:
             for remove_mean in (False, True)
             for beta, hard_beta in [(0.5, False), (10.0, True)]
         ],
-        *[layers.Lpool(4, 2, order) for order in (1, 2, 3, 0.3, 7.1)],
-        layers.Lpool(17, 3, 2),
-        *[layers.LpoolAlpha(3, 2, order, 0.1) for order in (1, 2, 0.3, 7.1)],
+        *[layers.Lpool(ker_size=4, stride=2, order=order) for order in (1, 2, 3, 0.3, 7.1)],
+        layers.Lpool(ker_size=17, stride=3, order=2),
+        *[
+            layers.LpoolAlpha(ker_size=3, stride=2, order=order, alpha=0.1)
+            for order in (1, 2, 0.3, 7.1)
+        ],
         *[layers.GridPool(res, order, 0.1) for res in (1, 2, 3) for order in (1, 2, 0.3, 7.1)],
         *[
             layers.Lnorm(size, remove_mean, threshold)

@@ -87,10 +87,10 @@ SIGNED = layers.Filter(3, 2, RECIPE, remove_mean=True, beta=0.1, hard_beta=False
 CHAIN = (
     layers.Warp(TURNED, 23),
     SIGNED,
-    layers.Lpool(3, 2, 1.7),
+    layers.Lpool(ker_size=3, stride=2, order=1.7),
     layers.Lnorm(3, True, 0.1),
     replace(SIGNED, remove_mean=False, hard_beta=True),
-    layers.LpoolAlpha(2, 1, 2, 0.1),
+    layers.LpoolAlpha(ker_size=2, stride=1, order=2, alpha=0.1),
     layers.GridPool(2, 2, 0.1),
 )  # a layer of each kind
 
@@ -125,9 +125,15 @@ def test_a_file_has_the_features_of_the_published_system(
             for remove_mean in (False, True)
             for beta, hard_beta in [(0.5, False), (10.0, True)]
         ],
-        *[(SIGNED, layers.Lpool(4, 2, order)) for order in (1, 2, 3, 0.3, 7.1)],
-        (SIGNED, layers.Lpool(16, 3, 2)),
-        *[(SIGNED, layers.LpoolAlpha(3, 2, order, 0.1)) for order in (1, 2, 0.3, 7.1)],
+        *[
+            (SIGNED, layers.Lpool(ker_size=4, stride=2, order=order))
+            for order in (1, 2, 3, 0.3, 7.1)
+        ],
+        (SIGNED, layers.Lpool(ker_size=16, stride=3, order=2)),
+        *[
+            (SIGNED, layers.LpoolAlpha(ker_size=3, stride=2, order=order, alpha=0.1))
+            for order in (1, 2, 0.3, 7.1)
+        ],
         *[(SIGNED, layers.GridPool(g, order, 0.1)) for g in (1, 2, 3) for order in (1, 2, 7.1)],
         *[
             (SIGNED, layers.Lnorm(size, remove_mean, threshold))

@@ -81,8 +81,8 @@ def test_correlation(shape: tuple[int, ...]) -> None:
 def test_pooling(size: int, stride: int, order: float) -> None:
     for channels, height, width in ((1, 9, 9), (17, 13, 10)):
         x = 3 * data(3, channels, height, width)
-        check(x, Lpool(size, order, stride))
-        check(x, LpoolAlpha(size, order, stride, 0.4))
+        check(x, Lpool(ker_size=size, order=order, stride=stride))
+        check(x, LpoolAlpha(ker_size=size, order=order, stride=stride, alpha=0.4))
 
 
 @pytest.mark.parametrize(("grid", "order"), [(1, 1.0), (2, 2.0), (2, 3.0), (3, 3.3), (5, 0.5)])
@@ -102,7 +102,12 @@ def test_local_normalisation(size: int, remove_mean: bool) -> None:
 
 @pytest.mark.parametrize(
     "pool",
-    [Lpool(3, 2, 2), Lpool(4, 1.7, 1), LpoolAlpha(5, 2, 3, 0.1), Gridpool(3, 2.0, 0.05)],
+    [
+        Lpool(ker_size=3, order=2, stride=2),
+        Lpool(ker_size=4, order=1.7, stride=1),
+        LpoolAlpha(ker_size=5, order=2, stride=3, alpha=0.1),
+        Gridpool(3, 2.0, 0.05),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("contrast", [False, True])
@@ -126,13 +131,24 @@ def test_a_pass_of_all_steps(
 
 def test_steps_in_any_order() -> None:
     one, two = data(24, 3, 5, 5), data(40, 24, 3, 3)
-    stacked = (Lnorm(4, True, 0.0), Fbcorr(one), Lpool(3, 2, 2), Fbcorr(two), Lpool(2, 1.5, 1))
+    stacked = (
+        Lnorm(4, True, 0.0),
+        Fbcorr(one),
+        Lpool(ker_size=3, order=2, stride=2),
+        Fbcorr(two),
+        Lpool(ker_size=2, order=1.5, stride=1),
+    )
     check(data(5, 3, 30, 26), *stacked, Lnorm(2, True, 0.0))
-    check(data(5, 3, 30, 26), Lpool(2, 1, 1), Lnorm(3, False, 0.1), Lnorm(2, True, 0.0))
+    check(
+        data(5, 3, 30, 26),
+        Lpool(ker_size=2, order=1, stride=1),
+        Lnorm(3, False, 0.1),
+        Lnorm(2, True, 0.0),
+    )
 
 
 def test_a_chain_equals_its_steps_one_by_one() -> None:
-    steps = (Lnorm(3, True, 0.0), Fbcorr(data(9, 3, 3, 3)), Lpool(2, 2, 2))
+    steps = (Lnorm(3, True, 0.0), Fbcorr(data(9, 3, 3, 3)), Lpool(ker_size=2, order=2, stride=2))
     x = data(4, 3, 14, 14)
     single = reduce(lambda maps, step: kernels.run_steps(maps, [step]), steps, x)
     np.testing.assert_allclose(kernels.run_steps(x, steps), single, rtol=1e-4, atol=1e-5)
@@ -155,8 +171,8 @@ def test_the_input_is_not_modified() -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        *(Lpool(3, order, 2) for order in (1, 2, 4, 1.7)),
-        *(LpoolAlpha(3, order, 2, 0.1) for order in (1, 2, 3, 1.7)),
+        *(Lpool(ker_size=3, order=order, stride=2) for order in (1, 2, 4, 1.7)),
+        *(LpoolAlpha(ker_size=3, order=order, stride=2, alpha=0.1) for order in (1, 2, 3, 1.7)),
         Lnorm(3, True, 0.0),
         Fbcorr(data(4, 3, 3, 3)),
     ],
@@ -183,13 +199,18 @@ def test_small_values_beside_large_ones_keep_their_precision() -> None:
     x = data(2, 2, 20, 20)
     x[:, :, :, :8] *= 1e6
     x[0, :, 12:] *= 1e-6
-    pool = Lpool(4, 2, 1)
+    pool = Lpool(ker_size=4, order=2, stride=1)
     np.testing.assert_allclose(kernels.run_steps(x, [pool]), exact(x, pool), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     "step",
-    [Fbcorr(data(4, 3, 9, 9)), Lnorm(9, True, 0.0), Lpool(9, 2, 1), Gridpool(9, 2.0, 0.1)],
+    [
+        Fbcorr(data(4, 3, 9, 9)),
+        Lnorm(9, True, 0.0),
+        Lpool(ker_size=9, order=2, stride=1),
+        Gridpool(9, 2.0, 0.1),
+    ],
     ids=lambda step: type(step).__name__,
 )
 def test_a_window_larger_than_the_map_is_refused(step: Step) -> None:
