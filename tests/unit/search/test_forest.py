@@ -95,7 +95,8 @@ def test_suggestion_depends_on_history_and_seed_only() -> None:
 
 def test_search_finds_better_trials_than_random_draws() -> None:
     found = search(ForestSampler(DOMAIN, 20), 80)
-    at_random = [loss_of(values) for values in drawn(240)]
+    rows = UNITS.draw(240, np.random.default_rng(0))
+    at_random = [loss_of(UNITS.values(row)) for row in rows]
     assert min(found) < min(at_random)
     assert np.median(found[40:]) < np.quantile(at_random, 0.1)
 
