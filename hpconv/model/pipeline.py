@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from math import cos, prod, sin
 from typing import Any
 
@@ -63,7 +64,7 @@ def describe(assignment: dict[str, Any], image_shape: Shape, model: ModelSetting
     Raises:
         CandidateError: when a map gets too small, no filter is left, or a stage is too large.
     """
-    graph = space.search_space(model.output_sizes, model.max_layer_sizes)
+    graph = _search_space(tuple(model.output_sizes), tuple(model.max_layer_sizes))
     chosen = space.evaluate(graph, assignment)
     warp = _read_warp(chosen["warp"], image_shape[-1])
     stages: list[Stage] = [(warp,)]
@@ -85,6 +86,10 @@ def describe(assignment: dict[str, Any], image_shape: Shape, model: ModelSetting
             divrowl2=bool(classifier["divrowl2"]),
         ),
     )
+
+
+# building the graph takes longer than evaluating it
+_search_space = cache(space.search_space)
 
 
 def for_image_size(pipeline: Pipeline, size: int) -> Pipeline:
