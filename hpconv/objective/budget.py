@@ -95,7 +95,7 @@ def predict(pipeline: Pipeline, counts: Counts, model: ModelSettings) -> dict[st
     """
     stages = list(_stages(pipeline))
     width = prod(stages[-1].outputs)
-    batches = model.batch_size * FLOAT * max(stage.largest for stage in stages)
+    batches = model.batch_size * max(stage.bytes_per_image for stage in stages)
     filters = sum(BANK_COPIES * FLOAT * prod(stage.filters) for stage in stages)
     features = OVERHEAD + filters + FLOAT * counts.images * width
     return {
@@ -120,6 +120,11 @@ class _StageSizes:
     largest: int
     filters: tuple[int, int, int, int]
     whitened: bool
+
+    @property
+    def bytes_per_image(self) -> int:
+        """While the stage is computed, or its output is searched for non-finite values."""
+        return FLOAT * self.largest + prod(self.outputs)
 
 
 def _stages(pipeline: Pipeline) -> Iterator[_StageSizes]:
@@ -149,9 +154,11 @@ def _learning_bytes(stages: Sequence[_StageSizes], n_images: int, model: ModelSe
         maps = FLOAT * n_images * prod(stage.inputs)
         if stage.whitened and number and maps <= learning.KEPT_BYTES:
             most = max(most, kept + maps + batch)
-            kept, batch = maps, FLOAT * model.batch_size * prod(stage.inputs)
-        most = max(most, kept + batch + _filterbank_bytes(stage, model))
-        batch = max(batch, FLOAT * model.batch_size * stage.largest)
+            kept, batch = maps, 0
+        # the maps of the last batch are still there while the next one is computed
+        last = FLOAT * model.batch_size * prod(stage.inputs) if stage.whitened else 0
+        most = max(most, kept + batch + last + _filterbank_bytes(stage, model))
+        batch = max(batch, model.batch_size * stage.bytes_per_image)
     return images + most
 
 
