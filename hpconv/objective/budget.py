@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, prod
 
+import numpy as np
+
 from hpconv import kernels
 from hpconv.config import Budget, ModelSettings
 from hpconv.datasets.protocols import Selection
@@ -58,11 +60,13 @@ class Counts:
 
     Attributes:
         images: of training and validation together.
+        train_images: different images among the training examples.
         train, validation: examples, which are images or pairs of images.
         pairs: whether they are pairs.
     """
 
     images: int
+    train_images: int
     train: int
     validation: int
     pairs: bool = False
@@ -71,7 +75,8 @@ class Counts:
 def count(selection: Selection) -> Counts:
     """The numbers of a data file's model selection."""
     train, validation = len(selection.train.rows), len(selection.validation.rows)
-    return Counts(len(selection.images), train, validation, selection.pairs)
+    train_images = len(np.unique(selection.train.rows))
+    return Counts(len(selection.images), train_images, train, validation, selection.pairs)
 
 
 def check_memory(pipeline: Pipeline, counts: Counts, model: ModelSettings, limit_mb: int) -> None:
@@ -99,7 +104,7 @@ def predict(pipeline: Pipeline, counts: Counts, model: ModelSettings) -> dict[st
     filters = sum(BANK_COPIES * FLOAT * prod(stage.filters) for stage in stages)
     features = OVERHEAD + filters + FLOAT * counts.images * width
     return {
-        "learning": OVERHEAD + filters + _learning_bytes(stages, counts.images, model),
+        "learning": OVERHEAD + filters + _learning_bytes(stages, counts.train_images, model),
         "extraction": features + batches,
         "classification": features + _classifier_bytes(counts, width),
     }

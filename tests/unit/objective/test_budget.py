@@ -1,15 +1,24 @@
 """What a candidate would take is told from sizes alone."""
 
+from pathlib import Path
+
 import pytest
 
+from hpconv.datasets.protocols import Selection
 from hpconv.errors import CandidateError
 from hpconv.model.pipeline import describe
-from hpconv.objective.budget import Counts, check_memory
+from hpconv.objective.budget import Counts, check_memory, count
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 
 def test_kernels_of_many_pairs_are_counted() -> None:
     pipeline = describe(CANDIDATE, (1, 8, 8), MODEL)
-    check_memory(pipeline, Counts(5000, 2200, 1000, pairs=True), MODEL, limit_mb=1024)
+    check_memory(pipeline, Counts(5000, 3000, 2200, 1000, pairs=True), MODEL, limit_mb=1024)
     with pytest.raises(CandidateError, match="out_of_memory"):
-        check_memory(pipeline, Counts(5000, 22_000, 10_000, pairs=True), MODEL, limit_mb=1024)
+        check_memory(pipeline, Counts(5000, 3000, 22_000, 10_000, pairs=True), MODEL, limit_mb=1024)
+
+
+def test_filters_are_learned_from_training_images_only(digits: Path) -> None:
+    selection = Selection(digits)
+    counts = count(selection)
+    assert counts.train_images == len(selection.unlabelled(10**6)) < counts.images
