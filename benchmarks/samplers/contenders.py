@@ -1,0 +1,82 @@
+"""hpconv's samplers, random search and hyperopt's TPE, for the event loop of ``simulate``."""
+
+import math
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+from hyperopt.base import JOB_STATE_DONE, JOB_STATE_NEW, Domain
+
+from benchmarks.samplers.fast_tpe import FastTPE
+from hpconv.model.space import Node
+from hpconv.model.space_table import table
+from hpconv.search.forest import ForestSampler
+from hpconv.search.unit_space import UnitSpace, Values
+
+STARTUP = 20
+
+
+class Random:
+    """Draws from the prior."""
+
+    def __init__(self, graph: Node) -> None:
+        self._space = UnitSpace(table(graph))
+
+    def started(self, tid: int, values: Values) -> None:
+        pass
+
+    def ended(self, tid: int, values: Values, loss: float | None) -> None:
+        pass
+
+    def suggestions(self, seed: int) -> Iterator[Values]:
+        rng = np.random.default_rng(seed)
+        while True:
+            yield self._space.values(self._space.draw(1, rng)[0])
+
+
+class Parzen(Random):
+    """hyperopt's TPE; pending trials have an infinite loss, as in hyperopt, or are unknown."""
+
+    def __init__(self, graph: Node, pending: bool) -> None:
+        super().__init__(graph)
+        self._tpe = FastTPE(table(graph))
+        self._pending = pending
+
+    def started(self, tid: int, values: Values) -> None:
+        if self._pending:
+            self._tpe.tell(tid, values, math.inf)
+
+    def ended(self, tid: int, values: Values, loss: float | None) -> None:
+        self._tpe.tell(tid, values, math.inf if loss is None else loss)
+
+    def suggestions(self, seed: int) -> Iterator[Values]:
+        if len(self._tpe) < STARTUP:
+            yield from super().suggestions(seed)
+        rng = np.random.default_rng(seed)
+        while True:
+            yield self._tpe.suggest(int(rng.integers(2**32)))
+
+
+class Forest:
+    """The forest sampler, which knows pending trials."""
+
+    def __init__(self, graph: Node) -> None:
+        self._domain = Domain(lambda assignment: 0.0, graph)
+        self._sampler = ForestSampler(self._domain, STARTUP)
+
+    def started(self, tid: int, values: Values) -> None:
+        self._sampler.tell([self._document(tid, values, JOB_STATE_NEW, {})])
+
+    def ended(self, tid: int, values: Values, loss: float | None) -> None:
+        self._sampler.tell([self._document(tid, values, JOB_STATE_DONE, {"loss": loss})])
+
+    def suggestions(self, seed: int) -> Iterator[Values]:
+        for attempt in count():
+            yield self._sampler.suggest(0, seed + attempt)
+
+    def _document(
+        self, tid: int, values: Values, state: int, result: dict[str, Any]
+    ) -> dict[str, Any]:
+        vals = {label: [values[label]] if label in values else [] for label in self._domain.params}
+        return {"tid": tid, "state": state, "result": result, "misc": {"vals": vals}}
