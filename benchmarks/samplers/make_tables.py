@@ -52,7 +52,7 @@ MODELS = {
     "fashion-mnist": replace(MODEL, output_sizes=(16, 32)),
     "folder": MODEL,
 }
-SIZES = {"digits": (600, 800), "fashion-mnist": (1500, 2000), "folder": (2000, 3000)}
+SIZES = {"digits": (500, 700), "fashion-mnist": (1500, 2000), "folder": (2000, 3000)}
 # values per patch; whitening wider patches takes minutes, so such draws are skipped
 WIDEST_PATCH = 3000
 LONGEST_TRIAL = 20  # seconds
