@@ -161,7 +161,9 @@ class SearchSettings(Section):
         "or would need too much memory; false for a failed trial, as published.",
     )
     startup_trials: Count = Field(
-        default=20, description="Number of random trials before TPE uses the history."
+        default=20,
+        description="Number of trials before tpe and forest use the history; trials until then are "
+        "random, except those of start_from.",
     )
     start_from: Path | None = Field(
         default=None,
