@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import event
 
 from hpconv import __version__, trials
-from hpconv.model.space_table import space_of, table
+from hpconv.model.space_table import Hyperparameter, space_of, table
 from hpconv.trials import Trial, as_utc
 
 MARK = "hpconv"  # study attribute that marks an export; its value is our version
@@ -74,7 +74,7 @@ def distributions(history: list[Trial]) -> dict[str, BaseDistribution]:
     return {label: _distribution(entries.get(label), found) for label, found in drawn.items()}
 
 
-def _distribution(entry: dict[str, Any] | None, drawn: list[float]) -> BaseDistribution:
+def _distribution(entry: Hyperparameter | None, drawn: list[float]) -> BaseDistribution:
     if entry is None:  # an old history does not record its space
         return FloatDistribution(min(drawn), max(drawn))
     if entry["dist"] == "randint":

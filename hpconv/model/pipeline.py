@@ -1,15 +1,15 @@
-"""A trial's hyperparameters, read into a described pipeline and checked at no cost."""
+"""Description of a pipeline: built from hyperparameters and checked without any image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from math import cos, prod, sin
-from typing import Any
 
 from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
 from hpconv.kernels.warp import background_fraction
 from hpconv.model import space
+from hpconv.model.chosen import ChosenFilter, ChosenPipeline, ChosenWarp, ExitPool
 from hpconv.model.layers import (
     BankRecipe,
     Filter,
@@ -25,12 +25,19 @@ from hpconv.model.layers import (
 
 Stage = tuple[Layer, ...]
 
-MAX_BACKGROUND = 0.5  # the share of a warped image that may lie outside the original
+MAX_BACKGROUND = 0.5  # maximum fraction of a warped image that lies outside the original
 
 
 @dataclass(frozen=True)
 class ClassifierSettings:
-    """What an exit asks of the classifier: its regularisation and its features' scaling."""
+    """Regularisation of the classifier and scaling of its features.
+
+    Attributes:
+        l2_reg: weight of the L2 penalty.
+        varthresh: added to the variance of each feature; scaling divides by the root of the sum.
+        remove_std0: whether a variance of 0 is replaced by 1.
+        divrowl2: whether features are also divided by the mean L2 norm of scaled examples.
+    """
 
     l2_reg: float
     varthresh: float
@@ -40,14 +47,14 @@ class ClassifierSettings:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Stages, each ending where features are small enough to keep, and the exit's settings."""
+    """Stages, whose outputs are small enough to be stored, and the classifier's settings."""
 
     image_shape: Shape
     stages: tuple[Stage, ...]
     classifier: ClassifierSettings
 
     def shapes(self) -> Iterator[tuple[Layer, Shape]]:
-        """Every layer with the shape of its output."""
+        """Each layer with its output shape."""
         shape = self.image_shape
         for stage in self.stages:
             for layer in stage:
@@ -55,14 +62,15 @@ class Pipeline:
                 yield layer, shape
 
 
-def describe(assignment: dict[str, Any], image_shape: Shape, model: ModelSettings) -> Pipeline:
-    """Read hyperparameters (as hyperopt stores them) into a checked pipeline.
+def describe(assignment: space.Assignment, image_shape: Shape, model: ModelSettings) -> Pipeline:
+    """Build a pipeline from hyperparameters and check the shapes of its layers.
 
     Args:
         image_shape: ``(C, H, W)`` of the images, square.
 
     Raises:
-        CandidateError: when a map gets too small, no filter is left, or a stage is too large.
+        CandidateError: if a map is too small, a filterbank has no filters, a stage has too many
+            outputs, or too much of the warped image lies outside the original.
     """
     graph = _search_space(tuple(model.output_sizes), tuple(model.max_layer_sizes))
     chosen = space.evaluate(graph, assignment)
@@ -93,7 +101,7 @@ _search_space = cache(space.search_space)
 
 
 def for_image_size(pipeline: Pipeline, size: int) -> Pipeline:
-    """The same pipeline behind a warp that takes square images of another size."""
+    """Adapt the warp of a pipeline to square images of another size."""
     (warp,), *stages = pipeline.stages
     assert isinstance(warp, Warp)
     scale = pipeline.image_shape[-1] / size
@@ -110,12 +118,12 @@ def _stage_shape(stage: Stage, shape: Shape, model: ModelSettings) -> Shape:
     for layer in stage:
         shape = layer.output_shape(shape)
     if prod(shape) > model.max_row_elements:
-        reason = f"{prod(shape)} elements an image, {model.max_row_elements} are allowed"
+        reason = f"{prod(shape)} values per image, {model.max_row_elements} are allowed"
         raise CandidateError("too_many_features", reason)
     return shape
 
 
-def _read_warp(entry: dict[str, Any], image_size: int) -> Warp:
+def _read_warp(entry: ChosenWarp, image_size: int) -> Warp:
     size, affine = int(entry["size"]), entry["affine"]
     rotation, shear = affine["rotation"], affine["shear"]
     x_scale, y_scale = (scale * size / image_size for scale in affine["scale"])
@@ -133,7 +141,7 @@ def _read_warp(entry: dict[str, Any], image_size: int) -> Warp:
     return Warp(matrix, size)
 
 
-def _read_filter(entry: dict[str, Any], n_filters: int) -> Filter:
+def _read_filter(entry: ChosenFilter, n_filters: int) -> Filter:
     return Filter(
         n_filters=n_filters,
         size=int(entry["size"]),
@@ -144,7 +152,7 @@ def _read_filter(entry: dict[str, Any], n_filters: int) -> Filter:
     )
 
 
-def _read_pool(entry: dict[str, Any]) -> Lpool | LpoolAlpha | GridPool:
+def _read_pool(entry: ExitPool) -> Lpool | LpoolAlpha | GridPool:
     order = float(entry["order"])
     if entry["kind"] == "gridpool":
         return GridPool(int(entry["grid_res"]), order, float(entry["alpha"]))
@@ -155,13 +163,13 @@ def _read_pool(entry: dict[str, Any]) -> Lpool | LpoolAlpha | GridPool:
     return LpoolAlpha(ker_size=ker_size, order=order, stride=stride, alpha=alpha)
 
 
-def _read_exit(chosen: dict[str, Any], shape: Shape, model: ModelSettings) -> Stage:
+def _read_exit(chosen: ChosenPipeline, shape: Shape, model: ModelSettings) -> Stage:
     pool, norm = _read_pool(chosen["pool"]), chosen["norm"]
     filters = _read_filter(chosen["filter"], n_filters=0)
     side = shape[-1] - filters.size + 1
     per_filter = _features_per_filter(pool, side, int(norm["ker_size"]) if norm else 1)
     if per_filter < 1:
-        raise CandidateError("map_too_small", f"nothing is left of a {shape[-1]} pixels wide map")
+        raise CandidateError("map_too_small", f"a map of {shape[-1]} pixels is too small")
     filters = replace(filters, n_filters=model.max_n_features // per_filter)
     if norm is None or norm["settings"] is None:
         return (filters, pool)

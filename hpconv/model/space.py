@@ -1,9 +1,9 @@
 """The search space as a pyll graph: a stack of layers under one of three kinds of exit.
 
-With two stackable layers it has the published 238 hyperparameters, under their published
-labels and distributions. Evaluating the graph gives plain nested dicts, which
-``hpconv.model.pipeline`` turns into typed layers. Nodes are shared between exits, as one layer
-serves all exits above it; hyperopt forbids to make a label twice.
+With two stackable layers it has the published 238 hyperparameters, with their published
+labels and distributions. Evaluating the graph returns nested dicts, which
+``hpconv.model.pipeline`` converts to typed layers. Exits share the nodes of the layers below them,
+because hyperopt does not allow two nodes with the same label.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from hyperopt import hp, space_eval
 
+from hpconv.model.chosen import ChosenPipeline
 from hpconv.model.filterbanks import seed_of
 
-Node = Any  # pyll has no types: dicts, lists and Apply nodes all stand for a node
+Node = Any  # pyll has no types: dicts, lists and Apply nodes are all nodes
+Assignment = dict[str, Any]  # active hyperparameters: label to value, choices by index
 N_SEEDS = 10
 
 
@@ -23,10 +25,11 @@ def search_space(output_sizes: Sequence[int], max_layer_sizes: Sequence[int]) ->
 
     Args:
         output_sizes: sizes in pixels to which images may be resized.
-        max_layer_sizes: the most filters of each stackable layer; its length is the depth.
+        max_layer_sizes: maximum number of filters of each stackable layer; its length is the
+            maximum depth.
 
     Returns:
-        a pyll-able choice of ``{"warp", "stack", "filter", "pool", "norm", "classifier"}``.
+        a pyll choice of ``{"warp", "stack", "filter", "pool", "norm", "classifier"}``.
     """
     warp = _warp(output_sizes)
     stack: list[Node] = []
@@ -39,9 +42,10 @@ def search_space(output_sizes: Sequence[int], max_layer_sizes: Sequence[int]) ->
     return hp.choice("exit", exits)
 
 
-def evaluate(space: Node, assignment: dict[str, Any]) -> dict[str, Any]:
-    """The nested dicts that an assignment (as hyperopt stores it, choices by index) selects."""
-    return space_eval(space, assignment)
+def evaluate(space: Node, assignment: Assignment) -> ChosenPipeline:
+    """Return the nested values that an assignment selects from a space."""
+    chosen: ChosenPipeline = space_eval(space, assignment)
+    return chosen
 
 
 def _flag(label: str) -> Node:
@@ -49,7 +53,7 @@ def _flag(label: str) -> Node:
 
 
 def _size(label: str, smallest: int, largest: int) -> Node:
-    # half a unit more on each side gives every size the same chance when rounded
+    # half a unit more at each end: after rounding, all sizes are equally likely
     return hp.quniform(label, smallest - 0.5 + 1e-5, largest + 0.5, 1)
 
 
@@ -74,7 +78,7 @@ def _warp(output_sizes: Sequence[int]) -> Node:
 
 
 def _filter(prefix: str, size: Node, n_filters: Node) -> Node:
-    """A fused contrast-normalised correlation; n_filters None is set by the exit's budget."""
+    """Contrast-normalised correlation; for n_filters None, the feature budget sets the number."""
 
     def label(name: str) -> str:
         return f"{prefix}_fbncc_{name}"
@@ -175,7 +179,7 @@ def _lpool_exit(depth: int) -> Node:
         "remove_mean": _flag(f"{prefix}_norm_rmean"),
         "threshold": _lognormal(f"{prefix}_norm_thresh", 1.0, 3),
     }
-    # without the norm its size still counts: it sets how many filters the exit may have
+    # the size is drawn even without normalisation: the number of filters depends on it
     norm_choice = {
         "ker_size": _size(f"{prefix}_nsize", 1, 5),
         "settings": hp.choice(f"{prefix}_use_norm", [None, norm]),

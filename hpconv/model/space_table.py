@@ -1,6 +1,6 @@
-"""The hyperparameters of a search space as a table: what each is drawn from, and when."""
+"""The hyperparameters of a search space as a table: distribution and condition of each."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from hyperopt.pyll import as_apply
 from hyperopt.pyll_utils import expr_to_config
@@ -9,14 +9,22 @@ from hpconv.model.space import Node, search_space
 from hpconv.trials import Trial
 
 
-def table(space: Node) -> list[dict[str, Any]]:
-    """Every hyperparameter of a space.
+class Hyperparameter(TypedDict):
+    """Distribution and condition of a hyperparameter.
 
-    Returns:
-        for each ``label``: ``dist`` with ``args`` and ``kw`` as hyperopt calls it, and
-        ``condition``, the choices under which it is active: ``{label: [indices]}``, all of
-        which must hold; empty for what is always active.
+    The condition maps labels of choices to the indices of their options. The hyperparameter is
+    active if each of these choices has one of its listed options; always, if there are none.
     """
+
+    label: str
+    dist: str  # hyperopt's name of the distribution
+    args: list[Any]  # positional arguments of the distribution, numbers
+    kw: dict[str, Any]  # its named arguments
+    condition: dict[str, list[int]]
+
+
+def table(space: Node) -> list[Hyperparameter]:
+    """Return all hyperparameters of a space, in its order."""
     found: dict[str, Any] = {}
     expr_to_config(as_apply(space), (), found)
     n_options = {label: _n_options(entry["node"]) for label, entry in found.items()}
@@ -33,7 +41,7 @@ def table(space: Node) -> list[dict[str, Any]]:
 
 
 def space_of(history: list[Trial]) -> Node | None:
-    """The space that a search drew from; None where no trial says so, as in old histories."""
+    """Build the space of a search; None if no trial records it, as in old histories."""
     for trial in history:
         if model := trial["misc"].get("model"):
             return search_space(model["output_sizes"], model["max_layer_sizes"])
@@ -49,9 +57,9 @@ def _plain(value: Any) -> Any:
 
 
 def _merge(paths: set[tuple[Any, ...]], n_options: dict[str, int]) -> dict[str, list[int]]:
-    """Paths of choices that lead to a hyperparameter, as one set of options for each choice.
+    """Merge the paths to a hyperparameter into one condition.
 
-    A choice of which every option leads there is no condition.
+    A choice is left out if all of its options lead to the hyperparameter.
     """
     options: dict[str, set[int]] = {}
     for path in paths:

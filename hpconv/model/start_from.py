@@ -3,18 +3,17 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hpconv import trials
 from hpconv.config import ModelSettings
 from hpconv.errors import UserError
-from hpconv.model.space import search_space
-from hpconv.model.space_table import table
+from hpconv.model.space import Assignment, search_space
+from hpconv.model.space_table import Hyperparameter, table
 from hpconv.trials import Trial, best_per_pipeline, hyperparameters
 
-IMAGE_SIZE = "warp_osize"  # the label whose options, and so whose indices, the settings decide
+IMAGE_SIZE = "warp_osize"  # label of the choice whose options are a setting
 BOUNDS = ("low", "high", "q")  # arguments of a distribution, in hyperopt's order
 
 
@@ -48,8 +47,8 @@ def first_candidates(
     count: int,
     *,
     model: ModelSettings,
-    is_feasible: Callable[[dict[str, Any]], bool],
-) -> tuple[list[dict[str, Any]], Counter[str]]:
+    is_feasible: Callable[[Assignment], bool],
+) -> tuple[list[Assignment], Counter[str]]:
     """The hyperparameters of the first trials of a history that this search can evaluate.
 
     Args:
@@ -63,7 +62,7 @@ def first_candidates(
         left out, by reason.
     """
     space = table(search_space(model.output_sizes, model.max_layer_sizes))
-    taken: list[dict[str, Any]] = []
+    taken: list[Assignment] = []
     left_out: Counter[str] = Counter()
     for trial in history:
         if len(taken) == count:
@@ -78,16 +77,16 @@ def first_candidates(
     return taken, left_out
 
 
-def _with_index_of_size(trial: Trial, sizes: Sequence[int]) -> dict[str, Any]:
-    """Hyperparameters with the image size as an index into sizes; without it if it is not there."""
+def _with_index_of_size(trial: Trial, sizes: Sequence[int]) -> Assignment:
+    """Hyperparameters with the image size as an index into sizes; left out if not in sizes."""
     values = hyperparameters(trial)
     options = dict(enumerate(trial["misc"].get("model", {}).get("output_sizes", ())))
     size = options.get(values.pop(IMAGE_SIZE, None))
     return values | ({IMAGE_SIZE: sizes.index(size)} if size in sizes else {})
 
 
-def _misfit(values: dict[str, Any], space: list[dict[str, Any]]) -> str | None:
-    """A label with an invalid value, without a value or with one too many; None if all fit."""
+def _misfit(values: Assignment, space: list[Hyperparameter]) -> str | None:
+    """A label whose value is invalid, missing or inactive; None if there is none."""
     active = [
         entry
         for entry in space
@@ -95,12 +94,12 @@ def _misfit(values: dict[str, Any], space: list[dict[str, Any]]) -> str | None:
     ]
     for entry in active:
         if entry["label"] not in values or not _is_valid(values[entry["label"]], entry):
-            return str(entry["label"])
+            return entry["label"]
     return next(iter(values.keys() - {entry["label"] for entry in active}), None)
 
 
-def _is_valid(value: float, entry: dict[str, Any]) -> bool:
-    """Whether a distribution can give a value."""
+def _is_valid(value: float, entry: Hyperparameter) -> bool:
+    """Whether a value can be drawn from a hyperparameter's distribution."""
     dist = entry["dist"]
     if dist == "randint":
         return value in range(*entry["args"])

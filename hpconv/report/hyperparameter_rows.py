@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 from hyperopt.pyll import Literal, as_apply, dfs
 
 from hpconv.model.space import Node
-from hpconv.model.space_table import space_of, table
+from hpconv.model.space_table import Hyperparameter, space_of, table
 from hpconv.trials import Trial, hyperparameters
 
 LOG = ("loguniform", "qloguniform", "lognormal", "qlognormal")
@@ -19,7 +19,7 @@ class HyperparameterRow(TypedDict):
     dist: str | None  # hyperopt's name; None in a history that does not record its space
     log: bool  # whether the distribution is on a log scale
     choice: bool
-    condition: dict[str, list[int]]  # as in ``model.space_table.table``
+    condition: dict[str, list[int]]  # as in ``model.space_table.Hyperparameter``
     options: list[str] | None  # names of a choice's options, by index
     n: int  # number of trials in which it is active
 
@@ -32,21 +32,19 @@ def rows(history: list[Trial]) -> list[HyperparameterRow]:
     names = {} if space is None else options(space)
     labels = [label for label in entries if label in counts]
     labels += sorted(counts.keys() - entries.keys())
-    return [
-        _row(label, entries.get(label, {}), names.get(label), counts[label]) for label in labels
-    ]
+    return [_row(label, entries.get(label), names.get(label), counts[label]) for label in labels]
 
 
 def _row(
-    label: str, entry: dict[str, Any], options: list[str] | None, count: int
+    label: str, entry: Hyperparameter | None, options: list[str] | None, count: int
 ) -> HyperparameterRow:
-    dist = entry.get("dist")
+    dist = entry["dist"] if entry else None
     return {
         "label": label,
         "dist": dist,
         "log": dist in LOG,
         "choice": dist == "randint",
-        "condition": entry.get("condition", {}),
+        "condition": entry["condition"] if entry else {},
         "options": options,
         "n": count,
     }
