@@ -1,1 +1,1 @@
-"""One trial: from hyperparameters to a validation error."""
+"""Evaluation of a trial: from hyperparameters to a validation error."""

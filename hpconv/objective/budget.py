@@ -1,4 +1,4 @@
-"""What a trial may cost: time by images a second and in all, and memory as predicted."""
+"""Limits of a trial: minimum speed in images per second, and predicted memory."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,49 +20,54 @@ from hpconv.model.pipeline import Pipeline
 
 FLOAT, DOUBLE = 4, 8  # bytes
 FIT_ROWS = 1500  # fitting needs about the memory of the features of this many images
-BANK_COPIES = 3  # a filterbank is kept as learned and as packed for the kernels
-PATCH_BLOCKS = 5  # the block before, the patches that are cut, and steps of their normalisation
-POSITION_BYTES = 64  # of a drawn patch
-OVERHEAD = 20 * 2**20  # of Python, the allocator, and the kernels' scratch memory
-IMAGES_TO_JUDGE = 150  # as in the published system: fewer images do not show the speed
+BANK_COPIES = 3  # of a filterbank: as learned, and as packed for the kernels
+PATCH_BLOCKS = 5  # the previous block, the extracted patches, and steps of normalisation
+POSITION_BYTES = 64  # per drawn patch
+OVERHEAD = 20 * 2**20  # Python, the allocator, and the kernels' scratch memory
+IMAGES_TO_JUDGE = 150  # as in the published system; the speed of fewer images is not reliable
 
-# of an objective without a budget
+# budget without limits
 UNLIMITED = Budget(trial_seconds=inf, images_per_second=0, trial_memory_mb=sys.maxsize)
 
 
 class Pace:
-    """Watches how fast images pass through a pipeline."""
+    """Checks the speed of a pipeline, in images per second.
+
+    Args:
+        images_per_second: minimum speed.
+    """
 
     def __init__(self, images_per_second: float) -> None:
         self._required = images_per_second
         self._images, self._seconds = 0, 0.0
 
     def tick(self, images: int, seconds: float) -> None:
-        """Count a batch.
+        """Count a batch of images, computed in this many seconds.
 
         Raises:
-            CandidateError: ``too_slow`` when the images since the last judgement fell behind.
+            CandidateError: ``too_slow`` if the images since the last check, at least
+                IMAGES_TO_JUDGE, were slower than required.
         """
         self._images += images
         self._seconds += seconds
         if self._images < IMAGES_TO_JUDGE:
             return
-        pace = self._images / self._seconds
-        if pace < self._required:
-            reason = f"{pace:.1f} images a second, {self._required:g} are required"
+        speed = self._images / self._seconds
+        if speed < self._required:
+            reason = f"{speed:.1f} images per second, {self._required:g} are required"
             raise CandidateError("too_slow", reason)
         self._images, self._seconds = 0, 0.0
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of a model selection.
+    """Numbers of images and examples of a model selection.
 
     Attributes:
-        images: of training and validation together.
-        train_images: different images among the training examples.
-        train, validation: examples, which are images or pairs of images.
-        pairs: whether they are pairs.
+        images: number of training and validation images.
+        train_images: number of distinct images in the training examples.
+        train, validation: numbers of examples, which are images or pairs of images.
+        pairs: whether examples are pairs of images.
     """
 
     images: int
@@ -73,17 +78,17 @@ class Counts:
 
 
 def count(selection: Selection) -> Counts:
-    """The numbers of a data file's model selection."""
+    """Count the images and examples of a model selection."""
     train, validation = len(selection.train.rows), len(selection.validation.rows)
     train_images = len(np.unique(selection.train.rows))
     return Counts(len(selection.images), train_images, train, validation, selection.pairs)
 
 
 def check_memory(pipeline: Pipeline, counts: Counts, model: ModelSettings, limit_mb: int) -> None:
-    """Refuse a pipeline that would need too much memory, before it takes any.
+    """Refuse a pipeline whose predicted memory is more than limit_mb MiB.
 
     Raises:
-        CandidateError: ``out_of_memory``, with the part of a trial that needs most.
+        CandidateError: ``out_of_memory``; the reason names the part of a trial that needs most.
     """
     parts = predict(pipeline, counts, model)
     largest = max(parts, key=parts.__getitem__)
@@ -94,9 +99,9 @@ def check_memory(pipeline: Pipeline, counts: Counts, model: ModelSettings, limit
 
 
 def predict(pipeline: Pipeline, counts: Counts, model: ModelSettings) -> dict[str, int]:
-    """Most bytes that each part of a trial takes, from sizes alone.
+    """Predict the peak memory of each part of a trial in bytes, from shapes only.
 
-    Arrays of features and maps are float32, whitening is solved in float64.
+    Features and maps are float32; whitening is computed in float64.
     """
     stages = list(_stages(pipeline))
     width = prod(stages[-1].outputs)
@@ -112,12 +117,13 @@ def predict(pipeline: Pipeline, counts: Counts, model: ModelSettings) -> dict[st
 
 @dataclass(frozen=True)
 class _StageSizes:
-    """Shapes of a stage for one image.
+    """Shapes and memory of a stage for one image.
 
     Attributes:
-        inputs, outputs: of the stage.
-        largest: of two arrays that exist together while it is computed, in values.
-        filters: ``(K, C, s, s)``; empty with K = 0 for a stage without a filterbank.
+        inputs, outputs: shapes.
+        largest: maximum size of two arrays that exist at the same time, in values.
+        filters: ``(K, C, s, s)``; zeros for a stage without a filterbank.
+        whitened: whether the filterbank is learned from whitened patches.
     """
 
     inputs: Shape
@@ -128,7 +134,7 @@ class _StageSizes:
 
     @property
     def bytes_per_image(self) -> int:
-        """While the stage is computed, or its output is searched for non-finite values."""
+        """Peak while the stage is computed and its output is checked for non-finite values."""
         return FLOAT * self.largest + prod(self.outputs)
 
 
@@ -142,7 +148,7 @@ def _stages(pipeline: Pipeline) -> Iterator[_StageSizes]:
                 filters = (layer.n_filters, inputs[0], layer.size, layer.size)
                 whitened = layer.recipe.kind != "projections"
             shape = layer.output_shape(shape)
-            # kernels in C pool the outputs of filters while they are in cache
+            # C kernels pool filter outputs in cache: there is no array of them
             if not isinstance(layer, Filter) or kernels.backend() != "c":
                 arrays.append(prod(shape))
         largest = max(map(sum, pairwise(arrays)))
@@ -151,16 +157,16 @@ def _stages(pipeline: Pipeline) -> Iterator[_StageSizes]:
 
 
 def _learning_bytes(stages: Sequence[_StageSizes], n_images: int, model: ModelSettings) -> int:
-    """Bytes for unlabelled images, maps and patches, at the stage that needs most."""
+    """Peak bytes of images, maps and patches while filterbanks are learned."""
     n_images = min(model.n_unsupervised, n_images)
     images = FLOAT * n_images * prod(stages[0].inputs)
-    kept = most = batch = 0  # maps of all images; the most bytes so far; maps of a batch
+    kept = most = batch = 0  # bytes: maps of all images, peak so far, maps of a batch
     for number, stage in enumerate(stages):
         maps = FLOAT * n_images * prod(stage.inputs)
         if stage.whitened and number and maps <= learning.KEPT_BYTES:
             most = max(most, kept + maps + batch)
             kept, batch = maps, 0
-        # the maps of the last batch are still there while the next one is computed
+        # the maps of the previous batch are freed after the next one is computed
         last = FLOAT * model.batch_size * prod(stage.inputs) if stage.whitened else 0
         most = max(most, kept + batch + last + _filterbank_bytes(stage, model))
         batch = max(batch, model.batch_size * stage.bytes_per_image)
@@ -168,7 +174,7 @@ def _learning_bytes(stages: Sequence[_StageSizes], n_images: int, model: ModelSe
 
 
 def _filterbank_bytes(stage: _StageSizes, model: ModelSettings) -> int:
-    """Bytes for learning a filterbank: products of patches, or the linear systems after them."""
+    """Peak bytes for a filterbank: while covariances are summed, or linear systems solved."""
     n_filters, width = stage.filters[0], prod(stage.filters[1:])
     rows = DOUBLE * n_filters * width
     if not stage.whitened:
@@ -181,7 +187,7 @@ def _filterbank_bytes(stage: _StageSizes, model: ModelSettings) -> int:
 
 
 def _classifier_bytes(counts: Counts, width: int) -> int:
-    """Bytes for fitting: training features once more, or kernels of pairs."""
+    """Bytes for fitting: a copy of the training features, or the kernels of pairs."""
     if counts.pairs:
         blocks = 6 * PAIR_BLOCK_BYTES
         compared = 2 * FLOAT * counts.train * width

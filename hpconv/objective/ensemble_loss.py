@@ -1,4 +1,4 @@
-"""A trial's part in an ensemble: what it continues, its loss, and the scores that it keeps."""
+"""Loss of a trial whose classifier may extend an ensemble, and the scores stored with it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from hpconv.trials import Result, members
 
 @dataclass(frozen=True)
 class EnsembleContext:
-    """What a trial of a search that grows ensembles is told.
+    """The ensemble that a trial extends, and how its loss is weighted.
 
-    Args:
-        bagging_fraction: share of its loss that is its error alone.
-        members: of the ensemble that it continues, oldest first.
+    Attributes:
+        bagging_fraction: weight, in the loss, of the classifier's error without the ensemble.
+        members: of the ensemble, oldest first; may be empty.
     """
 
     bagging_fraction: float
@@ -26,18 +26,18 @@ class EnsembleContext:
 
 
 def ensemble_context(ctrl: Ctrl) -> EnsembleContext | None:
-    """What the trial in hand is told, or None where no ensemble grows.
+    """Load the ensemble that the current trial extends; None if the search grows no ensemble.
 
     Raises:
-        KeyError: when a trial that it continues, or that trial's scores, cannot be found.
+        KeyError: if a member's trial or its scores cannot be found.
     """
     trial = ctrl.current_trial
     if "boosting" not in trial["misc"]:
         return None
     tids = members(trial)
-    if tids:  # a worker of hyperopt's has not looked at the others yet
+    if tids:  # hyperopt's worker has not loaded the other trials
         ctrl.trials.refresh()
-    found = {each["tid"]: each for each in ctrl.trials} if tids else {}
+    found = {other["tid"]: other for other in ctrl.trials} if tids else {}
     blobs = [ctrl.trials.trial_attachments(found[tid])[SCORES] for tid in tids]
     fraction = trial["misc"]["boosting"]["bagging_fraction"]
     return EnsembleContext(fraction, [StoredMember(blob) for blob in blobs])
@@ -46,18 +46,19 @@ def ensemble_context(ctrl: Ctrl) -> EnsembleContext | None:
 def score_trial(
     new: Callable[..., Classifier], selection: Selection, boosting: EnsembleContext | None
 ) -> Result:
-    """What a trial's result says of its classifier.
+    """Train a classifier and compute its loss on the validation examples.
 
-    The loss is ``b own_error + (1 - b) ensemble_error``, with b the bagging fraction, of the
-    validation errors without and with the ensemble that is continued (hyperopt-convnet's
-    ``hybrid_loss``).
+    Without an ensemble, the loss is the validation error rate. Otherwise it is
+    ``b own_error + (1 - b) ensemble_error``, with the bagging fraction b and the validation error
+    rates without and with the ensemble (hyperopt-convnet's ``hybrid_loss``).
 
     Args:
-        new: makes a classifier; ``members`` are those of the ensemble that it extends.
+        new: creates a classifier; its argument ``members`` is the ensemble to extend.
 
     Returns:
-        ``loss``; ``own_error`` and ``ensemble_error``, of which it is made; ``chosen``, what
-        validation examples decided; and ``attachments``: ``scores``, for those that continue it.
+        ``status``; ``loss``; with an ensemble, ``own_error`` and ``ensemble_error``; ``chosen``,
+        if parameters were chosen on validation examples; and if the search grows ensembles, the
+        attachment ``scores`` for trials that extend this one.
     """
     algorithm = new()
     alone = selection.loss(algorithm)

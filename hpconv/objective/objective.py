@@ -1,4 +1,4 @@
-"""One trial: from hyperparameters to a validation error, or to the reason why there is none."""
+"""Evaluation of a trial: its validation error, or the reason of its failure."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,25 +18,27 @@ from hpconv.features import signature
 from hpconv.features.learning import learn
 from hpconv.learners import classifier
 from hpconv.model.pipeline import Pipeline, describe
+from hpconv.model.space import Assignment
 from hpconv.objective.budget import Pace, check_memory, count
 from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Result, failed_result, hyperparameters
 
-Assignment = dict[str, Any]  # active hyperparameters: label to value, choices by index
-
-# Of random candidates on CIFAR-10 whose features are constant over this many images, all were
-# constant over all 5,000; of those constant over 150 images, 3 % were not (docs/benchmarks.md).
+# On CIFAR-10, all random candidates with constant features of this many images had constant
+# features of all 5,000; 3 % of those constant over 150 images did not (docs/benchmarks.md).
 IMAGES_TO_COMPARE = 1000
 
 
 class Objective:
-    """What hyperopt calls with a trial: validation error of a pipeline on a data file.
+    """The function that hyperopt minimises: validation error of a pipeline on a data file.
 
-    It is pickled into the database; a worker on any node that sees the file can evaluate it.
+    It is pickled into the database, without images; workers on all nodes read the same data file.
+
+    Attributes:
+        budget: limits of time and memory for each trial.
     """
 
-    fmin_pass_expr_memo_ctrl = True  # hyperopt hands over the trial, not the evaluated space
+    fmin_pass_expr_memo_ctrl = True  # hyperopt passes the trial, not the evaluated space
 
     def __init__(self, data: Path, model: ModelSettings, budget: Budget) -> None:
         self.budget = budget
@@ -44,14 +46,14 @@ class Objective:
         self._selection: Selection | None = None
 
     def prepare(self) -> dict[str, str]:
-        """Do what only the first trial of a process would wait for.
+        """Open the data file and compile kernels, so that the first trial does not wait for them.
 
         Returns:
-            the conditions under which trials are evaluated here: ``engine`` (cpu or gpu) and
-            ``kernels`` (c or numba: what the cpu engine runs on).
+            the conditions of evaluation on this machine: ``engine`` (cpu or gpu) and ``kernels``
+            (c or numba, the kernels of the cpu engine).
 
         Raises:
-            UserError: when this machine does not have the engine that is asked for.
+            UserError: if this machine does not have the configured engine.
         """
         self._model = replace(self._model, engine=choose(self._model.engine))
         self._selection = Selection(self._data)
@@ -59,36 +61,38 @@ class Objective:
         return {"engine": self._model.engine, "kernels": kernels.backend()}
 
     def __call__(self, expr: Any, memo: dict[Any, Any], ctrl: Ctrl) -> Result:
-        """Run a trial; the result is that of ``evaluate``."""
+        """Evaluate the current trial; see ``evaluate`` for the result."""
         if self._selection is None:
             self.prepare()
         assert self._selection is not None
         assignment = hyperparameters(ctrl.current_trial)
         boosting = ensemble_context(ctrl)
-        return evaluate(assignment, self._selection, self._model, self.budget, boosting)
+        return evaluate(assignment, self._selection, self._model, self.budget, boosting=boosting)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_selection": None}  # images never go into the database
+        return {**self.__dict__, "_selection": None}  # images are not stored in the database
 
 
 def evaluate(
-    assignment: dict[str, Any],
+    assignment: Assignment,
     selection: Selection,
     model: ModelSettings,
     budget: Budget,
+    *,
     boosting: EnsembleContext | None = None,
 ) -> Result:
-    """Run a trial.
+    """Evaluate a candidate.
+
+    Only ``CandidateError`` and ``MemoryError`` become failures; other exceptions are raised.
 
     Returns:
-        a result as hyperopt stores it: ``status``, ``loss`` (validation error rate) and the other
-        entries of ``ensemble_loss.score_trial``, ``feature_shape``, its ``trace``, ``seconds`` by
-        step, and for a candidate that cannot be used ``failure`` with ``kind`` and ``reason``.
-        Programming errors are raised.
+        a result as hyperopt stores it: the entries of ``ensemble_loss.score_trial``,
+        ``feature_shape``, ``trace`` and ``seconds`` by step; or ``failure`` with ``kind`` and
+        ``reason``, and the ``seconds`` of the steps until then.
     """
     watch = Stopwatch()
     try:
-        return _measure(assignment, selection, model, budget, boosting, watch)
+        return _measure(assignment, selection, model, budget, boosting=boosting, watch=watch)
     except CandidateError as refusal:
         return failed_result(refusal, watch.seconds)
     except MemoryError as error:
@@ -100,10 +104,10 @@ def evaluate(
 def describe_feasible(
     assignment: Assignment, selection: Selection, model: ModelSettings, budget: Budget
 ) -> Pipeline:
-    """Describe a candidate and check its sizes, warp and memory, without reading an image.
+    """Describe a candidate and check its shapes, warp and memory, without reading images.
 
     Raises:
-        CandidateError: when it cannot be built, or would need too much memory.
+        CandidateError: if it cannot be built or would need too much memory.
     """
     pipeline = describe(assignment, selection.images.shape[1:], model)
     check_memory(pipeline, count(selection), model, budget.trial_memory_mb)
@@ -111,7 +115,7 @@ def describe_feasible(
 
 
 def feasibility(data: Path, model: ModelSettings, budget: Budget) -> Callable[[Assignment], bool]:
-    """A function that returns whether ``describe_feasible`` accepts a candidate."""
+    """Return a function that tests whether ``describe_feasible`` accepts a candidate."""
     selection = Selection(data)
 
     def is_feasible(assignment: Assignment) -> bool:
@@ -125,10 +129,11 @@ def feasibility(data: Path, model: ModelSettings, budget: Budget) -> Callable[[A
 
 
 def _measure(
-    assignment: dict[str, Any],
+    assignment: Assignment,
     selection: Selection,
     model: ModelSettings,
     budget: Budget,
+    *,
     boosting: EnsembleContext | None,
     watch: Stopwatch,
 ) -> Result:
@@ -150,13 +155,13 @@ def _measure(
 
 
 def refuse_constant(features: np.ndarray) -> None:
-    """Refuse features ``(n, ...)`` of the first images if none of them differs between images.
+    """Refuse features ``(n, ...)`` that are the same for all of the first images.
 
-    ``Scaler.fit`` would refuse them after all images were extracted. The first image is compared
-    with the last one first, which nearly always differs.
+    ``Scaler.fit`` would refuse them too, but only after the extraction from all images. The last
+    image is compared first, because it nearly always differs from the first one.
 
     Raises:
-        CandidateError: ``homogeneous``, from IMAGES_TO_COMPARE images on.
+        CandidateError: ``homogeneous``, if there are at least IMAGES_TO_COMPARE images.
     """
     if len(features) < IMAGES_TO_COMPARE or not np.array_equal(features[0], features[-1]):
         return

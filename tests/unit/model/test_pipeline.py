@@ -1,4 +1,4 @@
-"""What is predicted of a candidate before it runs is what happens."""
+"""Pipelines: predicted shapes, and refusal of candidates that cannot be used."""
 
 from typing import Any
 
@@ -33,12 +33,12 @@ def draw(seed: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_random_candidate_has_the_predicted_shape_or_is_refused(seed: int) -> None:
+def test_random_candidate_has_predicted_shape_or_is_refused(seed: int) -> None:
     try:
         pipeline = describe(draw(seed), IMAGES.shape[1:], MODEL)
         features = learn(pipeline, IMAGES, MODEL).transform(IMAGES)
     except CandidateError:
-        return  # and nothing but that
+        return  # any other exception fails the test
     assert features.shape == (len(IMAGES), *[shape for _, shape in pipeline.shapes()][-1])
     assert features[0].size <= MODEL.max_row_elements
     assert np.isfinite(features).all()
@@ -61,11 +61,11 @@ def _is_buildable(assignment: dict[str, Any]) -> bool:
 
 
 def resized(**changes: Any) -> dict[str, Any]:
-    """A plain candidate: gridpool on whitened patches, without stacked layers."""
+    """Candidate with grid pooling of whitened patches, without stacked layers."""
     return CANDIDATE | changes
 
 
-def test_a_warp_that_leaves_the_picture_is_refused() -> None:
+def test_warp_with_too_much_background_is_refused() -> None:
     affine = {"warp_rot": 0.3, "warp_shear": 0.3, "warp_scale_h": 0.8, "warp_scale_v": 0.8}
     shifted = resized(warp=1, **affine, warp_trans_h=-0.2, warp_trans_v=0.2)
     with pytest.raises(CandidateError) as refusal:
@@ -73,14 +73,14 @@ def test_a_warp_that_leaves_the_picture_is_refused() -> None:
     assert refusal.value.kind == "warp_background"
 
 
-def test_more_values_than_a_row_may_hold_are_refused() -> None:
+def test_stage_with_too_many_outputs_is_refused() -> None:
     small = ModelSettings(**{**vars(MODEL), "max_row_elements": 100})
     with pytest.raises(CandidateError) as refusal:
         describe(resized(), (1, 14, 14), small)
     assert refusal.value.kind == "too_many_features"
 
 
-def test_features_that_overflow_are_refused() -> None:
+def test_overflowing_features_are_refused() -> None:
     pipeline = describe(resized(l0eg_order=2, l0eg_order_real=0.005), (1, 14, 14), MODEL)
     with pytest.raises(CandidateError) as refusal:
         learn(pipeline, IMAGES, MODEL).transform(IMAGES)

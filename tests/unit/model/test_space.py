@@ -1,4 +1,4 @@
-"""The search space against the published one."""
+"""Comparison of the search space with the published one."""
 
 import json
 from pathlib import Path
@@ -45,13 +45,13 @@ ROWS = {row["label"]: row for row in table(search_space((32, 64), (64, 128)))}
 
 
 @pytest.mark.parametrize("entry", SPACE, ids=lambda entry: entry["label"])
-def test_listing_is_the_published_one(entry: dict) -> None:
+def test_table_row_is_the_published_one(entry: dict) -> None:
     row = ROWS[entry["label"]]
     assert {key: row[key] for key in entry} == entry
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_conditions_tell_what_is_active(seed: int) -> None:
+def test_conditions_hold_for_the_active_hyperparameters(seed: int) -> None:
     domain = Domain(lambda assignment: 0.0, search_space((32, 64), (64, 128)))
     (trial,) = rand.suggest([seed], domain, Trials(), seed)
     drawn = {label: values[0] for label, values in trial["misc"]["vals"].items() if values}

@@ -47,7 +47,7 @@ def test_every_trial_of_the_same_space_is_taken_unchanged() -> None:
     assert not left_out
 
 
-def test_image_size_is_taken_over_by_value() -> None:
+def test_image_size_is_mapped_by_value() -> None:
     taken, left_out = taken_by(replace(MODEL, output_sizes=(16, 64, 32)))
     mapped = {0: 2, 1: 1}
     before = [hyperparameters(trial) for trial in HISTORY]
@@ -80,7 +80,7 @@ def test_trials_outside_the_new_space_are_left_out_with_the_label() -> None:
         ("l1fb_nfilters", [144.0]),
         ("l1fb_nfilters", [24.0]),
         ("warp_rot", [0.31]),
-        ("l9fb_size", [4.0]),  # of no layer in this space
+        ("l9fb_size", [4.0]),  # not in this space
     ],
 )
 def test_invalid_value_is_left_out(label: str, values: list[float]) -> None:
@@ -96,14 +96,14 @@ def test_invalid_value_is_left_out(label: str, values: list[float]) -> None:
     assert left_out == {f"{label} outside the search space": 1}
 
 
-def test_trial_that_names_no_model_is_left_out() -> None:
+def test_trial_without_recorded_model_is_left_out() -> None:
     nameless = drawn(0)
     del nameless["misc"]["model"]
     _, left_out = first_candidates([nameless], 1, model=MODEL, is_feasible=feasible)
     assert left_out == {"warp_osize outside the search space": 1}
 
 
-def test_next_best_replaces_trials_that_are_refused() -> None:
+def test_next_best_trial_replaces_an_infeasible_one() -> None:
     refused = [hyperparameters(trial) for trial in HISTORY[:2]]
     taken, left_out = first_candidates(
         HISTORY, 3, model=MODEL, is_feasible=lambda values: values not in refused
@@ -117,7 +117,7 @@ def write(path: Path, history: list[Trial]) -> Path:
     return path
 
 
-def test_successful_trials_are_read_best_first_and_each_pipeline_once(
+def test_best_trial_of_each_pipeline_is_read_best_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worse, best, again = (drawn(s, status="ok", loss=e) for s, e in ((0, 0.4), (1, 0.2), (1, 0.3)))

@@ -1,4 +1,4 @@
-"""Whitening from blocks of patches equals whitening by an eigendecomposition of all of them."""
+"""Whitening from blocks of patches, compared with an eigendecomposition; drawing of patches."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def moments_in_blocks(rows: np.ndarray, counts: np.ndarray, size: int = 137) -> 
     return moments
 
 
-def test_moments_of_repeated_rows_equal_those_of_all_of_them() -> None:
+def test_moments_of_counted_rows_equal_those_of_repeated_rows() -> None:
     rows, counts = correlated_rows(1000), RNG.integers(1, 4, size=1000)
     moments = moments_in_blocks(rows, counts)
     everything = np.repeat(rows, counts, axis=0).astype("float64")
@@ -35,7 +35,7 @@ def test_moments_of_repeated_rows_equal_those_of_all_of_them() -> None:
 
 
 @pytest.mark.parametrize("gamma", [100.0, 1.0, 1e-2, 1e-4])
-def test_products_with_the_whitening_matrix_equal_those_of_an_eigendecomposition(
+def test_products_match_an_eigendecomposition(
     gamma: float,
 ) -> None:
     covariance = np.cov(correlated_rows(2000).astype("float64"), rowvar=False)
@@ -43,7 +43,7 @@ def test_products_with_the_whitening_matrix_equal_those_of_an_eigendecomposition
     matrix = vectors / np.sqrt(values + gamma) @ vectors.T
     rows = RNG.normal(size=(7, WIDTH))
     whitening = Whitening(covariance, gamma)
-    for _ in range(2):  # the covariance is still there after the first product
+    for _ in range(2):  # the first product must not change the covariance
         for actual, expected in (
             (whitening.once(rows), rows @ matrix),
             (whitening.squared(rows), rows @ matrix @ matrix),
@@ -51,12 +51,12 @@ def test_products_with_the_whitening_matrix_equal_those_of_an_eigendecomposition
             np.testing.assert_allclose(actual, expected, atol=2e-5 * np.abs(expected).max())
 
 
-def test_a_covariance_with_negative_eigenvalues_is_refused() -> None:
+def test_covariance_with_negative_eigenvalues_is_refused() -> None:
     with pytest.raises(CandidateError, match="non_finite"):
         Whitening(-2 * np.eye(3), 1.0).squared(np.ones((1, 3)))
 
 
-def test_patches_that_are_cut_later_are_those_that_were_drawn() -> None:
+def test_cut_patches_match_drawn_patches() -> None:
     images = RNG.uniform(size=(5, 3, 9, 9)).astype("float32")
     expected = filterbanks.random_patches(images, 400, 4, np.random.RandomState(3))
     rng = np.random.RandomState(3)
@@ -72,6 +72,6 @@ def test_patches_that_are_cut_later_are_those_that_were_drawn() -> None:
     np.testing.assert_array_equal(rows.reshape(-1, 4, 4, 3).transpose(0, 3, 1, 2), expected)
 
 
-def test_patches_of_more_than_500_mb_are_not_drawn() -> None:
+def test_number_of_patches_is_limited_by_500_mb() -> None:
     drawn = patches.draw((10, 128, 20, 20), 50_000, 8, np.random.RandomState(0))
     assert len(drawn.image) == 500_000_000 // (4 * 128 * 8 * 8)

@@ -1,4 +1,4 @@
-"""What a candidate would take is told from sizes alone."""
+"""Prediction of memory from shapes."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from hpconv.objective.budget import Counts, check_memory, count
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 
-def test_kernels_of_many_pairs_are_counted() -> None:
+def test_memory_of_pair_kernels_is_predicted() -> None:
     pipeline = describe(CANDIDATE, (1, 8, 8), MODEL)
     check_memory(pipeline, Counts(5000, 3000, 2200, 1000, pairs=True), MODEL, limit_mb=1024)
     with pytest.raises(CandidateError, match="out_of_memory"):
         check_memory(pipeline, Counts(5000, 3000, 22_000, 10_000, pairs=True), MODEL, limit_mb=1024)
 
 
-def test_filters_are_learned_from_training_images_only(digits: Path) -> None:
+def test_train_images_are_those_that_filters_are_learned_from(digits: Path) -> None:
     selection = Selection(digits)
     counts = count(selection)
     assert counts.train_images == len(selection.unlabelled(10**6)) < counts.images

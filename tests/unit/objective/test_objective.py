@@ -1,4 +1,4 @@
-"""A trial gives an error rate or says why it cannot; our own mistakes are not hidden."""
+"""Evaluation of candidates: error rates, failures with their reasons, programming errors."""
 
 import pickle
 from dataclasses import replace
@@ -43,7 +43,7 @@ def run(digits: Path, budget: Budget = BUDGET, **changes: Any) -> dict[str, Any]
     return objective.evaluate(CANDIDATE | changes, Selection(digits), MODEL, budget)
 
 
-def test_a_good_candidate_beats_raw_pixels(digits: Path) -> None:
+def test_good_candidate_has_low_validation_error(digits: Path) -> None:
     result = run(digits)
     assert result["status"] == "ok"
     assert result["loss"] < 0.03
@@ -51,7 +51,7 @@ def test_a_good_candidate_beats_raw_pixels(digits: Path) -> None:
     assert set(result["seconds"]) == {"learn", "extract", "classify"}
 
 
-def test_a_trial_repeats_exactly(digits: Path) -> None:
+def test_repeated_evaluation_gives_the_same_loss(digits: Path) -> None:
     assert run(digits)["loss"] == run(digits)["loss"]
 
 
@@ -62,7 +62,7 @@ def test_a_trial_repeats_exactly(digits: Path) -> None:
         ("non_finite", {"l0eg_order": 2, "l0eg_order_real": 0.005}),
     ],
 )
-def test_a_useless_candidate_fails_with_its_kind(
+def test_invalid_features_fail_with_kind_and_reason(
     digits: Path, kind: str, changes: dict[str, Any]
 ) -> None:
     result = run(digits, **changes)
@@ -72,7 +72,7 @@ def test_a_useless_candidate_fails_with_its_kind(
     assert "loss" not in result
 
 
-def test_constant_features_end_a_trial_at_the_first_images(
+def test_constant_features_stop_extraction_after_the_first_images(
     digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
@@ -91,27 +91,27 @@ def test_constant_features_end_a_trial_at_the_first_images(
 
 
 @pytest.mark.parametrize("different", [0, 1, 700, 999])
-def test_features_that_differ_between_any_of_the_first_images_are_accepted(different: int) -> None:
+def test_features_that_differ_in_one_of_the_first_images_are_accepted(different: int) -> None:
     features = np.ones((1000, 7), "float32")
     features[different, 3] = 2
     objective.refuse_constant(features)
-    objective.refuse_constant(np.ones((999, 7), "float32"))  # too few to say
+    objective.refuse_constant(np.ones((999, 7), "float32"))  # too few to refuse
 
 
-def test_a_candidate_behind_the_required_pace_is_stopped(digits: Path) -> None:
+def test_candidate_below_minimum_speed_is_stopped(digits: Path) -> None:
     failure = run(digits, replace(BUDGET, images_per_second=1e9))["failure"]
     assert failure["kind"] == "too_slow"
     assert "1e+09 are required" in failure["reason"]
 
 
-def test_a_candidate_too_large_for_memory_is_refused_before_it_runs(digits: Path) -> None:
+def test_candidate_above_memory_limit_is_refused_before_learning(digits: Path) -> None:
     result = run(digits, replace(BUDGET, trial_memory_mb=1))
     assert result["failure"]["kind"] == "out_of_memory"
     assert "MiB, 1 are allowed" in result["failure"]["reason"]
     assert set(result["seconds"]) == {"learn"}
 
 
-def test_candidates_are_refused_by_sizes_warp_and_memory_before_an_image_is_read(
+def test_infeasible_candidates_are_refused_without_reading_images(
     digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = replace(MODEL, output_sizes=(8, 32, 64), max_layer_sizes=(32, 64), max_n_features=9)
@@ -124,10 +124,10 @@ def test_candidates_are_refused_by_sizes_warp_and_memory_before_an_image_is_read
         is_feasible = objective.feasibility(digits, model, budget)
         drawn = [rand.suggest([tid], domain, Trials(), tid)[0] for tid in range(120)]
         candidates = [to_builtin_types(hyperparameters(trial)) for trial in drawn]
-        refused = [each for each in candidates if not is_feasible(each)]
+        refused = [candidate for candidate in candidates if not is_feasible(candidate)]
     assert 10 < len(refused) < 110
-    failures = [objective.evaluate(each, selection, model, budget)["failure"] for each in refused]
-    assert {failure["kind"] for failure in failures} == {
+    results = [objective.evaluate(candidate, selection, model, budget) for candidate in refused]
+    assert {result["failure"]["kind"] for result in results} == {
         "map_too_small",
         "no_filters",
         "too_many_features",
@@ -136,14 +136,12 @@ def test_candidates_are_refused_by_sizes_warp_and_memory_before_an_image_is_read
     }
 
 
-def test_a_feasible_candidate_is_not_refused(digits: Path) -> None:
+def test_feasible_candidate_is_accepted(digits: Path) -> None:
     assert objective.feasibility(digits, MODEL, BUDGET)(CANDIDATE)
     assert not objective.feasibility(digits, MODEL, replace(BUDGET, trial_memory_mb=1))(CANDIDATE)
 
 
-def test_running_out_of_memory_fails_the_candidate(
-    digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_error_becomes_a_failure(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(*args: object) -> None:
         raise MemoryError
 
@@ -151,12 +149,12 @@ def test_running_out_of_memory_fails_the_candidate(
     assert run(digits)["failure"]["kind"] == "out_of_memory"
 
 
-def test_a_programming_error_is_raised(digits: Path) -> None:
+def test_programming_error_is_raised(digits: Path) -> None:
     with pytest.raises(ValueError, match="could not convert"):
         run(digits, l0eg_alpha="high")
 
 
-def test_an_objective_takes_no_images_into_the_database(digits: Path) -> None:
+def test_pickled_objective_contains_no_images(digits: Path) -> None:
     one = objective.Objective(digits, MODEL, BUDGET)
     before = pickle.dumps(one)
     conditions = one.prepare()
