@@ -100,10 +100,12 @@ def measure(data: Path, count: int, folder: Path) -> tuple[dict[str, float], dic
     path, cache, made = folder / "features.h5", folder / "cache", 0
     for trial in candidates():
         try:
-            total["cold"] += timed(lambda t=trial: features.extract(t, data, MODEL, path, cache))
+            total["cold"] += timed(
+                lambda t=trial: features.extract(t, data, MODEL, path, cache=cache)
+            )
         except CandidateError:
             continue
-        total["warm"] += timed(lambda t=trial: features.extract(t, data, MODEL, path, cache))
+        total["warm"] += timed(lambda t=trial: features.extract(t, data, MODEL, path, cache=cache))
         entry = next(one for one in entries(cache) if not one.missing())
         for name, read in (("plain", lambda e=entry: plain(e)), ("stream", lambda: stream(path))):
             drop(entry.folder)

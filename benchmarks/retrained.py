@@ -39,7 +39,7 @@ def retrained(results: Path, data: Path, folder: Path) -> dict[str, float]:
     winner = trials.succeeded(history)[0]
     write_json(folder / "trial.json", winner)
     extracted, evaluation = folder / "features.h5", folder / "evaluation.json"
-    features.extract(winner, data, model, extracted, cache)
+    features.extract(winner, data, model, extracted, cache=cache)
     retrain.retrain(
         folder / "trial.json",
         data,

@@ -45,7 +45,7 @@ class Result(TypedDict, total=False):
     failure: Failure
     feature_shape: list[int]
     chosen: PairChoice
-    trace: dict[str, Any]
+    trace: Mapping[str, Any]  # features.signature.Trace
     seconds: dict[str, float]  # by step
     engine: str
     kernels: str

@@ -51,7 +51,7 @@ def _recheck(
     with TemporaryDirectory(prefix="hpconv-recheck-") as folder:
         path = Path(folder, "features.h5")
         try:
-            features.extract(trial, data, model, path, cache)
+            features.extract(trial, data, model, path, cache=cache)
         except CandidateError as refusal:
             log.warning("trial %d cannot win: %s", trial["tid"], refusal)
             return None

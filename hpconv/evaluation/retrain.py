@@ -64,7 +64,7 @@ def extract_features(
         cache: folder of the feature cache.
     """
     trial = read_json(trial_path)
-    step = partial(features.extract, trial, data, model, output, cache)
+    step = partial(features.extract, trial, data, model, output, cache=cache)
     if failure := failures.run_step(trial_path, step):
         features.write_failure(output, failure)
         failures.mark_for_retry(trial_path, failure)
@@ -138,7 +138,7 @@ def _retrain_variant(
     variant = select.with_new_random_filters(trial, seed)
     with TemporaryDirectory(dir=folder, prefix=".features-") as temporary:
         extracted = Path(temporary, "features.h5")
-        features.extract(variant, data, model, extracted, cache)
+        features.extract(variant, data, model, extracted, cache=cache)
         return refit_and_test([variant], data, [extracted], model, memory_mb=memory_mb)
 
 
@@ -164,7 +164,7 @@ def ensemble(
     members = best_ensemble(trials.read(history))
     extracted = [folder / f"features-{member['tid']}.h5" for member in members]
     for member, target in zip(members, extracted, strict=True):
-        features.extract(member, data, model, target, cache)
+        features.extract(member, data, model, target, cache=cache)
     result = refit_and_test(members, data, extracted, model, memory_mb=memory_mb)
     record: records.EnsembleEvaluation = {
         **_evaluation(members[-1], trials.ensemble_error(members[-1]), [result]),

@@ -1,4 +1,4 @@
-"""Features of every image that a protocol uses: from the cache, or into it."""
+"""Extracts the features of all images that a protocol uses, through the feature cache."""
 
 import logging
 from dataclasses import replace
@@ -12,7 +12,7 @@ from hpconv.datasets import protocols
 from hpconv.datasets.data_file import DataFile
 from hpconv.engines import choose
 from hpconv.features.cache import view
-from hpconv.features.cache.entry import Entry
+from hpconv.features.cache.entry import Entry, Facts
 from hpconv.features.cache.fill import banks, fill
 from hpconv.features.cache.keys import code_version, key
 from hpconv.features.extractor import Extractor, Images
@@ -22,18 +22,16 @@ from hpconv.trials import Trial
 log = logging.getLogger(__name__)
 
 
-def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, cache: Path) -> None:
-    """Write a trial's features to a file that shows those in the cache (see ``linked``).
+def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, *, cache: Path) -> None:
+    """Write a file that links to a trial's features in the cache (see ``cache.view``).
 
-    What the cache lacks is computed first: the pipeline is rebuilt and sees the images.
+    Features that the cache lacks are computed first, with the rebuilt pipeline.
 
     Raises:
-        UserError: when the cache's disk is full, it cannot be written to, or the pipeline is not
-            the one that the trial had in its search.
+        UserError: when the disk of the cache is full, the cache is not writable, or the rebuilt
+            pipeline differs from that of the search.
     """
-    assignment = trials.to_builtin_types(
-        trials.hyperparameters(trial)
-    )  # whose repr is one and the same
+    assignment = trials.to_builtin_types(trials.hyperparameters(trial))  # their repr is unique
     with DataFile(data) as file:
         images, image_shape = file.checksum, file.image_shape
     model = replace(model, engine=choose(model.engine))
@@ -42,7 +40,8 @@ def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, cache: P
     rows = protocols.used_rows(data)
     entry.touch()
     if entry.missing():
-        facts = {
+        facts: Facts = {
+            "key": entry.key,
             "trial": {"experiment": trial.get("exp_key"), "tid": trial["tid"]},
             "assignment": assignment,
             "checksum": images,
@@ -51,15 +50,15 @@ def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, cache: P
             "version": __version__,
             "code": code_version(),
         }
-        fill(entry, trial, pipeline, data, model, facts)
-        log.info("trial %d: features of %d images", trial["tid"], len(rows))
+        fill(entry, trial, pipeline, data, model=model, facts=facts)
+        log.info("trial %d: extracted the features of %d images", trial["tid"], len(rows))
     else:
-        log.info("trial %d: features of %d images were there", trial["tid"], len(rows))
-    view.write(path, entry, rows, assignment, model)
+        log.info("trial %d: found the features of %d images in the cache", trial["tid"], len(rows))
+    view.write(path, entry, rows, assignment=assignment, model=model)
 
 
 def write_features(file: h5py.File, extractor: Extractor, images: Images) -> None:
-    """Write ``features`` (N, ...) of images, and the extractor's ``filters/I``, to a file."""
+    """Write ``features`` (N, ...), float32, and the filterbanks ``filters/I`` to a file."""
     shape = (len(images), *extractor.feature_shape)
     features = file.create_dataset("features", shape, "float32")
     start = 0

@@ -16,7 +16,7 @@ Check = Callable[[np.ndarray], None]  # receives the features of all images so f
 
 
 def no_tick(images: int, seconds: float) -> None:
-    """Ignore the pace."""
+    """Ignore the times of batches."""
 
 
 def no_check(features: np.ndarray) -> None:
@@ -24,7 +24,13 @@ def no_check(features: np.ndarray) -> None:
 
 
 class Extractor:
-    """A pipeline with learned filterbanks, compiled stage by stage."""
+    """A pipeline with learned filterbanks, compiled stage by stage.
+
+    Attributes:
+        pipeline: the pipeline, filterbanks included.
+        feature_shape: shape of the features of one image.
+        engine: cpu, gpu or auto.
+    """
 
     def __init__(
         self, pipeline: Pipeline, functions: Sequence[Function], batch_size: int, engine: str
@@ -36,7 +42,7 @@ class Extractor:
         self.engine = engine
 
     def for_image_size(self, size: int) -> "Extractor":
-        """The same extractor for square images of another size in pixels."""
+        """The same extractor for square images of this size in pixels."""
         if size == self.pipeline.image_shape[-1]:
             return self
         pipeline = for_image_size(self.pipeline, size)
@@ -45,17 +51,17 @@ class Extractor:
         return Extractor(pipeline, functions, self._batch_size, self.engine)
 
     def batches(self, images: Images, tick: Tick = no_tick) -> Iterator[np.ndarray]:
-        """Features of images ``(N, C, H, W)``, uint8 or float in [0, 1], a batch at a time.
+        """Features of images ``(N, C, H, W)``, uint8 or float in [0, 1], batch by batch.
 
         Raises:
-            CandidateError: ``non_finite`` when a value overflows or has no meaning.
+            CandidateError: ``non_finite`` when a value is infinite or NaN.
         """
         for start in range(0, len(images), self._batch_size):
             maps = to_float(images[start : start + self._batch_size])
             yield run_functions(self._functions, maps, tick)
 
     def stage_outputs(self, images: np.ndarray) -> Iterator[np.ndarray]:
-        """What each stage makes of images ``(n, C, H, W)``, float32, lowest stage first.
+        """Outputs of each stage for images ``(n, C, H, W)``, float32, lowest stage first.
 
         Raises:
             CandidateError: ``non_finite`` as ``batches`` does.
@@ -73,7 +79,8 @@ class Extractor:
         """Features ``(N, *feature_shape)`` of all images, float32, in memory.
 
         Raises:
-            CandidateError: ``non_finite`` as ``batches`` does; what tick and check raise.
+            CandidateError: ``non_finite`` as ``batches`` does.
+            Exceptions of tick and check are passed on.
         """
         features = np.empty((len(images), *self.feature_shape), "float32")
         start = 0
@@ -85,13 +92,13 @@ class Extractor:
 
 
 def to_float(images: np.ndarray) -> np.ndarray:
-    """Pixels as float32 in [0, 1]: uint8 is divided by 255, floats are taken as they are."""
+    """Pixels as float32 in [0, 1]: uint8 is divided by 255, floats keep their values."""
     pixels = images.astype("float32", copy=False)
     return pixels / np.float32(255) if images.dtype == np.uint8 else pixels
 
 
 def run_functions(functions: Sequence[Function], maps: np.ndarray, tick: Tick) -> np.ndarray:
-    """Run stages one after another on a batch of maps, and check what comes out."""
+    """Run stages in order on a batch of maps; reject infinite and NaN outputs."""
     start = time.perf_counter()
     for function in functions:
         maps = function(maps)

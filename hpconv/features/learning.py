@@ -1,4 +1,4 @@
-"""Learns a pipeline's filterbanks from unlabelled images, a batch of images at a time."""
+"""Learns the filterbanks of a pipeline from unlabelled images, batch by batch."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,12 +16,12 @@ from hpconv.model.patches import Positions
 from hpconv.model.pipeline import Pipeline, Stage
 from hpconv.model.whitening import Moments, Whitening
 
-KEPT_BYTES = 2**29  # of maps; larger ones are computed again for each stage that needs them
-BLOCK_BYTES = 2**24  # of patches that are normalised at a time
+KEPT_BYTES = 2**29  # of maps; larger maps are recomputed for each stage that needs them
+BLOCK_BYTES = 2**24  # of patches that are normalised together
 
 
 class StageInputs:
-    """The unlabelled images as a stage receives them, computed when they are needed.
+    """The inputs of a stage for all unlabelled images, computed on demand.
 
     Attributes:
         shape: ``(N, C, H, W)`` of the maps.
@@ -30,18 +30,21 @@ class StageInputs:
     def __init__(self, images: np.ndarray, batch_size: int, tick: Tick) -> None:
         self.shape = images.shape
         self._take: Callable[[np.ndarray], np.ndarray] = images.__getitem__
-        self._functions: list[Function] = []  # of the stages between what is taken and the maps
+        self._functions: list[Function] = []  # stages from the output of _take to the maps
         self._batch_size, self._tick = batch_size, tick
 
     def pass_through(self, function: Function, shape: Shape) -> None:
-        """Make the outputs of a stage, ``shape`` each, the inputs of the next one."""
+        """Append a stage: its outputs, each of this shape, become the inputs of the next."""
         self._functions.append(function)
         self.shape = (len(self), *shape)
 
     def batches(self, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Maps ``(n, C, H, W)`` of the images with these numbers, rising, after their numbers.
+        """Batches of image numbers ``(n,)`` and maps ``(n, C, H, W)``.
 
-        Maps that fit KEPT_BYTES are computed for all images and kept for the next stage.
+        If the maps of all images fit KEPT_BYTES, they are kept for the next stage.
+
+        Args:
+            numbers: of the images, ascending.
         """
         if self._functions and 4 * prod(self.shape) <= KEPT_BYTES:
             self._keep()
@@ -58,7 +61,7 @@ class StageInputs:
 
     def _keep(self) -> None:
         n, channels, height, width = self.shape
-        kept = np.empty((n, height, width, channels), "float32")  # as kernels lay out their maps
+        kept = np.empty((n, height, width, channels), "float32")  # the memory layout of the kernels
         for start in range(0, n, self._batch_size):
             chosen = np.arange(start, min(start + self._batch_size, n))
             kept[chosen] = self._compute(chosen).transpose(0, 2, 3, 1)
@@ -69,9 +72,9 @@ class StageInputs:
 def learn(
     pipeline: Pipeline, images: np.ndarray, model: ModelSettings, tick: Tick = no_tick
 ) -> Extractor:
-    """Fill the filterbanks from unlabelled images ``(N, C, H, W)`` and compile.
+    """Learn the filterbanks from unlabelled images ``(N, C, H, W)`` and compile the stages.
 
-    A filterbank's patches are cut from the outputs of the stage below it.
+    The patches of a filterbank are cut from the outputs of the stage below.
 
     Raises:
         CandidateError: ``non_finite`` when maps overflow or patches cannot be whitened.
@@ -119,7 +122,7 @@ def _learn_bank(layer: Filter, inputs: StageInputs, model: ModelSettings) -> Fil
 def _measure_patches(
     layer: Filter, inputs: StageInputs, drawn: Positions, rows: np.ndarray | tuple[()] = ()
 ) -> tuple[Moments, np.ndarray]:
-    """Moments of the contrast-normalised patches, and those with these numbers, ``(K, D)``."""
+    """Moments of the contrast-normalised patches, and the patches of these rows, ``(K, D)``."""
     found = patches.distinct(drawn)
     wanted = found.numbers[np.asarray(rows, int)]
     moments = Moments(inputs.shape[1] * layer.size**2)
@@ -134,7 +137,7 @@ def _measure_patches(
 def _patch_blocks(
     layer: Filter, inputs: StageInputs, positions: Positions
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Contrast-normalised patches ``(n, D)``, after their places among the positions."""
+    """Slices of the positions, and their contrast-normalised patches ``(n, D)``."""
     step = max(1, BLOCK_BYTES // (4 * inputs.shape[1] * layer.size**2))
     for images, maps in inputs.batches(np.unique(positions.image)):
         first, last = np.searchsorted(positions.image, [images[0], images[-1] + 1])

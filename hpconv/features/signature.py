@@ -1,6 +1,7 @@
-"""A trial's numeric trace: what each stage makes of a few fixed images, and who computed it.
+"""Numeric traces: statistics of each stage's output for a few fixed images, and versions.
 
-A pipeline that is rebuilt later, or elsewhere, is the one that was selected if its trace agrees.
+A trial stores the trace of its pipeline. A rebuilt pipeline, possibly on another machine, must
+have the same trace within a tolerance.
 """
 
 import platform
@@ -8,7 +9,7 @@ import zlib
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict, cast
 
 import numpy as np
 
@@ -22,13 +23,14 @@ from hpconv.model.layers import Filter, Layer
 from hpconv.trials import Trial
 
 N_IMAGES = 32
-N_VALUES = 3  # they show a changed order, which min, max, mean and std do not
-GOLDEN = 0.6180339887  # its multiples, modulo 1, are evenly spread but hit no regular pattern
-DIGITS = 7  # as many as float32 has
-# Of a part's largest value. C, Numba and torch differ by up to 6e-6 as a rule, and by 3e-4 where
-# filters are whitened with a gamma of 1e-8.
+N_VALUES = 3  # they reveal a changed order; min, max, mean and std do not
+GOLDEN = 0.6180339887  # its multiples modulo 1 are evenly spread without a period
+DIGITS = 7  # significant digits of float32
+# Relative to the largest value of a part. C, Numba and torch usually differ by up to 6e-6, and by
+# up to 3e-4 if filters are whitened with a gamma of 1e-8.
 TOLERANCE = 1e-3
-NUMBERS = ("min", "max", "mean", "std")
+Statistic = Literal["min", "max", "mean", "std"]
+STATISTICS: tuple[Statistic, ...] = ("min", "max", "mean", "std")
 NAMES: dict[type, str] = {
     layers.Warp: "warp",
     Filter: "fbncc",
@@ -39,20 +41,34 @@ NAMES: dict[type, str] = {
 }
 
 
+class Part(TypedDict):
+    """Statistics of one array of a trace."""
+
+    what: str  # the input, or a stage's filters or output
+    shape: list[int]
+    dtype: str
+    min: float
+    max: float
+    mean: float
+    std: float
+    values: list[float]  # N_VALUES, evenly spread
+    crc32: str  # of the bytes, hexadecimal
+
+
+class Trace(TypedDict):
+    """The trace of a trial: the input, then each stage's filters and output, lowest first."""
+
+    parts: list[Part]
+    versions: dict[str, str]
+
+
 def fixed_images(data: Path) -> np.ndarray:
-    """The images of a data file that traces are made of: the first training images."""
+    """The images of a data file for traces: the first N_IMAGES training images."""
     return protocols.unlabelled(data, N_IMAGES)
 
 
-def record(extractor: Extractor, images: np.ndarray) -> dict[str, Any]:
-    """What an extractor with learned filterbanks computes of images ``(n, C, H, W)``.
-
-    Returns:
-        ``versions``, of all that computes, and ``parts``: the images, then each stage's
-        filterbank, if it has one, and its output, lowest stage first. A part has ``what`` it is,
-        ``shape``, ``dtype``, ``min``, ``max``, ``mean``, ``std``, some ``values`` evenly spread,
-        and ``crc32`` of its bytes.
-    """
+def record(extractor: Extractor, images: np.ndarray) -> Trace:
+    """The trace of an extractor for images ``(n, C, H, W)``."""
     parts = [_part("the input", images)]
     stages = extractor.pipeline.stages
     outputs = extractor.stage_outputs(images)
@@ -66,7 +82,7 @@ def record(extractor: Extractor, images: np.ndarray) -> dict[str, Any]:
 
 
 def versions(engine: str) -> dict[str, str]:
-    """Versions of the libraries that compute with an engine, and which kernels they run."""
+    """Versions of the libraries that an engine (cpu or gpu) uses, and its kernels."""
     found = {"python": platform.python_version(), "hpconv": __version__, "engine": engine}
     libraries = ["numpy", "scipy"]
     if engine == "gpu":
@@ -78,23 +94,23 @@ def versions(engine: str) -> dict[str, str]:
 
 
 def verify(trial: Trial, extractor: Extractor, images: np.ndarray) -> str:
-    """How a rebuilt pipeline agrees with what its trial computed in the search.
+    """Compare the trace of a rebuilt pipeline with that of its trial in the search.
 
     Args:
-        images: ``fixed_images`` of the search's data.
+        images: ``fixed_images`` of the data of the search.
 
     Returns:
         ``bit for bit``; ``within X``, the largest difference relative to the largest value of a
-        part; or ``unknown`` for the trial of a search that kept no traces.
+        part; or ``unknown`` if the trial has no trace.
 
     Raises:
-        UserError: when they disagree; it names the first part that does.
+        UserError: when the traces differ; the message names the first part that differs.
     """
-    then = trial["result"].get("trace")
-    if then is None:
+    if "trace" not in trial["result"]:
         return "unknown"
+    then = cast(Trace, trial["result"]["trace"])
     now = record(extractor, images)
-    # another number of stages shows in the first of them, "stage 1 of N"
+    # if the numbers of stages differ, so do the names of the first, "stage 1 of N"
     pairs = list(zip(then["parts"], now["parts"], strict=False))
     differences = [_difference(old, new) for old, new in pairs]
     wrong = next((i for i, part in enumerate(differences) if not part <= TOLERANCE), None)
@@ -103,26 +119,28 @@ def verify(trial: Trial, extractor: Extractor, images: np.ndarray) -> str:
         raise UserError(
             f"trial {trial['tid']} is not the pipeline that was selected: {old['what']} differs "
             f"{_how_much(differences[wrong])}: use the data and the versions of the search, or "
-            f"search anew\nin the search: {_side(old, then)}\nhere: {_side(new, now)}"
+            f"repeat the search\nin the search: {_side(old, then)}\nhere: {_side(new, now)}"
         )
     if all(old["crc32"] == new["crc32"] for old, new in pairs):
         return "bit for bit"
     return f"within {max(*differences, 10.0**-DIGITS):.1e}"
 
 
-_version = cache(metadata.version)  # it reads files
+_version = cache(metadata.version)  # cached, as it reads files
 
 
-def _part(what: str, array: np.ndarray) -> dict[str, Any]:
+def _part(what: str, array: np.ndarray) -> Part:
     array = np.ascontiguousarray(array)
     spread = (np.arange(1, N_VALUES + 1) * GOLDEN % 1 * array.size).astype(int)
     wide = array.astype("float64")
-    numbers = (wide.min(), wide.max(), wide.mean(), wide.std())
     return {
         "what": what,
         "shape": list(array.shape),
         "dtype": str(array.dtype),
-        **dict(zip(NUMBERS, map(_rounded, numbers), strict=True)),
+        "min": _rounded(wide.min()),
+        "max": _rounded(wide.max()),
+        "mean": _rounded(wide.mean()),
+        "std": _rounded(wide.std()),
         "values": [_rounded(value) for value in array.ravel()[spread]],
         "crc32": f"{zlib.crc32(array.tobytes()):08x}",
     }
@@ -139,23 +157,26 @@ def _name(layer: Layer) -> str:
     return f"{NAMES[type(layer)]} {size}x{size}"
 
 
-def _difference(old: dict[str, Any], new: dict[str, Any]) -> float:
-    """The largest difference of two parts' numbers, relative to the old one's largest value."""
-    if any(old[key] != new[key] for key in ("what", "shape", "dtype")):
+def _difference(old: Part, new: Part) -> float:
+    """The largest difference of two parts, relative to the largest value of the old one."""
+    if (old["what"], old["shape"], old["dtype"]) != (new["what"], new["shape"], new["dtype"]):
         return np.inf
-    numbers = [np.array([*(part[key] for key in NUMBERS), *part["values"]]) for part in (old, new)]
-    apart = float(np.abs(numbers[0] - numbers[1]).max())
+    apart = float(np.abs(_numbers(old) - _numbers(new)).max())
     largest = max(abs(old["min"]), abs(old["max"]))
     return apart / largest if largest else np.inf if apart else 0.0
+
+
+def _numbers(part: Part) -> np.ndarray:
+    return np.array([*(part[key] for key in STATISTICS), *part["values"]])
 
 
 def _how_much(difference: float) -> str:
     if not np.isfinite(difference):
         return "in kind or shape"
-    return f"by {difference:.1e} of its largest value, {TOLERANCE:g} are allowed"
+    return f"by {difference:.1e} of its largest value, more than {TOLERANCE:g}"
 
 
-def _side(part: dict[str, Any], whole: dict[str, Any]) -> str:
+def _side(part: Part, whole: Trace) -> str:
     figures = ", ".join(f"{key} {value}" for key, value in part.items() if key != "what")
     computed = ", ".join(f"{name} {number}" for name, number in whole["versions"].items())
     return f"{part['what']}: {figures}; {computed}"

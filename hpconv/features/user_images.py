@@ -1,7 +1,8 @@
-"""A trial's pipeline as a feature extractor for anybody's images."""
+"""A trial's pipeline as a feature extractor for any images."""
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,13 @@ def from_assignment(
 
 
 def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
-    """The assignment and pipeline of a trial that succeeded, as its search had them.
+    """The assignment and pipeline of a trial that succeeded, as in its search.
 
     Args:
         folder: of the experiment, ``results/<experiment>``.
 
     Raises:
-        UserError: when the experiment has no such trial, or it failed.
+        UserError: when the experiment has no such trial, or the trial failed.
     """
     found = {trial["tid"]: trial for trial in trials.read(experiments.history(folder))}
     if tid not in found:
@@ -56,7 +57,9 @@ def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
         raise UserError(f"--trial is {tid}, which failed in {folder} ({cause}), {ADVICE}")
     data = folder / "data.h5"
     if not data.exists():
-        raise UserError(f"{data} does not exist: trial {tid} learned its filters from its images")
+        raise UserError(
+            f"{data} does not exist: the filters of trial {tid} are learned from its images"
+        )
     assignment = trials.hyperparameters(found[tid])
     model = ModelSettings(**found[tid]["misc"]["model"] | {"engine": "auto"})
     unlabelled = protocols.unlabelled(data, model.n_unsupervised)
@@ -65,7 +68,13 @@ def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Somebody's images ``(N, C, H, W)``; the files that they are of, and those left out."""
+    """Images of the user.
+
+    Attributes:
+        images: ``(N, C, H, W)``, uint8 or float in [0, 1].
+        files: of the images, relative to the folder; none for a .npy file.
+        skipped: files that could not be decoded.
+    """
 
     images: np.ndarray
     files: tuple[str, ...] = ()
@@ -73,19 +82,19 @@ class Pictures:
 
 
 def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
-    """Images of a .npy file as they are; of image files as squares like those of the search.
+    """Read a .npy file unchanged, or image files as squares of the size of the search's images.
 
     Args:
         path: a .npy file, an image file, or a folder with image files at any depth.
         image_shape: ``(C, H, W)`` of the images of the search.
 
     Raises:
-        UserError: when it is none of these, or no file can be used.
+        UserError: when the path is none of these, or no file can be decoded.
     """
     if path.suffix == ".npy":
         return Pictures(arrays.read_npy(path))
     paths = _image_files(path) if path.is_dir() else [path]
-    # smaller squares than this are refused; the pipeline resizes them
+    # images below MIN_SIZE are refused; the pipeline resizes larger ones
     settings = DataSettings(
         "folder",
         size=max(image_shape[-1], arrays.MIN_SIZE),
@@ -110,9 +119,9 @@ def _image_files(folder: Path) -> list[Path]:
 
 
 def extract(
-    extractor: Extractor, assignment: dict[str, Any], mine: Pictures, path: Path
+    extractor: Extractor, assignment: Mapping[str, Any], mine: Pictures, path: Path
 ) -> tuple[int, ...]:
-    """Write features of images of any square size, as ``features`` (N, ...), and ``files``.
+    """Write ``features`` (N, ...), ``filters/I``, ``files`` and ``skipped`` of square images.
 
     Returns:
         the shape of the features.

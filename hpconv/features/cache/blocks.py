@@ -1,4 +1,4 @@
-"""Files of the cache: whole or not there, with a checksum, on any file system, without locks."""
+"""Files of the cache: written atomically, with a checksum, without locks, on any file system."""
 
 import errno
 import shutil
@@ -17,13 +17,13 @@ from hpconv.files import write_atomically
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
-STALE_SECONDS = 86400  # after these an unfinished file is one of a process that was killed
+STALE_SECONDS = 86400  # the writer of an unfinished file of this age was killed
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], **attributes: Any) -> None:
-    """Write arrays to an HDF5 file with attributes, and the checksum of the arrays as another.
+    """Write an HDF5 file of arrays, attributes, and the arrays' checksum as an attribute.
 
-    HDF5 makes it in memory: where it meets a full disk itself, it cannot close the file.
+    The file is built in memory, because HDF5 cannot close a file on a full disk.
     """
     with h5py.File(path, "w", driver="core", backing_store=False) as file:
         for name, array in arrays.items():
@@ -36,19 +36,19 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], **attributes: Any) -
 
 
 def read(path: Path) -> h5py.File:
-    """Open an HDF5 file that never changes: it needs no lock, which NFS and Lustre may refuse."""
+    """Open an HDF5 file that never changes: without a lock, which NFS and Lustre may refuse."""
     return h5py.File(path, locking=False)
 
 
 def sound(path: Path, **attributes: Any) -> bool:
-    """Whether a file of arrays is there, undamaged, with these attributes; all of it is read."""
+    """Whether a file exists with intact arrays and these attributes; reads the whole file."""
     try:
         with read(path) as file:
             if any(file.attrs[name] != value for name, value in attributes.items()):
                 return False
             arrays = (file[name] for name in _arrays(file))
             return checksum(*arrays) == file.attrs["checksum"]
-    except (OSError, KeyError, RuntimeError, ValueError):  # as HDF5 meets damage
+    except (OSError, KeyError, RuntimeError, ValueError):  # HDF5 on damaged files
         return False
 
 
@@ -66,19 +66,19 @@ def sweep(folder: Path) -> None:
 
 
 def newest(paths: list[Path]) -> float:
-    """When the last of these files was changed, in seconds since 1970; 0 if none is there."""
+    """Last modification time of these files, in seconds since 1970; 0 if none exists."""
     return max([0.0, *(path.stat().st_mtime for path in paths if path.exists())])
 
 
 @contextmanager
 def room(folder: Path, total: int) -> Iterator[None]:
-    """Say clearly that blocks of features cannot be written to a folder.
+    """Turn errors of writing blocks to a folder into user errors.
 
     Args:
-        total: bytes of all blocks; those in the folder need no more room.
+        total: bytes of all blocks, including those already in the folder.
 
     Raises:
-        UserError: when the disk is full, or the folder is not for us to write.
+        UserError: when the disk is full or the folder is not writable.
     """
     try:
         yield
@@ -93,7 +93,7 @@ def room(folder: Path, total: int) -> Iterator[None]:
             ) from None
         if error.errno in REFUSED:
             raise UserError(
-                f"the features' cache {folder.parent} cannot be written to ({error.strerror}): "
-                "set 'evaluation.cache' to a folder of yours"
+                f"the feature cache {folder.parent} cannot be written to ({error.strerror}): "
+                "set 'evaluation.cache' to a folder that you can write to"
             ) from None
         raise

@@ -1,8 +1,8 @@
 """An entry of the cache: a folder with the features of one pipeline for one data file.
 
 It holds ``block-00000.h5``, ... (``features`` (n, ...) float32, the rows in order), ``filters.h5``
-(``filters/I`` and ``means/I``, the I-th bank from below) and ``entry.json``, which says what it
-is of. The folder's name is its key (see ``keys``).
+(``filters/I`` and ``means/I``, the I-th bank from below) and ``entry.json``, its record (see
+``Facts``). The name of the folder is the key (see ``keys``).
 """
 
 import contextlib
@@ -13,80 +13,117 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from hpconv.features.cache import blocks
 from hpconv.files import write_atomically
 
-BEING_WRITTEN_SECONDS = 3600  # without a new block: then its writer was killed
+BEING_WRITTEN_SECONDS = 3600  # after this time without a new block, the writer was killed
+
+
+class TrialName(TypedDict):
+    """The trial whose features an entry holds first."""
+
+    experiment: str | None
+    tid: int
+
+
+class FileFacts(TypedDict):
+    """A finished file of an entry."""
+
+    bytes: int
+    sha256: str  # of its arrays
+
+
+class Facts(TypedDict):
+    """The contents of entry.json."""
+
+    key: str
+    trial: TrialName
+    assignment: dict[str, Any]  # hyperparameters by label
+    checksum: str  # of the images
+    engine: str  # cpu or gpu
+    kernels: str
+    version: str  # of hpconv
+    code: str  # see keys.code_version
+    shape: NotRequired[list[int]]  # (N, ...) of all features
+    complete: NotRequired[bool]
+    seconds: NotRequired[float]  # computing time of all files
+    files: NotRequired[dict[str, FileFacts]]  # by name, once complete
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The files of an entry."""
+    """The files of an entry.
+
+    Attributes:
+        folder: the folder of the entry; it may not exist yet.
+    """
 
     folder: Path
 
     @property
     def key(self) -> str:
-        """What it is of."""
+        """Hash of everything that determines the features."""
         return self.folder.name
 
     @property
     def filters(self) -> Path:
-        """The filterbanks."""
+        """Path of the filterbanks."""
         return self.folder / "filters.h5"
 
     def block(self, number: int) -> Path:
-        """A block of features, counting from 0."""
+        """Path of a block of features, counting from 0."""
         return self.folder / f"block-{number:05}.h5"
 
     def blocks(self) -> list[Path]:
-        """The blocks that are there, in order."""
+        """The existing blocks, in order."""
         return sorted(self.folder.glob("block-*.h5"))
 
-    def facts(self) -> dict[str, Any]:
-        """What entry.json says; nothing where there is none."""
+    def facts(self) -> Facts | None:
+        """The contents of entry.json; None if it does not exist or is damaged."""
         try:
-            return json.loads(self._record.read_text())
+            facts: Facts = json.loads(self._record.read_text())
         except (OSError, ValueError):
-            return {}
+            return None
+        return facts
 
-    def record(self, facts: dict[str, Any]) -> None:
+    def record(self, facts: Facts) -> None:
         """Write entry.json."""
         write_atomically(self._record, json.dumps(facts, indent=2) + "\n", durable=True)
 
     def missing(self) -> list[str]:
-        """Names of the files that are not there as they were when the entry was completed."""
-        files = self.facts().get("files")
-        if files is None:
+        """Names of files that are lost or have another size than when the entry was completed."""
+        facts = self.facts()
+        if facts is None or "files" not in facts:
             return [self._record.name]
+        files = facts["files"]
         return [name for name, file in files.items() if _size(self.folder / name) != file["bytes"]]
 
     def touch(self) -> None:
-        """Note that it was used: entry.json is as old as its last use."""
-        with contextlib.suppress(OSError):  # in a cache that others own
+        """Record a use of the entry, as the modification time of entry.json."""
+        with contextlib.suppress(OSError):  # the cache may belong to another user
             os.utime(self._record)
 
     def last_used(self) -> float:
-        """In seconds since 1970; 0 where nobody has noted it."""
+        """Time of the last use, in seconds since 1970; 0 if there is no record."""
         return blocks.newest([self._record])
 
     def bytes(self) -> int:
-        """What its files take."""
+        """Total size of the files."""
         return sum(_size(path) for path in self._files())
 
     def being_written(self) -> bool:
-        """Whether somebody may be about to complete it."""
+        """Whether a process may still be completing the entry."""
         age = time.time() - blocks.newest([self.folder, *self._files()])
-        return "files" not in self.facts() and age < BEING_WRITTEN_SECONDS
+        return "files" not in (self.facts() or {}) and age < BEING_WRITTEN_SECONDS
 
     def remove(self) -> None:
-        """Delete it, its record first: what is left of it by a kill is no entry to anybody."""
+        """Delete the entry, its record first: after a kill the rest is not a complete entry."""
         self._record.unlink(missing_ok=True)
         for path in self._files():
             path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody writes it anew
+        with contextlib.suppress(OSError):  # another process writes to it again
             self.folder.rmdir()
 
     @property

@@ -1,4 +1,4 @@
-"""Completing an entry of the cache: what others, or a killed process, have finished is kept."""
+"""Completes an entry of the cache; keeps the files that other processes finished."""
 
 import logging
 import time
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -17,7 +16,7 @@ from hpconv.datasets.image_rows import ImageRows
 from hpconv.engines import compile_stage
 from hpconv.features import signature
 from hpconv.features.cache import blocks, keys
-from hpconv.features.cache.entry import Entry
+from hpconv.features.cache.entry import Entry, Facts, FileFacts
 from hpconv.features.extractor import Extractor
 from hpconv.features.learning import learn
 from hpconv.model.filterbanks import FilterBank
@@ -33,14 +32,15 @@ def fill(
     trial: Trial,
     pipeline: Pipeline,
     data: Path,
+    *,
     model: ModelSettings,
-    facts: dict[str, Any],
+    facts: Facts,
 ) -> None:
-    """Compute the filters and blocks that are missing or damaged, and complete the record.
+    """Compute missing and damaged filters and blocks, and complete the record.
 
     Raises:
-        UserError: when the disk is full, the folder is not for us to write, or the pipeline is
-            not the one that the trial had in its search.
+        UserError: when the disk is full, the folder is not writable, or the rebuilt pipeline
+            differs from that of the search.
     """
     rows = protocols.used_rows(data)
     shape = [len(rows), *list(pipeline.shapes())[-1][1]]
@@ -48,11 +48,11 @@ def fill(
         entry.folder.mkdir(parents=True, exist_ok=True)
         blocks.sweep(entry.folder)
         if not entry.facts():
-            entry.record({"key": entry.key, **facts, "shape": shape, "complete": False})
+            entry.record(facts | {"shape": shape, "complete": False})
         entry.touch()
         extractor = _extractor(entry, pipeline, data, model)
         agreement = signature.verify(trial, extractor, signature.fixed_images(data))
-        log.info("trial %d: computed as in the search: %s", trial["tid"], agreement)
+        log.info("trial %d: agreement with the search: %s", trial["tid"], agreement)
         step = max(1, keys.BLOCK_BYTES // (4 * prod(shape[1:])))
         names = [entry.filters.name]
         for number, start in enumerate(range(0, len(rows), step)):
@@ -63,7 +63,7 @@ def fill(
 
 
 def banks(pipeline: Pipeline) -> Iterator[FilterBank]:
-    """The filterbanks of a pipeline that has learned them, from below."""
+    """The learned filterbanks of a pipeline, lowest stage first."""
     for stage in pipeline.stages:
         for layer in stage:
             if isinstance(layer, Filter) and layer.bank:
@@ -73,7 +73,7 @@ def banks(pipeline: Pipeline) -> Iterator[FilterBank]:
 def _fill_block(entry: Entry, number: int, extractor: Extractor, images: ImageRows) -> None:
     path, place = entry.block(number), {"key": entry.key, "number": number}
     if blocks.sound(path, **place):
-        log.info("%s was finished before", path)
+        log.info("%s exists already", path)
         return
     start = time.perf_counter()
     features = extractor.transform(images)
@@ -82,12 +82,12 @@ def _fill_block(entry: Entry, number: int, extractor: Extractor, images: ImageRo
 
 
 def _extractor(entry: Entry, pipeline: Pipeline, data: Path, model: ModelSettings) -> Extractor:
-    """All blocks are of the same filters: whitening may differ between two machines."""
+    """The extractor with the entry's filters: whitening may differ between machines."""
     if not blocks.sound(entry.filters, key=entry.key):
         start = time.perf_counter()
         learned = learn(pipeline, protocols.unlabelled(data, model.n_unsupervised), model)
         seconds = time.perf_counter() - start
-        if not blocks.sound(entry.filters, key=entry.key):  # nobody was faster
+        if not blocks.sound(entry.filters, key=entry.key):  # no other process was faster
             _write_banks(entry, learned.pipeline, seconds)
     with blocks.read(entry.filters) as file:
         return with_banks(pipeline, read_banks(file), model)
@@ -101,7 +101,7 @@ def _write_banks(entry: Entry, learned: Pipeline, seconds: float) -> None:
 
 
 def read_banks(file: h5py.File) -> list[FilterBank]:
-    """The filterbanks in an entry's file of filters, from below."""
+    """The filterbanks in an entry's filters.h5, lowest stage first."""
     return [
         FilterBank(file[f"means/{index}"][()], file[f"filters/{index}"][()])
         for index in range(len(file["filters"]))
@@ -109,7 +109,7 @@ def read_banks(file: h5py.File) -> list[FilterBank]:
 
 
 def with_banks(pipeline: Pipeline, learned: list[FilterBank], model: ModelSettings) -> Extractor:
-    """The extractor of a described pipeline with filterbanks that were learned before."""
+    """The extractor of a described pipeline with these filterbanks, lowest stage first."""
     remaining, shape = iter(learned), pipeline.image_shape
     stages: list[Stage] = []
     functions = []
@@ -127,11 +127,13 @@ def _with_bank(layer: Layer, remaining: Iterator[FilterBank]) -> Layer:
 
 
 def _complete(entry: Entry, names: list[str]) -> None:
-    files, seconds = {}, 0.0
+    files: dict[str, FileFacts] = {}
+    seconds = 0.0
     for name in names:
         path = entry.folder / name
         with blocks.read(path) as file:
             checksum = str(file.attrs["checksum"])
             seconds += float(file.attrs["seconds"])
         files[name] = {"bytes": path.stat().st_size, "sha256": checksum}
-    entry.record(entry.facts() | {"complete": True, "seconds": seconds, "files": files})
+    if facts := entry.facts():
+        entry.record(facts | {"complete": True, "seconds": seconds, "files": files})

@@ -1,4 +1,4 @@
-"""What decides features, as a hash: who agrees in it shares an entry of the cache."""
+"""Cache keys: hashes of everything that determines features; equal keys share an entry."""
 
 import hashlib
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from hpconv.config import ModelSettings
 from hpconv.model.pipeline import Pipeline
 
-BLOCK_BYTES = 2**26  # of features that are computed, written and kept together
+BLOCK_BYTES = 2**26  # of the features in one file
 SOURCES = Path(__file__).parents[2]
-# a module, or a package of modules; those that decide which images filters learn from, too
+# modules and packages; also those that select the images from which filters are learned
 MODULES = (
     *("kernels", "model/filterbanks", "model/layers", "model/patches", "model/pipeline"),
     *("model/whitening", "engines", "datasets/protocols", "datasets/data_file"),
@@ -17,27 +17,27 @@ MODULES = (
 
 
 def code_version() -> str:
-    """A hash of the modules that compute features: changed ones make other entries."""
+    """Hash of the source code that computes features; a change leads to new entries."""
     sources = [path.read_bytes() for name in MODULES for path in _sources(SOURCES / name)]
     return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 def _sources(module: Path) -> list[Path]:
-    """The files of a module or package; a missing one is an error, or its changes go unnoticed."""
+    """The files of a module or package; reading a missing one raises FileNotFoundError."""
     files = [path for path in sorted(module.glob("*")) if path.suffix in (".py", ".c")]
     return files or [module.with_suffix(".py")]
 
 
 def key(pipeline: Pipeline, images: str, model: ModelSettings) -> str:
-    """The key of features.
+    """The key of the features of a pipeline.
 
-    A described pipeline's stages hold all that hyperparameters and bounds say of features, and
-    nothing of the classifier. The C and the Numba kernels share entries: they agree to 1e-6, as
-    do two processors.
+    The stages of a described pipeline contain all hyperparameters and bounds that affect features,
+    and none of the classifier. The C and the Numba kernels share entries, because they agree to
+    1e-6, as different processors do.
 
     Args:
-        images: the checksum of the data file.
-        model: its engine is cpu or gpu.
+        images: checksum of the data file.
+        model: with engine cpu or gpu, not auto.
     """
     parts = [images, pipeline.stages, model.n_patches, model.n_unsupervised, model.engine]
     text = repr([*parts, BLOCK_BYTES, code_version()])

@@ -1,10 +1,10 @@
-"""Looking after the cache: what is in it, whether it is whole, making room."""
+"""Maintenance of the cache: lists, checks and prunes entries."""
 
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from hpconv.errors import UserError
 from hpconv.features.cache import blocks
@@ -13,23 +13,36 @@ from hpconv.features.cache.entry import Entry, entries
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
+class EntrySummary(TypedDict):
+    """An entry in a table of entries."""
+
+    key: str
+    images: int
+    shape: list[int]  # of the features of one image
+    bytes: int  # on disk now
+    complete: bool
+    last_used: str | None  # UTC, ISO 8601
+    experiment: str | None
+    tid: int | None
+
+
 def existing(cache: Path) -> list[Entry]:
     """The entries of a cache.
 
     Raises:
-        UserError: when there is no such folder.
+        UserError: when the folder does not exist.
     """
     if not cache.is_dir():
         raise UserError(
-            f"option --cache is '{cache}', which is no folder: write that of 'evaluation.cache'"
+            f"option --cache is '{cache}', which is not a folder: write that of 'evaluation.cache'"
         )
     return entries(cache)
 
 
-def summary(entry: Entry) -> dict[str, Any]:
-    """An entry as one row of a table; bytes are those on the disk now."""
+def summary(entry: Entry) -> EntrySummary:
+    """Summarise an entry; without a record its number of images is 0."""
     facts = entry.facts()
-    shape, trial = facts.get("shape", [0]), facts.get("trial", {})
+    shape, trial = (facts.get("shape", [0]), facts.get("trial")) if facts else ([0], None)
     used = datetime.fromtimestamp(entry.last_used(), UTC).isoformat(timespec="seconds")
     return {
         "key": entry.key,
@@ -38,15 +51,16 @@ def summary(entry: Entry) -> dict[str, Any]:
         "bytes": entry.bytes(),
         "complete": not entry.missing(),
         "last_used": used if facts else None,
-        "experiment": trial.get("experiment"),
-        "tid": trial.get("tid"),
+        "experiment": trial["experiment"] if trial else None,
+        "tid": trial["tid"] if trial else None,
     }
 
 
 def verify(cache: Path) -> Iterator[tuple[Path, bool]]:
-    """Every file of the cache, read as a whole, and whether it is sound."""
+    """Read every file of the cache; yield its path and whether it is intact."""
     for entry in existing(cache):
-        files = entry.facts().get("files", {})
+        facts = entry.facts()
+        files = facts.get("files", {}) if facts else {}
         names = {path.name for path in (entry.filters, *entry.blocks()) if path.exists()}
         for name in sorted(names | set(files)):
             recorded = {"checksum": files[name]["sha256"]} if name in files else {}
@@ -55,12 +69,12 @@ def verify(cache: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def prune(cache: Path, keep: int) -> Iterator[tuple[Entry, int]]:
-    """Remove the entries that were not used for longest, until keep bytes are left.
+    """Remove the least recently used entries until at most ``keep`` bytes are left.
 
-    An entry that is being written stays.
+    Entries that are being written stay.
 
-    Returns:
-        each removed entry, and the bytes that it took.
+    Yields:
+        each removed entry and its size in bytes.
     """
     found = existing(cache)
     total = sum(entry.bytes() for entry in found)
@@ -78,7 +92,7 @@ def parse_size(text: str) -> int:
     """Bytes of a size such as 50GB, 500MB or 1.5TB (units of 1000).
 
     Raises:
-        UserError: when it is none.
+        UserError: when the text is not a size.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?B)", text.strip(), re.IGNORECASE)
     if match is None:
@@ -87,6 +101,6 @@ def parse_size(text: str) -> int:
 
 
 def readable(size: int) -> str:
-    """A size as a person writes it: 50.0 GB."""
+    """A size in bytes with a unit, such as 50.0 GB."""
     unit = next((u for u in reversed(UNITS) if size >= UNITS[u]), "B")
     return f"{size / UNITS[unit]:.1f} {unit}" if unit != "B" else f"{size} B"

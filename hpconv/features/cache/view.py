@@ -1,14 +1,14 @@
-"""The file of a winner's features: small, for what it shows lies in the cache.
+"""The file of a winner's features: a small file of links into the cache.
 
 It holds ``features`` (N, ...) float32, a virtual data set over the blocks of an entry; ``rows``
-(N,), those of the images in the data file, rising; ``filters/I`` (K, C, s, s), the I-th bank from
-below; and attributes for what made them. HDF5 looks for the blocks from the file's own folder, so
-a cache with a relative path may be moved together with the results.
+(N,), the ascending rows of the images in the data file; ``filters/I`` (K, C, s, s), the I-th bank
+from below; and attributes that describe their origin. HDF5 resolves relative paths from the folder
+of the file, so a cache with a relative path may be moved together with the results.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -26,21 +26,35 @@ from hpconv.trials import Failure
 
 
 def write(
-    path: Path, entry: Entry, rows: np.ndarray, assignment: dict[str, Any], model: ModelSettings
+    path: Path,
+    entry: Entry,
+    rows: np.ndarray,
+    *,
+    assignment: Mapping[str, Any],
+    model: ModelSettings,
 ) -> None:
-    """Write the file of one trial over a complete entry, which others may share."""
+    """Write the features file of a trial, with links into a complete entry.
+
+    Raises:
+        UserError: when the entry was removed or changed since it was completed.
+    """
     facts = entry.facts()
+    if facts is None or "files" not in facts:
+        raise _lost(path, entry.folder / "entry.json")
     folder = _seen_from(path, entry.folder)
     with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
-        # who reads past a lost block without noticing shall not take it for features
-        file.create_virtual_dataset("features", _layout(entry, folder, facts), fillvalue=np.nan)
+        # NaN, so that the values of a lost block cannot be mistaken for features
+        file.create_virtual_dataset(
+            "features", _layout(entry, folder, facts["shape"]), fillvalue=np.nan
+        )
         file["filters"] = h5py.ExternalLink(str(folder / entry.filters.name), "/filters")
         file["rows"] = rows
         file.attrs["entry"] = str(folder)
         file.attrs["assignment"] = json.dumps(assignment)
         file.attrs["model"] = json.dumps(asdict(model))
-        for name in ("version", "checksum", "seconds"):
-            file.attrs[name] = facts[name]
+        file.attrs["version"] = facts["version"]
+        file.attrs["checksum"] = facts["checksum"]
+        file.attrs["seconds"] = facts["seconds"]
 
 
 def write_failure(path: Path, failure: Failure) -> None:
@@ -50,7 +64,7 @@ def write_failure(path: Path, failure: Failure) -> None:
 
 
 def read_failure(path: Path) -> Failure | None:
-    """Why a winner has no features; None if it has them."""
+    """Why the features of a winner could not be extracted; None if they were."""
     with blocks.read(path) as file:
         failure: Failure | None = json.loads(file.attrs.get("failure", "null"))
     return failure
@@ -58,9 +72,9 @@ def read_failure(path: Path) -> Failure | None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file of a winner's features for reading, all of it there, before and after.
+    """Open the features file of a winner; check before and after that no block is lost.
 
-    HDF5 says nothing of a lost block, and reads NaN.
+    HDF5 reads NaN for lost blocks, without an error.
 
     Raises:
         UserError: when blocks were removed from the cache, or the features were not extracted.
@@ -79,25 +93,29 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 def _check(path: Path, entry: Entry) -> None:
     if missing := entry.missing():
-        raise UserError(
-            f"{path} has lost its features: {entry.folder / missing[0]} was removed or changed; "
-            f"extract again: delete {path} and run the workflow"
-        )
+        raise _lost(path, entry.folder / missing[0])
 
 
-def _layout(entry: Entry, folder: Path, facts: dict[str, Any]) -> h5py.VirtualLayout:
-    layout, start = h5py.VirtualLayout(tuple(facts["shape"]), "float32"), 0
+def _lost(path: Path, missing: Path) -> UserError:
+    return UserError(
+        f"{path} has lost its features: {missing} was removed or changed; "
+        f"extract again: delete {path} and run the workflow"
+    )
+
+
+def _layout(entry: Entry, folder: Path, shape: list[int]) -> h5py.VirtualLayout:
+    layout, start = h5py.VirtualLayout(tuple(shape), "float32"), 0
     for block in entry.blocks():
         with blocks.read(block) as file:
-            shape = file["features"].shape
-        rows = slice(start, start + shape[0])
-        layout[rows] = h5py.VirtualSource(str(folder / block.name), "features", shape=shape)
-        start += shape[0]
+            part = file["features"].shape
+        rows = slice(start, start + part[0])
+        layout[rows] = h5py.VirtualSource(str(folder / block.name), "features", shape=part)
+        start += part[0]
     return layout
 
 
 def _seen_from(path: Path, folder: Path) -> Path:
-    """An absolute path stays what it is; a relative one is taken from the file's own folder."""
+    """The folder as a link from path: absolute as given, else relative to path's folder."""
     if folder.is_absolute():
         return folder
     return Path(os.path.relpath(folder.resolve(), path.parent.resolve()))

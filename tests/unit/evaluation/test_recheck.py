@@ -13,7 +13,7 @@ from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 def test_candidate_is_fitted_on_each_division(digits: Path, tmp_path: Path) -> None:
     doc, extracted = trial(7, CANDIDATE), tmp_path / "features.h5"
-    features.extract(doc, digits, MODEL, extracted, tmp_path / "cache")
+    features.extract(doc, digits, MODEL, extracted, cache=tmp_path / "cache")
     found = recheck(doc, MODEL, digits, extracted, n_splits=3)
     assert found["tid"] == 7
     assert len(set(found["errors"])) > 1, "divisions differ"

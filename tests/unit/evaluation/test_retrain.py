@@ -45,7 +45,7 @@ def labels(digits: Path) -> np.ndarray:
 def evaluated(data: Path, folder: Path, doc: dict[str, Any], seeds: int = 1) -> dict[str, Any]:
     write_json(folder / "trial.json", doc)
     shown, record, cache = folder / "features.h5", folder / "evaluation.json", folder / "cache"
-    features.extract(doc, data, MODEL, shown, cache)
+    features.extract(doc, data, MODEL, shown, cache=cache)
     options = {"output": record, "scores": folder / "scores.npz", "seeds": seeds, "cache": cache}
     retrain.retrain(folder / "trial.json", data, shown, MODEL, **options, memory_mb=1024)
     return read_json(record)

@@ -210,7 +210,7 @@ def experiment(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         file["folds/0/train"] = few
     write_json(folder / "winners/1/trial.json", trial)
     extracted = folder / "winners/1/features.h5"
-    features.extract(trial, folder / "data.h5", SMALL, extracted, folder / "cache")
+    features.extract(trial, folder / "data.h5", SMALL, extracted, cache=folder / "cache")
     return folder
 
 

@@ -67,7 +67,7 @@ def extract(
     here = Path.cwd()
     os.chdir(folder)
     try:
-        features.extract(trial(0, assignment), data, MODEL, Path(name), Path("cache"))
+        features.extract(trial(0, assignment), data, MODEL, Path(name), cache=Path("cache"))
     finally:
         os.chdir(here)
     return shown(folder / name)
@@ -261,7 +261,7 @@ def test_results_may_be_moved_away_from_a_cache_with_an_absolute_path(
     digits: Path, project: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "deep" / "in" / "features.h5"
-    features.extract(trial(0, CANDIDATE), digits, MODEL, path, project / "cache")
+    features.extract(trial(0, CANDIDATE), digits, MODEL, path, cache=project / "cache")
     moved = path.rename(tmp_path / "features.h5")
     np.testing.assert_array_equal(shown(moved), shown(project / "features.h5"))
 

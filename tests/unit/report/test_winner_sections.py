@@ -51,7 +51,7 @@ def finished(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     best, second = document(1, CANDIDATE), document(2, CANDIDATE | {"l0eg_fsize": 3.0})
     write_json(first / "trial.json", best)
     write_json(folder / "winners/2/trial.json", second)
-    features.extract(best, data, MODEL, first / "features.h5", folder / "cache")
+    features.extract(best, data, MODEL, first / "features.h5", cache=folder / "cache")
     record, scores = first / "evaluation.json", first / "scores.npz"
     options = {"output": record, "scores": scores, "seeds": 1, "cache": folder, "memory_mb": 1024}
     retrain.retrain(first / "trial.json", data, first / "features.h5", MODEL, **options)
