@@ -1,4 +1,4 @@
-"""The cache of features: shared, continued after kills, never wrong, and looked after."""
+"""The feature cache: sharing, recovery after kills, detection of damage, maintenance."""
 
 import json
 import multiprocessing
@@ -42,7 +42,7 @@ def small_blocks() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def finished(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a cache of one entry, written undisturbed, and the file that shows it."""
+    """A folder with a cache of one entry, written without interruption, and its features file."""
     folder = tmp_path_factory.mktemp("finished")
     extract(digits, folder)
     return folder
@@ -99,7 +99,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 def identities(paths: list[Path]) -> dict[Path, tuple[int, int]]:
-    """What changes when a file is written again."""
+    """Inode and modification time, which change when a file is rewritten."""
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
 
@@ -108,7 +108,7 @@ def unfinished(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_blocks_of_a_killed_writer_are_not_computed_again(
+def test_finished_blocks_of_a_killed_writer_are_reused(
     digits: Path, finished: Path, tmp_path: Path, seed: int
 ) -> None:
     count = random.Random(seed).randrange(1, 12)
@@ -123,7 +123,7 @@ def test_blocks_of_a_killed_writer_are_not_computed_again(
     assert identities(list(left)) == left
 
 
-def test_two_writers_of_one_entry_do_not_disturb_each_other(
+def test_concurrent_writers_of_one_entry_both_succeed(
     digits: Path, finished: Path, tmp_path: Path
 ) -> None:
     writers = [writer(digits, tmp_path, f"{number}.h5") for number in range(2)]
@@ -138,7 +138,7 @@ def test_two_writers_of_one_entry_do_not_disturb_each_other(
     assert not unfinished(tmp_path)
 
 
-def test_torn_foreign_and_flipped_blocks_are_computed_anew(digits: Path, project: Path) -> None:
+def test_truncated_swapped_and_corrupt_blocks_are_recomputed(digits: Path, project: Path) -> None:
     expected = shown(project / "features.h5")
     torn, foreign, flipped, *others = blocks(project)
     os.truncate(torn, torn.stat().st_size // 2)
@@ -150,14 +150,16 @@ def test_torn_foreign_and_flipped_blocks_are_computed_anew(digits: Path, project
     assert all(sound for _, sound in maintenance.verify(project / "cache"))
 
 
-def test_features_that_are_there_are_not_computed_again(digits: Path, project: Path) -> None:
+def test_cached_features_are_not_recomputed(digits: Path, project: Path) -> None:
     before = identities(blocks(project))
     actual = extract(digits, project, name="again.h5")
     np.testing.assert_array_equal(actual, shown(project / "features.h5"))
     assert identities(blocks(project)) == before
 
 
-def test_a_full_disk_is_told_and_loses_no_block(digits: Path, small_disk: Path) -> None:
+def test_full_disk_is_a_user_error_and_keeps_finished_blocks(
+    digits: Path, small_disk: Path
+) -> None:
     with pytest.raises(UserError) as refused:
         extract(digits, small_disk)
     kept = identities(blocks(small_disk))
@@ -174,7 +176,7 @@ def test_a_full_disk_is_told_and_loses_no_block(digits: Path, small_disk: Path) 
     assert identities(list(kept)) == kept
 
 
-def test_a_cache_that_cannot_be_a_folder_is_named(digits: Path, tmp_path: Path) -> None:
+def test_cache_path_that_is_a_file_is_a_user_error(digits: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(UserError, match=r"cache cannot be written to .*evaluation\.cache"):
         extract(digits, tmp_path)
@@ -191,7 +193,7 @@ def test_only_old_unfinished_files_are_removed(digits: Path, project: Path) -> N
     assert unfinished(project) == [young]
 
 
-def test_the_classifier_s_hyperparameters_share_an_entry(digits: Path, project: Path) -> None:
+def test_classifier_hyperparameters_do_not_change_the_entry(digits: Path, project: Path) -> None:
     changes = {"l0eg_l2_reg": 0.5, "l0eg_varthresh": 0.1}
     changes |= {"l0eg_remove_std0": 0, "l0eg_divrowl2": 0}
     extract(digits, project, CANDIDATE | changes, "other.h5")
@@ -200,13 +202,13 @@ def test_the_classifier_s_hyperparameters_share_an_entry(digits: Path, project: 
         assert json.loads(file.attrs["assignment"])["l0eg_l2_reg"] == 0.5
 
 
-def test_other_filters_or_another_seed_are_another_entry(digits: Path, project: Path) -> None:
+def test_filter_size_and_seed_change_the_entry(digits: Path, project: Path) -> None:
     extract(digits, project, OTHER, "other.h5")
     extract(digits, project, CANDIDATE | {"l0eg_fbncc_wp_rseed": 1}, "seed.h5")
     assert len(entry.entries(project / "cache")) == 3
 
 
-def test_other_code_never_gets_old_features(
+def test_changed_source_code_changes_the_entry(
     digits: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = shutil.copytree(keys.SOURCES, tmp_path / "sources")
@@ -219,7 +221,7 @@ def test_other_code_never_gets_old_features(
     assert len(entry.entries(project / "cache")) == 2
 
 
-def test_another_precision_or_bound_is_another_entry() -> None:
+def test_engine_images_and_bounds_change_the_key() -> None:
     pipeline = describe(CANDIDATE, (1, 8, 8), MODEL)
     cpu = replace(MODEL, engine="cpu")
     models = [cpu, replace(cpu, engine="gpu"), replace(cpu, n_unsupervised=50)]
@@ -228,7 +230,7 @@ def test_another_precision_or_bound_is_another_entry() -> None:
     assert keys.key(pipeline, "images", replace(cpu, batch_size=7)) in found
 
 
-def test_pruned_features_are_noticed(project: Path) -> None:
+def test_opening_pruned_features_is_a_user_error(project: Path) -> None:
     path = project / "features.h5"
     with features.opened(path) as file:
         assert np.isfinite(file["features"][()]).all()
@@ -241,7 +243,7 @@ def test_pruned_features_are_noticed(project: Path) -> None:
         shown(path)
 
 
-def test_features_pruned_while_they_are_read_are_noticed(project: Path) -> None:
+def test_pruning_during_a_read_is_a_user_error(project: Path) -> None:
     def read_and_prune() -> None:
         with features.opened(project / "features.h5") as file:
             list(maintenance.prune(project / "cache", keep=0))
@@ -251,13 +253,13 @@ def test_features_pruned_while_they_are_read_are_noticed(project: Path) -> None:
         read_and_prune()
 
 
-def test_a_project_may_be_moved_with_its_cache(project: Path, tmp_path: Path) -> None:
+def test_project_with_relative_cache_can_be_moved(project: Path, tmp_path: Path) -> None:
     expected = shown(project / "features.h5")
     moved = project.rename(tmp_path / "elsewhere")
     np.testing.assert_array_equal(shown(moved / "features.h5"), expected)
 
 
-def test_results_may_be_moved_away_from_a_cache_with_an_absolute_path(
+def test_results_with_absolute_cache_path_can_be_moved(
     digits: Path, project: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "deep" / "in" / "features.h5"
@@ -266,7 +268,7 @@ def test_results_may_be_moved_away_from_a_cache_with_an_absolute_path(
     np.testing.assert_array_equal(shown(moved), shown(project / "features.h5"))
 
 
-def test_the_least_recently_used_is_pruned_first(digits: Path, project: Path) -> None:
+def test_prune_removes_the_least_recently_used_entry_first(digits: Path, project: Path) -> None:
     first = blocks(project)[0].parent
     extract(digits, project, OTHER, "other.h5")
     sizes = [one.bytes() for one in entry.entries(project / "cache")]
@@ -279,7 +281,7 @@ def test_the_least_recently_used_is_pruned_first(digits: Path, project: Path) ->
     assert list(project.glob("cache/*")) == [first]
 
 
-def test_only_an_entry_being_written_survives_pruning(project: Path) -> None:
+def test_prune_keeps_only_entries_being_written(project: Path) -> None:
     old = blocks(project)[0].parent
     facts = json.loads((old / "entry.json").read_text())
     del facts["files"]
@@ -297,7 +299,7 @@ def test_only_an_entry_being_written_survives_pruning(project: Path) -> None:
     assert sorted(project.glob("cache/*")) == [young, mine]
 
 
-def test_verify_names_what_is_damaged(project: Path) -> None:
+def test_verify_lists_damaged_and_missing_files(project: Path) -> None:
     told = cache_verb("verify", project)
     assert (told.exit_code, told.output) == (0, "24 of 24 files are intact\n")
     flipped, lost, *_ = blocks(project)
@@ -312,7 +314,7 @@ def test_verify_names_what_is_damaged(project: Path) -> None:
     ]
 
 
-def test_the_list_tells_of_what_an_entry_is(project: Path) -> None:
+def test_ls_shows_images_shape_size_and_trial(project: Path) -> None:
     (row,) = json.loads(cache_verb("ls", project, "--json").output)
     assert row["images"] == 1797
     assert row["shape"] == [800]
@@ -328,11 +330,11 @@ def test_the_list_tells_of_what_an_entry_is(project: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "size"), [("50GB", 50 * 10**9), ("500 mb", 5 * 10**8), ("1.5TB", 15 * 10**11)]
 )
-def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
+def test_parse_size(text: str, size: int) -> None:
     assert maintenance.parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["50", "GB", "-1GB", "50 GiB", "1.GB"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_parse_size_rejects_invalid_text(text: str) -> None:
     with pytest.raises(UserError, match=f"--keep is '{text}', write a size such as 50GB"):
         maintenance.parse_size(text)

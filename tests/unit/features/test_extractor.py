@@ -41,7 +41,7 @@ def test_features_equal_the_reference(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if not c["ok"]], ids=lambda c: str(c["case"]))
-def test_what_the_published_system_refuses_is_refused(case: dict[str, Any]) -> None:
+def test_candidates_rejected_by_the_reference_are_rejected(case: dict[str, Any]) -> None:
     with pytest.raises(CandidateError) as refusal:
         describe(case["vals"], IMAGE_SHAPE, MODEL)
     assert refusal.value.kind == KINDS[case["case"]]

@@ -11,7 +11,7 @@ def test_a_module_without_a_file_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         keys.code_version()
 
 
-def test_modules_that_choose_the_images_and_learn_filters_are_covered() -> None:
+def test_modules_that_select_images_and_learn_filters_are_covered() -> None:
     needed = {"datasets/protocols", "datasets/image_rows", "features/extractor"}
     needed |= {"features/learning", "model/patches", "model/whitening", "model/filterbanks"}
     assert needed <= set(keys.MODULES)

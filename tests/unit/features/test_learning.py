@@ -1,4 +1,4 @@
-"""Filterbanks are the same whether maps are kept or computed again, in bounded memory."""
+"""Filterbanks are equal whether maps are kept or recomputed, and memory is bounded."""
 
 import tracemalloc
 from dataclasses import replace
@@ -21,7 +21,7 @@ def learned_filters() -> list[np.ndarray]:
     return [layer.bank.filters for layer in layers if isinstance(layer, Filter) and layer.bank]
 
 
-def test_filters_do_not_depend_on_how_many_maps_and_patches_are_in_memory(
+def test_filters_do_not_depend_on_memory_limits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = learned_filters()
@@ -32,7 +32,7 @@ def test_filters_do_not_depend_on_how_many_maps_and_patches_are_in_memory(
         np.testing.assert_allclose(actual, kept, atol=1e-4 * np.abs(kept).max())
 
 
-def test_only_images_that_patches_are_drawn_from_are_computed(
+def test_only_images_with_drawn_patches_are_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(learning, "KEPT_BYTES", 0)

@@ -1,4 +1,4 @@
-"""A pipeline that is rebuilt is known by its trace, and a trial has the same error elsewhere."""
+"""Traces identify rebuilt pipelines; trials have the same error in other processes."""
 
 import copy
 import json
@@ -108,7 +108,7 @@ def assert_the_same(
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_a_trace_repeats_exactly_in_a_new_process(
+def test_trace_is_identical_in_a_new_process(
     digits: Path, results: list[dict[str, Any]], verify: Callable[..., str], threads: str
 ) -> None:
     there = evaluate_elsewhere(digits, OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
@@ -116,7 +116,7 @@ def test_a_trace_repeats_exactly_in_a_new_process(
     assert verify({"tid": 0, "result": there[0]}) == "bit for bit"
 
 
-def test_without_a_compiler_a_trial_is_the_same_within_tolerance(
+def test_numba_kernels_agree_within_tolerance(
     digits: Path, results: list[dict[str, Any]], verify: Callable[..., str]
 ) -> None:
     there = evaluate_elsewhere(digits, HPCONV_CC="", OMP_NUM_THREADS="2")
@@ -126,7 +126,7 @@ def test_without_a_compiler_a_trial_is_the_same_within_tolerance(
 
 
 @pytest.mark.needs_torch
-def test_with_torch_a_trial_is_the_same_within_tolerance(
+def test_torch_agrees_within_tolerance(
     digits: Path, results: list[dict[str, Any]], verify: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -149,7 +149,7 @@ def test_with_torch_a_trial_is_the_same_within_tolerance(
         ({"l1_out_lp_norm_rmean": 0}, "stage 3 of 3 (fbncc 4x4, lpool 3x3, lnorm 2x2)"),
     ],
 )
-def test_the_first_stage_that_differs_is_named(
+def test_error_names_the_first_differing_stage(
     trial: dict[str, Any], verify: Callable[..., str], changes: dict[str, Any], first: str
 ) -> None:
     with pytest.raises(UserError) as refusal:
@@ -157,7 +157,7 @@ def test_the_first_stage_that_differs_is_named(
     assert f"trial 7 is not the pipeline that was selected: {first} differs" in str(refusal.value)
 
 
-def test_a_kernel_that_is_one_percent_off_is_noticed(
+def test_kernel_error_of_one_percent_is_detected(
     trial: dict[str, Any], verify: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def compile_off(stage: Sequence[Layer], n_channels: int, engine: str) -> Function:
@@ -170,7 +170,7 @@ def test_a_kernel_that_is_one_percent_off_is_noticed(
         verify(trial)
 
 
-def test_filters_in_another_order_are_noticed(
+def test_reordered_filters_are_detected(
     trial: dict[str, Any], verify: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn = learning._learn_bank
@@ -184,7 +184,7 @@ def test_filters_in_another_order_are_noticed(
         verify(trial)
 
 
-def test_other_images_are_noticed(
+def test_different_images_are_detected(
     digits: Path, trial: dict[str, Any], verify: Callable[..., str]
 ) -> None:
     images = signature.fixed_images(digits)
@@ -196,7 +196,7 @@ def test_other_images_are_noticed(
         verify(trial, images[1:])
 
 
-def test_black_images_are_not_taken_for_others(
+def test_black_images_agree_only_with_black_images(
     digits: Path, trial: dict[str, Any], verify: Callable[..., str]
 ) -> None:
     black = np.zeros_like(signature.fixed_images(digits))
@@ -207,7 +207,7 @@ def test_black_images_are_not_taken_for_others(
         verify(trial)
 
 
-def test_figures_and_versions_of_both_sides_are_told(
+def test_error_shows_statistics_and_versions_of_both_traces(
     trial: dict[str, Any], verify: Callable[..., str]
 ) -> None:
     trial["result"]["trace"]["versions"] |= {"numpy": "1.0.1", "kernels": "numba"}
@@ -222,14 +222,12 @@ def test_figures_and_versions_of_both_sides_are_told(
     assert stored["crc32"] not in now
 
 
-def test_a_trial_of_a_search_without_traces_is_unknown(
-    trial: dict[str, Any], verify: Callable[..., str]
-) -> None:
+def test_trial_without_trace_is_unknown(trial: dict[str, Any], verify: Callable[..., str]) -> None:
     del trial["result"]["trace"]
     assert verify(trial) == "unknown"
 
 
-def test_a_trace_is_small_and_survives_database_and_export(
+def test_trace_is_small_and_survives_bson_and_json(
     trial: dict[str, Any], verify: Callable[..., str]
 ) -> None:
     stored = trial["result"]["trace"]
@@ -239,7 +237,7 @@ def test_a_trace_is_small_and_survives_database_and_export(
     assert verify(json.loads(text)) == "bit for bit"
 
 
-def test_traces_are_made_of_the_first_training_images(digits: Path) -> None:
+def test_traces_use_the_first_training_images(digits: Path) -> None:
     selection = Selection(digits)
     images = signature.fixed_images(digits)
     assert np.array_equal(images, selection.unlabelled(signature.N_IMAGES))

@@ -1,4 +1,4 @@
-"""``hpconv extract``: reference pipelines, refusals, and a winner on other people's images."""
+"""``hpconv extract``: reference pipelines, user errors, and a winner on other images."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def run(folder: Path, case: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *LIMITS], cwd=folder, capture_output=True, text=True)
 
 
-def test_a_reference_pipeline_from_the_command_line(tmp_path: Path) -> None:
+def test_extract_command_reproduces_the_reference(tmp_path: Path) -> None:
     case = CASES[2]
     result = run(tmp_path, case)
     assert result.returncode == 0, result.stderr
@@ -69,7 +69,7 @@ def experiment(digits: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("shape", [(5, 32, 32), (5, 3, 16, 16), (5, 40, 40, 3), (5, 1, 24, 24)])
 @pytest.mark.parametrize("dtype", ["uint8", "float64"])
-def test_a_winner_takes_gray_and_colour_of_any_size(
+def test_winner_accepts_gray_and_colour_images_of_any_size(
     experiment: Path, tmp_path: Path, shape: tuple[int, ...], dtype: str
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
@@ -82,7 +82,7 @@ def test_a_winner_takes_gray_and_colour_of_any_size(
         assert np.isfinite(file["features"][()]).all()
 
 
-def test_a_larger_copy_of_an_image_has_much_the_same_features(digits: Path) -> None:
+def test_features_of_enlarged_images_correlate(digits: Path) -> None:
     with h5py.File(digits) as file:
         small = file["images"][:50]
     # smooth, as an enlarged photograph is
@@ -104,13 +104,13 @@ def test_a_larger_copy_of_an_image_has_much_the_same_features(digits: Path) -> N
         (np.full((2, 20, 20), np.nan), "floats must be in [0, 1]"),
     ],
 )
-def test_other_arrays_are_refused_clearly(tmp_path: Path, array: np.ndarray, message: str) -> None:
+def test_invalid_arrays_are_rejected(tmp_path: Path, array: np.ndarray, message: str) -> None:
     np.save(tmp_path / "x.npy", array)
     with pytest.raises(UserError) as refusal:
         arrays.read_npy(tmp_path / "x.npy")
     assert message in str(refusal.value)
 
 
-def test_a_trial_that_is_not_there_is_refused(experiment: Path) -> None:
+def test_missing_trial_is_a_user_error(experiment: Path) -> None:
     with pytest.raises(UserError, match="--trial is 9, but .* has trials 0 to 7"):
         from_trial(9, experiment)
