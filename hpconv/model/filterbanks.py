@@ -15,7 +15,7 @@ PatchShape = tuple[int, int, int]  # (C, s, s)
 
 
 class FilterBank(NamedTuple):
-    """A patch is compared with ``filters`` after ``mean`` was subtracted from it; both float32."""
+    """The mean to subtract from a patch, and the filters to correlate it with; both float32."""
 
     mean: np.ndarray  # broadcastable to (C, s, s)
     filters: np.ndarray  # (K, C, s, s)
@@ -27,7 +27,7 @@ def seed_of(label: str, choice: int) -> int:
 
 
 def random_patches(images: np.ndarray, n: int, size: int, rng: np.random.RandomState) -> np.ndarray:
-    """Cut n patches ``(n, C, size, size)`` at random; fewer when they would pass 500 MB."""
+    """Cut n random patches ``(n, C, size, size)``; fewer if they would exceed 500 MB."""
     drawn = patches.draw(images.shape, n, size, rng, images.itemsize)
     cut = patches.cut(images, drawn, size).reshape(-1, size, size, images.shape[1])
     return cut.transpose(0, 3, 1, 2)
@@ -78,7 +78,7 @@ def whitened_projections(
 
 
 def drawn_rows(n_patches: int, n_filters: int, seed: int) -> np.ndarray:
-    """Numbers ``(K,)`` of the patches of which ``whitened_patches`` makes filters."""
+    """Draw the indices ``(K,)`` of the patches that become filters."""
     return np.random.RandomState(seed).randint(n_patches, size=n_filters)
 
 

@@ -1,9 +1,8 @@
-"""The typed layers of a pipeline: what each computes and the size of its output, for any engine.
+"""The layers of a pipeline, with their parameters and output shapes, for any engine.
 
-A shape is that of one example: ``(C, H, W)``, or ``(features,)`` once flattened. Sizes are
-known before anything is computed, so a candidate that cannot be built is refused at no cost:
-``output_shape`` raises ``CandidateError``, ``map_too_small`` where a window does not fit a map and
-``no_filters`` for a filterbank without filters.
+A shape is that of one example: ``(C, H, W)``, or ``(features,)`` after flattening.
+``output_shape`` raises ``CandidateError``: ``map_too_small`` if a window does not fit a map,
+``no_filters`` for a filterbank without filters. No image is needed to refuse such a candidate.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ Matrix = tuple[tuple[float, float, float], ...]
 
 
 def _shrink(shape: Shape, size: int, stride: int = 1) -> tuple[int, int]:
-    """Rows and columns that a strided size x size window leaves of a map."""
+    """Rows and columns of a map after a strided size x size window."""
     rows, columns = (-(-(length - size + 1) // stride) for length in shape[1:])
     if min(rows, columns) < 1:
         reason = f"a {size}x{size} window does not fit a {shape[1]}x{shape[2]} map"
@@ -37,7 +36,7 @@ class Warp:
 
 @dataclass(frozen=True)
 class BankRecipe:
-    """How a filterbank is made; gamma and patch_seed serve the whitened kinds only."""
+    """Parameters of a filterbank; gamma and patch_seed are for the whitened kinds only."""
 
     kind: str
     seed: int
@@ -112,7 +111,7 @@ class Lnorm:
 
     def output_shape(self, shape: Shape) -> Shape:
         if self.ker_size == 1:
-            # the published system cannot build this one, and a search must mean the same here
+            # the published system refuses it too: searches must have the same space
             raise CandidateError("map_too_small", "local normalisation over a 1x1 window")
         return (shape[0], *_shrink(shape, self.ker_size))
 

@@ -1,7 +1,6 @@
-"""Random image patches: drawn first, then cut from whatever maps are at hand.
+"""Random image patches: positions are drawn first, patches are cut later.
 
-A patch as a vector has D = s*s*C values in the order (row, column, channel), that of the maps in
-memory.
+As a vector, a patch has D = s*s*C values in the order (row, column, channel).
 """
 
 from typing import NamedTuple
@@ -13,7 +12,7 @@ PATCH_BYTES = 500_000_000  # of float32 patches at most, as in the published sys
 
 
 class Positions(NamedTuple):
-    """Where patches lie: image number, first row and first column, each ``(n,)`` integers."""
+    """Positions of patches: image index, first row and first column, each ``(n,)`` integers."""
 
     image: np.ndarray
     row: np.ndarray
@@ -25,7 +24,7 @@ class Positions(NamedTuple):
 
 
 class DistinctPositions(NamedTuple):
-    """Drawn positions without repetitions, images rising."""
+    """Drawn positions without repetitions, sorted by image."""
 
     positions: Positions  # m of them
     counts: np.ndarray  # (m,): how often each was drawn
@@ -35,7 +34,7 @@ class DistinctPositions(NamedTuple):
 def draw(
     shape: tuple[int, ...], n: int, size: int, rng: np.random.RandomState, itemsize: int = 4
 ) -> Positions:
-    """Draw n positions in maps ``(N, C, H, W)``; fewer when the patches would pass 500 MB."""
+    """Draw n positions in maps ``(N, C, H, W)``; fewer if the patches would exceed 500 MB."""
     n_images, channels, height, width = shape
     n = min(n, PATCH_BYTES // (itemsize * channels * size * size))
     image = rng.randint(n_images, size=n)
@@ -44,7 +43,7 @@ def draw(
 
 
 def distinct(drawn: Positions) -> DistinctPositions:
-    """Drawn positions, each once: small maps have far fewer than are drawn of them."""
+    """Remove repetitions: small maps have far fewer positions than are drawn."""
     grid = tuple(axis.max() + 1 for axis in drawn)
     numbers, inverse, counts = np.unique(
         np.ravel_multi_index(drawn, grid), return_inverse=True, return_counts=True

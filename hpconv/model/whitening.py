@@ -1,4 +1,4 @@
-"""ZCA whitening with a low pass (Coates et al. 2011), of patches that are never all in memory.
+"""ZCA whitening with a low pass (Coates et al. 2011), of patches processed in blocks.
 
 The whitening matrix is ``P = (C + gamma I)^(-1/2)``, C the covariance of contrast-normalised
 patches. Filters need only products with a few rows, so P itself is never formed: it would take
@@ -19,10 +19,10 @@ RESTORED = 256  # columns at a time
 
 
 class Moments:
-    """Mean and covariance of rows ``(n, D)`` that come in blocks.
+    """Mean and covariance of rows ``(n, D)`` that are added in blocks.
 
-    Products of a block are float32, sums of blocks float64. All is relative to the mean of the
-    first block, so that little is lost when the mean is subtracted (Chan, Golub, LeVeque 1983).
+    Products of a block are float32, sums of blocks float64. All values are relative to the mean of
+    the first block, to avoid cancellation (Chan, Golub, LeVeque 1983).
     """
 
     def __init__(self, width: int) -> None:
@@ -32,7 +32,7 @@ class Moments:
         self._products = np.zeros((width, width))
 
     def add(self, rows: np.ndarray, counts: np.ndarray) -> None:
-        """Add float32 rows, each as often as counts ``(n,)`` says; rows are changed."""
+        """Add float32 rows, each counts ``(n,)`` times; rows are overwritten."""
         if not self._count:
             self._origin = rows.mean(axis=0, dtype="float64")
         weights = np.sqrt(counts).astype(rows.dtype)
@@ -48,7 +48,7 @@ class Moments:
         return self._origin.astype("float32") + self._sum / self._count
 
     def covariance(self) -> np.ndarray:
-        """``(D, D)`` float64, with divisor n - 1, made in place: nothing can be added after it."""
+        """``(D, D)`` float64, with divisor n - 1; computed in place: call it once, last."""
         for row, total in zip(self._products, self._sum, strict=True):
             row -= self._sum * (total / self._count)
             row /= self._count - 1
@@ -56,11 +56,11 @@ class Moments:
 
 
 class Whitening:
-    """Products of rows with P and with its square.
+    """Products of rows with P and P P.
 
     Args:
-        covariance: ``(D, D)`` float64, symmetric; its memory is used.
-        gamma: what is added to every eigenvalue.
+        covariance: ``(D, D)`` float64, symmetric; overwritten.
+        gamma: added to every eigenvalue.
     """
 
     def __init__(self, covariance: np.ndarray, gamma: float) -> None:
@@ -93,10 +93,10 @@ class Whitening:
         return total
 
     def _solve(self, shift: float, rows: np.ndarray) -> np.ndarray:
-        """``rows (C + shift I)^-1`` by Cholesky, in the memory of C's lower triangle.
+        """``rows (C + shift I)^-1`` by Cholesky, computed in the lower triangle of C.
 
         Raises:
-            CandidateError: ``non_finite`` where C has other than non-negative eigenvalues.
+            CandidateError: ``non_finite`` if ``C + shift I`` is not positive definite.
         """
         np.fill_diagonal(self._matrix, self._diagonal + shift)
         factor, failed = dpotrf(self._matrix, lower=1, clean=0, overwrite_a=1)
