@@ -22,7 +22,7 @@ from hpconv.config import ModelSettings
 from hpconv.datasets.image_rows import ImageRows
 from hpconv.datasets.protocols import Evaluation, Selection, used_rows
 from hpconv.errors import CandidateError
-from hpconv.features.extractor import learn
+from hpconv.features.learning import learn
 from hpconv.learners import classifier
 from hpconv.model.pipeline import describe
 
