@@ -63,10 +63,6 @@ class Selection:
         """The first training images, at most count, for learning filters."""
         return self.images[np.searchsorted(self.rows, _first(self.train.rows, count))]
 
-    def pair_counts(self) -> tuple[int, int]:
-        """Numbers of training and validation pairs; (0, 0) where examples are images."""
-        return (len(self.train.rows), len(self.validation.rows)) if self.pairs else (0, 0)
-
     def redivided(self, seed: int) -> "Selection":
         """The same examples, divided again at random into training and validation examples."""
         rows = np.concatenate([self.train.rows, self.validation.rows])

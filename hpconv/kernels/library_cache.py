@@ -60,7 +60,7 @@ def _load(path: Path) -> ctypes.CDLL:
         check_trusted(os.fstat(file.fileno()))
         if _checksum(file.read()) != path.stem.rpartition("-")[2]:
             raise OSError("it is damaged")
-        # load the checked file, even if the name refers to another one by now
+        # load the checked file, even if its name refers to another one meanwhile
         descriptor = Path(f"/proc/self/fd/{file.fileno()}")
         return ctypes.CDLL(str(descriptor if descriptor.exists() else path))
 
