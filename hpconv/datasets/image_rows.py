@@ -1,5 +1,6 @@
 """Selected images of a data file, read on demand."""
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ MEMORY_BYTES = 2**29  # larger selections are read from the file whenever they a
 class ImageRows:
     """Selected images of a data file; a slice is an array ``(n, C, H, W)``.
 
-    A selection of up to MEMORY_BYTES is read once and kept.
+    A selection of up to MEMORY_BYTES is read once, when it is first sliced, and kept.
 
     Args:
         rows: of the data file, rising.
@@ -28,14 +29,21 @@ class ImageRows:
         with DataFile(path) as data:
             self.shape = (len(rows), *data.image_shape)
             self.dtype = data.images.dtype
-        self._kept = self._read(rows) if np.prod(self.shape) <= MEMORY_BYTES else None
+
+    @property
+    def _is_large(self) -> bool:
+        return bool(np.prod(self.shape) > MEMORY_BYTES)
+
+    @cached_property  # a driver needs shapes only
+    def _kept(self) -> np.ndarray:
+        return self._read(self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, chosen: slice | np.ndarray) -> np.ndarray:
         """Images by position in the selection; an array of positions must rise."""
-        return self._read(self._rows[chosen]) if self._kept is None else self._kept[chosen]
+        return self._read(self._rows[chosen]) if self._is_large else self._kept[chosen]
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """Read whole ranges that are mostly selected: HDF5 is slow at picking single rows."""

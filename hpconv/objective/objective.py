@@ -57,6 +57,7 @@ class Objective:
         """
         self._model = replace(self._model, engine=choose(self._model.engine))
         self._selection = Selection(self._data)
+        self._selection.unlabelled(1)  # reads and keeps the images
         warm_up(self._model.engine)
         return {"engine": self._model.engine, "kernels": kernels.backend()}
 
