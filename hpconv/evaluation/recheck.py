@@ -6,7 +6,6 @@ share the noise by which a trial was selected; their mean ranks the best trials 
 
 import logging
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -41,21 +40,15 @@ def write(
         model: gives engine and batch size; the rest is the trial's.
     """
     found = trials.best_per_pipeline(trials.read(history))[number - 1 : number]
-    write_json(path, _recheck(found[0], data, model, cache, n_splits) if found else None)
-
-
-def _recheck(
-    trial: Trial, data: Path, here: ModelSettings, cache: Path, n_splits: int
-) -> Recheck | None:
-    model = with_model_of(trial["misc"]["model"], here)
-    with TemporaryDirectory(prefix="hpconv-recheck-") as folder:
-        path = Path(folder, "features.h5")
+    record: Recheck | None = None
+    for trial in found:
+        own = with_model_of(trial["misc"]["model"], model)
         try:
-            features.extract(trial, data, model, path, cache=cache)
+            with features.extracted(trial, data, own, cache=cache, folder=path.parent) as extracted:
+                record = recheck(trial, own, data, extracted, n_splits)
         except CandidateError as refusal:
             log.warning("trial %d cannot win: %s", trial["tid"], refusal)
-            return None
-        return recheck(trial, model, data, path, n_splits)
+    write_json(path, record)
 
 
 def recheck(

@@ -3,7 +3,6 @@
 import logging
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -136,9 +135,7 @@ def _retrain_variant(
 ) -> RefitResult:
     """Retrain a trial with new random filters; its feature file in folder is deleted."""
     variant = select.with_new_random_filters(trial, seed)
-    with TemporaryDirectory(dir=folder, prefix=".features-") as temporary:
-        extracted = Path(temporary, "features.h5")
-        features.extract(variant, data, model, extracted, cache=cache)
+    with features.extracted(variant, data, model, cache=cache, folder=folder) as extracted:
         return refit_and_test([variant], data, [extracted], model, memory_mb=memory_mb)
 
 

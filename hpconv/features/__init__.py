@@ -1,6 +1,6 @@
 """Features of a whole data set, extracted once into a cache that all experiments share."""
 
 from hpconv.features.cache.view import opened, read_failure, write_failure
-from hpconv.features.extract import extract, write_features
+from hpconv.features.extract import extract, extracted, write_features
 
-__all__ = ["extract", "opened", "read_failure", "write_failure", "write_features"]
+__all__ = ["extract", "extracted", "opened", "read_failure", "write_failure", "write_features"]

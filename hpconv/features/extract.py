@@ -1,8 +1,11 @@
 """Extracts the features of all images that a protocol uses, through the feature cache."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import h5py
 
@@ -55,6 +58,24 @@ def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, *, cache
     else:
         log.info("trial %d: found the features of %d images in the cache", trial["tid"], len(rows))
     view.write(path, entry, rows, assignment=assignment, model=model)
+
+
+@contextmanager
+def extracted(
+    trial: Trial, data: Path, model: ModelSettings, *, cache: Path, folder: Path
+) -> Iterator[Path]:
+    """A temporary file of a trial's features, deleted afterwards; the cache keeps the features.
+
+    Args:
+        folder: in which the file is written.
+
+    Raises:
+        UserError: as ``extract``.
+    """
+    with TemporaryDirectory(dir=folder, prefix=".features-") as temporary:
+        path = Path(temporary, "features.h5")
+        extract(trial, data, model, path, cache=cache)
+        yield path
 
 
 def write_features(file: h5py.File, extractor: Extractor, images: Images) -> None:
