@@ -9,7 +9,7 @@ class Stopwatch:
     """Measures named steps: ``with stopwatch("fit"): ...``.
 
     Attributes:
-        seconds: by name of the step.
+        seconds: by name of the step; a repeated step adds to its seconds.
     """
 
     def __init__(self) -> None:
@@ -21,4 +21,5 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[step] = round(time.perf_counter() - start, 4)
+            spent = self.seconds.get(step, 0.0) + time.perf_counter() - start
+            self.seconds[step] = round(spent, 4)

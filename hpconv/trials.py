@@ -32,6 +32,14 @@ class PairChoice(TypedDict):
     own: float  # factor of its scores in the ensemble that it extends
 
 
+class Rung(TypedDict):
+    """A fit of a trial to a share of the examples."""
+
+    share: float
+    loss: float
+    seconds: dict[str, float]  # by step, from the beginning of the trial
+
+
 class Result(TypedDict, total=False):
     """The result of a trial, in hyperopt's fields and ours.
 
@@ -47,6 +55,8 @@ class Result(TypedDict, total=False):
     chosen: PairChoice
     trace: Mapping[str, Any]  # features.signature.Trace
     seconds: dict[str, float]  # by step
+    rungs: list[Rung]  # that the trial has reached, also of one that is running
+    stopped_at: float  # share of the last rung of a trial that was stopped there
     engine: str
     kernels: str
     attachments: dict[str, bytes]  # which hyperopt keeps beside the document

@@ -76,6 +76,24 @@ class Selection:
         )
         return other
 
+    def share(self, share: float) -> "Selection":
+        """A share of the examples of both tasks, as ``splits.nested_share`` chooses them.
+
+        Rows and images remain those of all examples.
+        """
+        other = copy(self)
+        other.train, other.validation = (
+            Task(task.name, task.rows[chosen], task.labels[chosen])
+            for task in (self.train, self.validation)
+            for chosen in [splits.nested_share(task.labels, share)]
+        )
+        return other
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The positions in ``images`` of the images of both tasks, rising."""
+        return np.searchsorted(self.rows, np.union1d(self.train.rows, self.validation.rows))
+
     def loss(self, algorithm: LearningAlgorithm) -> float:
         """Validation error rate of an algorithm, fitted on the training examples."""
         algorithm.fit(self.train, self.validation)

@@ -81,6 +81,26 @@ def redivide(
     return next(divisions.split(examples, labels, _image_groups(pairs)))
 
 
+def nested_share(labels: np.ndarray, share: float) -> np.ndarray:
+    """A stratified random share of examples, always the same: at least one of each class.
+
+    A smaller share is a part of a larger one.
+
+    Args:
+        labels: ``(n,)``.
+
+    Returns:
+        positions in labels, rising.
+    """
+    order = np.random.default_rng(0).permutation(len(labels))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    counts = np.bincount(labels)
+    first = np.cumsum(counts) - counts
+    grouped = labels[by_class]
+    number = np.arange(len(labels)) - first[grouped]  # within the class
+    return np.sort(by_class[number < share * counts[grouped]])
+
+
 def official(n_train: int, n_test: int, validation: int = VALIDATION) -> Splits:
     """Training images, then test images; the last training images are the validation part."""
     train = np.arange(n_train)

@@ -12,7 +12,7 @@ from hpconv.model.pipeline import Pipeline, for_image_size
 
 Images = np.ndarray | ImageRows
 Tick = Callable[[int, float], None]  # receives a batch's number of images and its seconds
-Check = Callable[[np.ndarray], None]  # receives the features of all images so far
+Check = Callable[[np.ndarray], None]  # receives the features of a batch
 
 
 def no_tick(images: int, seconds: float) -> None:
@@ -73,22 +73,41 @@ class Extractor:
             maps = np.concatenate([run_functions([function], each, no_tick) for each in batches])
             yield maps
 
-    def transform(
-        self, images: Images, tick: Tick = no_tick, check: Check = no_check
-    ) -> np.ndarray:
+    def transform(self, images: Images) -> np.ndarray:
         """Features ``(N, *feature_shape)`` of all images, float32, in memory.
+
+        Raises:
+            CandidateError: ``non_finite`` as ``batches`` does.
+        """
+        features = np.empty((len(images), *self.feature_shape), "float32")
+        self.fill(features, images, np.arange(len(images)))
+        return features
+
+    def fill(
+        self,
+        features: np.ndarray,
+        images: Images,
+        numbers: np.ndarray,
+        *,
+        tick: Tick = no_tick,
+        check: Check = no_check,
+    ) -> None:
+        """Compute the features of some images, in place.
+
+        Args:
+            features: of all images, ``(N, *feature_shape)``, float32.
+            numbers: of the images to compute, rising.
+            check: called with the features of each batch.
 
         Raises:
             CandidateError: ``non_finite`` as ``batches`` does.
             Exceptions of tick and check are passed on.
         """
-        features = np.empty((len(images), *self.feature_shape), "float32")
-        start = 0
-        for batch in self.batches(images, tick):
-            features[start : start + len(batch)] = batch
-            start += len(batch)
-            check(features[:start])
-        return features
+        for start in range(0, len(numbers), self._batch_size):
+            chosen = numbers[start : start + self._batch_size]
+            batch = run_functions(self._functions, to_float(images[chosen]), tick)
+            check(batch)
+            features[chosen] = batch
 
 
 def to_float(images: np.ndarray) -> np.ndarray:

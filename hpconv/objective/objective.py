@@ -1,12 +1,12 @@
 """Evaluation of a trial: its validation error, or the reason of its failure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from hyperopt import STATUS_OK
 from hyperopt.base import Ctrl
 
 from hpconv import kernels
@@ -21,12 +21,10 @@ from hpconv.model.pipeline import Pipeline, describe
 from hpconv.model.space import Assignment
 from hpconv.objective.budget import Pace, check_memory, count
 from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
+from hpconv.objective.extraction import Features
+from hpconv.objective.rungs import RungContext, reach_rungs, rung_context
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Result, failed_result, hyperparameters
-
-# On CIFAR-10, all random candidates with constant features of this many images had constant
-# features of all 5,000; 3 % of those constant over 150 images did not (docs/benchmarks.md).
-IMAGES_TO_COMPARE = 1000
 
 
 class Objective:
@@ -34,14 +32,20 @@ class Objective:
 
     It is pickled into the database, without images; workers on all nodes read the same data file.
 
+    Args:
+        rungs: shares of the examples to which a trial is fitted first, rising.
+
     Attributes:
         budget: limits of time and memory for each trial.
     """
 
     fmin_pass_expr_memo_ctrl = True  # hyperopt passes the trial, not the evaluated space
 
-    def __init__(self, data: Path, model: ModelSettings, budget: Budget) -> None:
+    def __init__(
+        self, data: Path, model: ModelSettings, budget: Budget, rungs: Sequence[float] = ()
+    ) -> None:
         self.budget = budget
+        self._rungs = rungs
         self._data, self._model = data.resolve(), model
         self._selection: Selection | None = None
 
@@ -67,8 +71,11 @@ class Objective:
             self.prepare()
         assert self._selection is not None
         assignment = hyperparameters(ctrl.current_trial)
-        boosting = ensemble_context(ctrl)
-        return evaluate(assignment, self._selection, self._model, self.budget, boosting=boosting)
+        return evaluate(
+            *(assignment, self._selection, self._model, self.budget),
+            boosting=ensemble_context(ctrl),
+            rungs=rung_context(self._rungs, ctrl),
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_selection": None}  # images are not stored in the database
@@ -81,6 +88,7 @@ def evaluate(
     budget: Budget,
     *,
     boosting: EnsembleContext | None = None,
+    rungs: RungContext | None = None,
 ) -> Result:
     """Evaluate a candidate.
 
@@ -88,12 +96,15 @@ def evaluate(
 
     Returns:
         a result as hyperopt stores it: the entries of ``ensemble_loss.score_trial``,
-        ``feature_shape``, ``trace`` and ``seconds`` by step; or ``failure`` with ``kind`` and
-        ``reason``, and the ``seconds`` of the steps until then.
+        ``feature_shape``, ``trace``, ``seconds`` by step and the ``rungs``; of a candidate that
+        is stopped at a rung, its loss there, ``stopped_at`` and no ``trace``; or ``failure`` with
+        ``kind`` and ``reason``, and the ``seconds`` of the steps until then.
     """
     watch = Stopwatch()
     try:
-        return _measure(assignment, selection, model, budget, boosting=boosting, watch=watch)
+        return _measure(
+            assignment, selection, model, budget, boosting=boosting, rungs=rungs, watch=watch
+        )
     except CandidateError as refusal:
         return failed_result(refusal, watch.seconds)
     except MemoryError as error:
@@ -136,6 +147,7 @@ def _measure(
     budget: Budget,
     *,
     boosting: EnsembleContext | None,
+    rungs: RungContext | None,
     watch: Stopwatch,
 ) -> Result:
     unlabelled = selection.unlabelled(model.n_unsupervised)
@@ -143,29 +155,24 @@ def _measure(
     with watch("learn"):
         pipeline = describe_feasible(assignment, selection, model, budget)
         extractor = learn(pipeline, unlabelled, model, pace.tick)
-    with watch("extract"):
-        features = extractor.transform(selection.images, pace.tick, refuse_constant)
-        traced = signature.record(extractor, selection.unlabelled(signature.N_IMAGES))
-    with watch("classify"):
-        rows, pairs = selection.rows, selection.pairs
-        new = partial(classifier, features, rows, pipeline.classifier, pairs=pairs)
-        result = score_trial(new, selection, boosting)
-    shape = list(extractor.feature_shape)
-    result.update({"feature_shape": shape, "trace": traced, "seconds": watch.seconds})
-    return result
+    features = Features(extractor, selection.images, pace.tick)
+    rows, pairs = selection.rows, selection.pairs
+    new = partial(classifier, features.values, rows, pipeline.classifier, pairs=pairs)
 
+    def loss_at(share: float) -> float:
+        part = selection.share(share)
+        with watch("extract"):
+            features.extract(part.numbers)
+        with watch("classify"):
+            return part.loss(new())
 
-def refuse_constant(features: np.ndarray) -> None:
-    """Refuse features ``(n, ...)`` that are the same for all of the first images.
-
-    ``Scaler.fit`` would refuse them too, but only after the extraction from all images. The last
-    image is compared first, because it nearly always differs from the first one.
-
-    Raises:
-        CandidateError: ``homogeneous``, if there are at least IMAGES_TO_COMPARE images.
-    """
-    if len(features) < IMAGES_TO_COMPARE or not np.array_equal(features[0], features[-1]):
-        return
-    if (features == features[0]).all():
-        reason = f"the first {len(features)} images have the same features"
-        raise CandidateError("homogeneous", reason)
+    result: Result = {"status": STATUS_OK}
+    if rungs:
+        result = reach_rungs(rungs, loss_at, watch.seconds)
+    if "stopped_at" not in result:
+        with watch("extract"):
+            features.extract(selection.numbers)
+            result["trace"] = signature.record(extractor, selection.unlabelled(signature.N_IMAGES))
+        with watch("classify"):
+            result |= score_trial(new, selection, boosting)
+    return result | {"feature_shape": list(extractor.feature_shape), "seconds": watch.seconds}

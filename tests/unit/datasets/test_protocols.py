@@ -141,3 +141,16 @@ def test_redivided_selection_reads_no_test_image(digits: Path) -> None:
     np.testing.assert_allclose(*shares, atol=1)
     again = selection.redivided(seed=1)
     np.testing.assert_array_equal(other.validation.rows, again.validation.rows)
+
+
+def test_shares_of_a_selection_are_nested_and_have_every_class(digits: Path) -> None:
+    selection = Selection(digits)
+    small, large = selection.share(0.001), selection.share(0.3)
+    assert set(small.numbers) < set(large.numbers) < set(selection.numbers)
+    assert selection.share(1.0).train.rows.tolist() == selection.train.rows.tolist()
+    for part, whole in ((large.train, selection.train), (large.validation, selection.validation)):
+        expected = np.ceil(0.3 * np.bincount(whole.labels))
+        np.testing.assert_array_equal(np.bincount(part.labels), expected)
+    assert list(np.bincount(small.validation.labels)) == [1] * 10
+    again = Selection(digits).share(0.3)
+    np.testing.assert_array_equal(again.train.rows, large.train.rows)

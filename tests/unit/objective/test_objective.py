@@ -13,8 +13,10 @@ from hyperopt.base import Domain
 from hpconv.config import Budget, ModelSettings
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose
+from hpconv.errors import CandidateError
 from hpconv.model.space import search_space
 from hpconv.objective import objective
+from hpconv.objective.extraction import IMAGES_TO_COMPARE, ConstantCheck
 from hpconv.trials import hyperparameters, to_builtin_types
 
 MODEL = ModelSettings(
@@ -87,15 +89,19 @@ def test_constant_features_stop_extraction_after_the_first_images(
     assert result["failure"]["kind"] == "homogeneous"
     assert set(result["seconds"]) == {"learn", "extract"}
     extracted = sum(seen) - MODEL.n_unsupervised
-    assert extracted == objective.IMAGES_TO_COMPARE < len(Selection(digits).images)
+    assert extracted == IMAGES_TO_COMPARE < len(Selection(digits).images)
 
 
 @pytest.mark.parametrize("different", [0, 1, 700, 999])
 def test_features_that_differ_in_one_of_the_first_images_are_accepted(different: int) -> None:
     features = np.ones((1000, 7), "float32")
     features[different, 3] = 2
-    objective.refuse_constant(features)
-    objective.refuse_constant(np.ones((999, 7), "float32"))  # too few to refuse
+    check, constant = ConstantCheck(), ConstantCheck()
+    for batch in np.split(features, [1, 400]):
+        check(batch)
+    constant(np.ones((999, 7), "float32"))  # too few to refuse
+    with pytest.raises(CandidateError, match="the first 1000 images have the same features"):
+        constant(np.ones((1, 7), "float32"))
 
 
 def test_candidate_below_minimum_speed_is_stopped(digits: Path) -> None:
