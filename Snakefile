@@ -28,6 +28,7 @@ rule all:
 
 
 onstart:
+    check_data()
     if not search_has_ended():
         check_slots()
         check_start_from()

@@ -38,6 +38,7 @@ rule all:
 
 
 onstart:
+    check_data()
     write_config()
 
 

@@ -81,6 +81,7 @@ class Misc(TypedDict, total=False):
     source: str  # random, tpe, anneal or start_from
     redrawn: int  # suggestions that sizes, warp or memory refused before this one
     model: dict[str, Any]
+    data: str  # checksum of the data file
     boosting: EnsembleMembership
 
 
@@ -148,6 +149,14 @@ def read(path: Path) -> list[Trial]:
     with Path(path).open() as file:
         found = [json.loads(line) for line in file if line.endswith("\n")]
     return sorted(found, key=lambda trial: trial["tid"])
+
+
+def read_first(path: Path) -> Trial | None:
+    """The first trial of a JSON Lines file, None if it has none."""
+    with Path(path).open() as file:
+        line = file.readline()
+    trial: Trial | None = json.loads(line) if line.endswith("\n") else None
+    return trial
 
 
 def search_has_ended(summary: Path, search: dict[str, Any]) -> bool:

@@ -3,8 +3,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from hpconv.config import resolve, search_record, to_json
+from hpconv.config import load, resolve, search_record, to_json
 from hpconv.errors import UserError
+from hpconv.experiments import HISTORIES
 from hpconv.files import read_json, write_json
 
 
@@ -116,6 +117,24 @@ def final_outputs():
 def grown_ensemble():
     """The evaluation of the ensemble, if the search grows one."""
     return [f"{RESULTS}/ensemble/evaluation.json"] if GROWS_ENSEMBLE else []
+
+
+def check_data():
+    """Refuse to replace the images of an experiment that has trials."""
+    histories = [Path(RESULTS, name) for name in HISTORIES]
+    if not any(path.exists() and path.stat().st_size for path in histories):
+        return
+    try:
+        made_with = to_json(load(Path(CONFIG)).data)
+    except (OSError, UserError):  # then hpconv data compares the images
+        return
+    for key, value in to_json(settings.data).items():
+        if value != made_with[key]:
+            refuse(
+                f"config key 'data.{key}' is {value!r}, but the trials of experiment "
+                f"'{settings.experiment}' were made with {made_with[key]!r}: write that, or choose "
+                "a new 'experiment' name"
+            )
 
 
 def check_start_from():

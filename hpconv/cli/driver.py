@@ -60,7 +60,7 @@ def driver(
     exit_on_signals(*STOP_SIGNALS)
     settings = load(config)
     model, grown = settings.model, settings.ensemble
-    fingerprint = driver.fingerprint(datasets.verify(data), model, grown)
+    checksum = datasets.verify(data)
     earlier = start_from.read(path) if (path := settings.search.start_from) else []
     if grown.grow:
         rounds.check_room(data)
@@ -80,8 +80,9 @@ def driver(
         )
     with display.shown() as show:
         reason = driver.Driver(
-            *(store, domain, settings.search, fingerprint),
-            notes={"model": to_json(model)},  # with its hyperparameters, all to rebuild a pipeline
+            *(store, domain, settings.search, driver.fingerprint(checksum, model, grown)),
+            # with its hyperparameters, all to rebuild a pipeline
+            notes={"model": to_json(model), "data": checksum},
             ensemble=grown,
             first=first,
             is_feasible=is_feasible if settings.search.redraw else None,

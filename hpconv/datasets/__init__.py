@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 
 from hpconv.config import DataSettings
-from hpconv.datasets import splits
+from hpconv.datasets import origin, splits
 from hpconv.datasets.data_file import Splits, verify
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.errors import UserError
@@ -36,18 +36,21 @@ LOADERS = {
 
 
 def write(settings: DataSettings, path: Path) -> None:
-    """Load a data set and write it as a data file; a failure leaves no file.
+    """Load a data set and write it as a data file; a failure leaves the file as it was.
 
     Raises:
-        UserError: when source files are missing or invalid, or the settings do not fit them.
+        UserError: when source files are missing or invalid, the settings do not fit them, or trials
+            beside the file were made with other images.
     """
     loader: Loader = import_module(f"hpconv.datasets.loaders.{LOADERS[settings.name]}").load
-    with replacing(path) as unfinished, h5py.File(unfinished, "w") as file:
-        content = loader(settings, ImageWriter(file))
-        parts = splits.subsample(
-            _splits(settings, content), content.labels, settings.fraction, settings.seed
-        )
-        write_content(file, settings.name, content, parts)
+    with replacing(path) as unfinished:
+        with h5py.File(unfinished, "w") as file:
+            content = loader(settings, ImageWriter(file))
+            parts = splits.subsample(
+                _splits(settings, content), content.labels, settings.fraction, settings.seed
+            )
+            write_content(file, settings.name, content, parts)
+        origin.check_replacement(path.parent, unfinished)
 
 
 def _splits(settings: DataSettings, content: Content) -> Splits:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hpconv import features, trials
 from hpconv.config import ModelSettings
+from hpconv.datasets import origin
 from hpconv.datasets.protocols import Evaluation, Outcome, Task
 from hpconv.learners import Classifier, classifier
 from hpconv.model.pipeline import describe
@@ -87,6 +88,7 @@ def refit_and_test(
         memory_mb: memory limit of the process in MiB; features beyond it are read again for
             each step of the solver.
     """
+    origin.check_trial(members[-1], data)
     watch, evaluation = Stopwatch(), Evaluation(data)
     with ExitStack() as open_files:
         files = [open_files.enter_context(features.opened(path)) for path in extracted]

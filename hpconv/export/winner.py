@@ -8,7 +8,7 @@ import numpy as np
 
 from hpconv import __version__, features, trials
 from hpconv.config import ModelSettings
-from hpconv.datasets import protocols
+from hpconv.datasets import origin, protocols
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.features.extractor import Extractor
@@ -83,10 +83,12 @@ def read(rank: int, experiment: Path) -> Winner:
         experiment: folder, ``results/<experiment>``.
 
     Raises:
-        UserError: when the experiment, the winner, or one of its files does not exist.
+        UserError: when the experiment, the winner, or one of its files does not exist, or data.h5
+            has other images than the winner was made with.
     """
     folder, data = _folder(rank, experiment), _existing(experiment / "data.h5")
     trial = read_json(folder / "trial.json")
+    origin.check_trial(trial, data)
     model = ModelSettings(**trial["misc"]["model"] | {"engine": "auto"})
     unlabelled = protocols.unlabelled(data, model.n_unsupervised)
     extractor = from_assignment(trials.hyperparameters(trial), unlabelled, model)

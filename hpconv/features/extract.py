@@ -11,7 +11,7 @@ import h5py
 
 from hpconv import __version__, kernels, trials
 from hpconv.config import ModelSettings
-from hpconv.datasets import protocols
+from hpconv.datasets import origin, protocols
 from hpconv.datasets.data_file import DataFile
 from hpconv.engines import choose
 from hpconv.features.cache import view
@@ -31,10 +31,12 @@ def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, *, cache
     Features that the cache lacks are computed first, with the rebuilt pipeline.
 
     Raises:
-        UserError: when the disk of the cache is full, the cache is not writable, or the rebuilt
-            pipeline differs from that of the search.
+        UserError: when the data file has other images than the trial was made with, the disk of
+            the cache is full, the cache is not writable, or the rebuilt pipeline differs from that
+            of the search.
     """
     assignment = trials.to_builtin_types(trials.hyperparameters(trial))  # their repr is unique
+    origin.check_trial(trial, data)
     with DataFile(data) as file:
         images, image_shape = file.checksum, file.image_shape
     model = replace(model, engine=choose(model.engine))

@@ -12,7 +12,7 @@ import numpy as np
 
 from hpconv import __version__, experiments, trials
 from hpconv.config import DataSettings, ModelSettings
-from hpconv.datasets import arrays, image_files, protocols
+from hpconv.datasets import arrays, image_files, origin, protocols
 from hpconv.datasets.blocks import checksum
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_folder import list_images
@@ -46,7 +46,8 @@ def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
         folder: of the experiment, ``results/<experiment>``.
 
     Raises:
-        UserError: when the experiment has no such trial, or the trial failed.
+        UserError: when the experiment has no such trial, the trial failed, or data.h5 has other
+            images than it was made with.
     """
     found = {trial["tid"]: trial for trial in trials.read(experiments.history(folder))}
     if tid not in found:
@@ -60,6 +61,7 @@ def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
         raise UserError(
             f"{data} does not exist: the filters of trial {tid} are learned from its images"
         )
+    origin.check_trial(found[tid], data)
     assignment = trials.hyperparameters(found[tid])
     model = ModelSettings(**found[tid]["misc"]["model"] | {"engine": "auto"})
     unlabelled = protocols.unlabelled(data, model.n_unsupervised)

@@ -1,5 +1,6 @@
 """The hyperparameters of a search space as a table: distribution and condition of each."""
 
+import hashlib
 from typing import Any, TypedDict
 
 from hyperopt.pyll import as_apply
@@ -38,6 +39,11 @@ def table(space: Node) -> list[Hyperparameter]:
         }
         for label, entry in found.items()
     ]
+
+
+def digest(space: Node) -> str:
+    """A hash of labels, distributions, conditions and options of a space, and of their order."""
+    return hashlib.sha256(str(as_apply(space)).encode()).hexdigest()[:16]
 
 
 def space_of(history: list[Trial]) -> Node | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hpconv import experiments, trials
+from hpconv.datasets import origin
 from hpconv.files import write_atomically
 
 
@@ -15,12 +16,15 @@ def write(folder: Path, path: Path, importance_csv: Path | None = None) -> None:
         importance_csv: CSV file to write the importance of the hyperparameters to.
 
     Raises:
-        UserError: when there are no trials.
+        UserError: when there are no trials, or they were made with other images than those of
+            data.h5.
     """
     # imported here because it loads engines and learners, which takes seconds
     from hpconv.report import importance, page, payload, provenance, winner
 
     history = trials.read(experiments.history(folder))
+    if history and (folder / "data.h5").exists():
+        origin.check_trial(history[0], folder / "data.h5")
     found = payload.collect(folder, history)
     facts = provenance.collect(folder, history)
     text = page.render(found, winner.collect(folder), facts, live=None)

@@ -20,6 +20,7 @@ from hpconv.config import (
 )
 from hpconv.errors import UserError
 from hpconv.files import replacing
+from hpconv.model.space_table import digest
 from hpconv.processes import owner_name, poll_until
 from hpconv.search.algorithms import HyperoptAlgorithm, new_algorithm
 from hpconv.search.redraw import IsFeasible, Suggestion, suggest, suggest_feasible
@@ -96,7 +97,7 @@ class Driver:
             UserError: if no worker appears, the last one ended on a programming error, too many
                 trials in a row fail, or another driver leads this search.
         """
-        self._store.search.open(self._fingerprint, self._name)
+        self._store.search.open(self._fingerprint, self._name, digest(self._domain.expr))
         try:
             return self._run()
         finally:

@@ -28,6 +28,7 @@ class SearchDocument(TypedDict, total=False):
     driver: Leader | None
     finished: bool  # no more trials will be queued
     fingerprint: str  # of data and model
+    space: str | None  # hash of the search space; of the first driver that recorded one
     seconds: float  # searched by all drivers together
 
 
@@ -38,15 +39,18 @@ class SearchRecord:
         self._connection = connection
         self._exp_key = exp_key
 
-    def open(self, fingerprint: str, driver: str) -> None:
+    def open(self, fingerprint: str, driver: str, space: str | None = None) -> None:
         """Begin or continue the search with this driver as its only leader.
 
+        Args:
+            space: hash of the search space; None if it is unknown.
+
         Raises:
-            UserError: if another driver leads it, or the experiment was begun with other data or
-                another model.
+            UserError: if another driver leads it, or the experiment was begun with other data,
+                another model or another search space.
         """
         begun = poll_until(
-            lambda: self._take(fingerprint, driver),
+            lambda: self._take(fingerprint, driver, space),
             DRIVER_SECONDS + POLL_SECONDS,  # a dead driver's heartbeat is too old by then
             POLL_SECONDS,
         )
@@ -61,15 +65,23 @@ class SearchRecord:
                 f"experiment '{self._exp_key}' has trials of other data or another model: "
                 "choose a new 'experiment' name, or delete its folder to start over"
             )
+        if space is not None and begun["space"] != space:
+            self.release(driver)
+            raise UserError(
+                f"experiment '{self._exp_key}' has trials of another search space, that of another "
+                "version of hpconv: continue it with that version, or choose a new 'experiment' "
+                "name"
+            )
 
     @retries_when_unreachable
-    def _take(self, fingerprint: str, driver: str) -> SearchDocument | None:
+    def _take(self, fingerprint: str, driver: str, space: str | None) -> SearchDocument | None:
         silent = {"$lt": ["$driver.beat", {"$subtract": ["$$NOW", int(DRIVER_SECONDS * 1000)]}]}
         free = [{"driver": None}, {"driver.name": driver}, {"$expr": silent}]
         change = {
             "driver": {"name": driver, "beat": "$$NOW"},
             "finished": False,
             "fingerprint": {"$ifNull": ["$fingerprint", {"$literal": fingerprint}]},
+            "space": {"$ifNull": ["$space", {"$literal": space}]},
             "seconds": {"$ifNull": ["$seconds", 0.0]},
         }
         unled = {"$setOnInsert": {"driver": None}}

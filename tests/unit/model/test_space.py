@@ -9,7 +9,7 @@ from hyperopt import Trials, rand
 from hyperopt.base import Domain
 
 from hpconv.model.space import search_space
-from hpconv.model.space_table import table
+from hpconv.model.space_table import digest, table
 
 SPACE = json.loads((Path(__file__).parents[2] / "fixtures" / "search_space.json").read_text())
 
@@ -39,6 +39,13 @@ def test_distribution_is_the_published_one(parameters: dict, entry: dict) -> Non
 def test_every_stackable_layer_adds_three_exits(depth: int, exits: int) -> None:
     domain = Domain(lambda assignment: 0.0, search_space((16,), (32,) * depth))
     assert domain.params["exit"].pos_args[0].obj == exits
+
+
+def test_digest_depends_on_ranges_options_and_their_order() -> None:
+    spaces = [((32, 64), (64,)), ((64, 32), (64,)), ((32, 64), (96,)), ((32,), (64,))]
+    digests = [digest(search_space(*sizes)) for sizes in spaces]
+    assert len(set(digests)) == len(spaces)
+    assert digest(search_space((32, 64), (64,))) == digests[0]
 
 
 ROWS = {row["label"]: row for row in table(search_space((32, 64), (64, 128)))}

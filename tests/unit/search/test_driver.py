@@ -247,6 +247,19 @@ def test_second_driver_is_refused(store: Store) -> None:
     assert store.count() == 1
 
 
+def test_search_is_not_continued_in_another_space(store: Store) -> None:
+    store.search.open("a fingerprint", "before")  # of a version that did not record the space
+    store.search.release("before")
+    settings = replace(SETTINGS, patience_minutes=0.1 * SECOND)
+    with pytest.raises(UserError, match="no worker was seen"):
+        driver(store, settings).run()
+    domain = Domain(objective, search_space((16,), (48,)))
+    with pytest.raises(UserError, match="another search space, that of another version of hpconv"):
+        Driver(store, domain, settings, "a fingerprint").run()
+    with pytest.raises(UserError, match="no worker was seen"):
+        driver(store, settings).run()
+
+
 def test_fingerprint_ignores_engine_and_batch_size() -> None:
     one = fingerprint("data", MODEL)
     assert fingerprint("data", replace(MODEL, engine="cpu", batch_size=7)) == one
