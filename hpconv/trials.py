@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NotRequired, Required, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, Required, TypedDict
 
 import numpy as np
 
@@ -38,6 +38,13 @@ class Rung(TypedDict):
     share: float
     loss: float
     seconds: dict[str, float]  # by step, from the beginning of the trial
+
+
+class Standing(NamedTuple):
+    """How a trial compares at a rung."""
+
+    better: int  # trials with a lower loss there
+    reached: int  # trials that have reached the rung, this one included
 
 
 class Result(TypedDict, total=False):

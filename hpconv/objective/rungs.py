@@ -15,13 +15,12 @@ from hyperopt.base import Ctrl, Trials
 
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
-from hpconv.trials import Result, Rung, Trial
+from hpconv.trials import Result, Rung, Standing, Trial
 
 BEST = 1 / 3  # share of the trials at a rung that go on
 MIN_TRIALS = 9  # at a rung, before any is stopped
 
-# stores the rungs that a trial has reached; returns the losses of other trials at the last of them
-Compare = Callable[[Sequence[Rung]], Sequence[float]]
+Compare = Callable[[list[Rung]], Standing]  # of the rungs that a trial has reached, at the last
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class RungContext:
 
 
 class RungCtrl(Ctrl):
-    """What hyperopt passes to an objective, with the losses of other trials at rungs.
+    """What hyperopt passes to an objective, with its standing at rungs.
 
     Args:
         trials: as for ``Ctrl``.
@@ -56,16 +55,9 @@ def rung_context(shares: Sequence[float], ctrl: Any) -> RungContext | None:
     return RungContext(shares, ctrl.compare) if shares and isinstance(ctrl, RungCtrl) else None
 
 
-def goes_on(loss: float, others: Sequence[float]) -> bool:
-    """Whether a trial goes on after a rung: it is in the best third, or there are too few.
-
-    Args:
-        loss: of the trial.
-        others: losses of the other trials that have reached this rung.
-    """
-    n_trials = len(others) + 1
-    better = sum(other < loss for other in others)
-    return n_trials < MIN_TRIALS or better < BEST * n_trials
+def goes_on(standing: Standing) -> bool:
+    """Whether a trial goes on after a rung: it is in the best third, or there are too few."""
+    return standing.reached < MIN_TRIALS or standing.better < BEST * standing.reached
 
 
 def reach_rungs(
@@ -85,7 +77,7 @@ def reach_rungs(
     for share in context.shares:
         loss = loss_at(share)
         reached.append({"share": share, "loss": loss, "seconds": dict(seconds)})
-        if not goes_on(loss, context.compare(reached)):
+        if not goes_on(context.compare(reached)):
             return {**result, "loss": loss, "stopped_at": share}
     return result
 

@@ -21,7 +21,7 @@ from hpconv.mongodb.uri import DATABASE, Address
 from hpconv.storage.attachments import Attachments
 from hpconv.storage.connection import Connection, retries_when_unreachable
 from hpconv.storage.search_record import SearchRecord
-from hpconv.trials import Result, Trial, TrialId, failed_result
+from hpconv.trials import Result, Rung, Standing, Trial, TrialId, failed_result
 
 Query = dict[str, Any]  # in MongoDB's query language
 
@@ -33,7 +33,12 @@ OPEN = {"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]}
 WAITING = {"state": JOB_STATE_NEW, "owner": None, "lease": None}
 NEXT_VERSION = {"version": {"$add": ["$version", 1]}}  # tells hyperopt that the trial has changed
 IN_MEMORY = WriteConcern(w=1)  # for heartbeats, which a server crash may undo
-INDEXES = (("tid",), ("state", "tid"), ("state", "refresh_time", "book_time"))
+INDEXES = (
+    ("tid",),
+    ("state", "tid"),
+    ("state", "refresh_time", "book_time"),
+    ("result.rungs.share", "result.rungs.loss"),
+)
 
 
 class TrialLost(Exception):
@@ -204,6 +209,23 @@ class Store:
             jobs = self._jobs.with_options(write_concern=IN_MEMORY)
             if not jobs.update_one(_owned_by(trial, owner), fresh).matched_count:
                 raise TrialLost(f"trial {trial['tid']} was given to another worker")
+
+    def reach_rung(self, trial: Trial, owner: str, reached: list[Rung]) -> Standing:
+        """Store the rungs that a running trial has reached, and compare it at the last of them.
+
+        Raises:
+            TrialLost: if the trial is no longer this owner's.
+        """
+        jobs = self._jobs.with_options(write_concern=IN_MEMORY)
+        stored = jobs.update_one(_owned_by(trial, owner), {"$set": {"result.rungs": reached}})
+        if not stored.matched_count:
+            raise TrialLost(f"trial {trial['tid']} was given to another worker")
+        share, loss = reached[-1]["share"], reached[-1]["loss"]
+        better = {"$elemMatch": {"share": share, "loss": {"$lt": loss}}}
+        return Standing(
+            better=self._jobs.count_documents(self._query(**{"result.rungs": better})),
+            reached=self._jobs.count_documents(self._query(**{"result.rungs.share": share})),
+        )
 
     def remove_worker(self, owner: str) -> None:
         """Remove a worker that ends from the list of live workers."""

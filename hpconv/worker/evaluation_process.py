@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, cast
 
 import bson
-from hyperopt.base import Ctrl, Domain, Trials, spec_from_misc
+from hyperopt.base import Domain, Trials, spec_from_misc
 
 from hpconv.config import Budget
 from hpconv.errors import UserError
 from hpconv.learners.ensemble_member import SCORES
 from hpconv.objective.budget import UNLIMITED
+from hpconv.objective.rungs import RungCtrl
 from hpconv.processes import STOP_SIGNALS, die_with_parent
 from hpconv.storage.attachments import MAX_BYTES
-from hpconv.trials import Result, Trial, to_builtin_types
+from hpconv.trials import Result, Rung, Standing, Trial, to_builtin_types
 
 MAX_RESULT_BYTES = 2**20
 
@@ -67,6 +68,13 @@ class Begun:
 
 
 @dataclass(frozen=True)
+class AtRung:
+    """From the process: the rungs that the trial has reached; it waits for a ``Standing``."""
+
+    rungs: list[Rung]
+
+
+@dataclass(frozen=True)
 class Failed:
     """From the process: a programming error, in loading the objective or in a trial."""
 
@@ -80,7 +88,7 @@ class Outcome(NamedTuple):
     attachments: dict[str, bytes]
 
 
-Message = Ready | Refused | Begun | Failed | Outcome
+Message = Ready | Refused | Begun | AtRung | Failed | Outcome
 
 
 def run(pipe: Connection, workdir: Path | None) -> None:
@@ -112,18 +120,22 @@ def _evaluate_tasks(pipe: Connection) -> None:
         task: Task = pipe.recv()
         pipe.send(Begun())
         try:
-            pipe.send(_evaluate(domain, task, conditions))
+            pipe.send(_evaluate(domain, task, conditions, pipe))
         except Exception:
             pipe.send(Failed(traceback.format_exc()))
 
 
-def _evaluate(domain: Domain, task: Task, conditions: Conditions) -> Outcome:
+def _evaluate(domain: Domain, task: Task, conditions: Conditions, pipe: Connection) -> Outcome:
+    def compare(reached: list[Rung]) -> Standing:
+        pipe.send(AtRung(reached))
+        return cast(Standing, pipe.recv())
+
     trials = Trials()
     trials._insert_trial_docs([member.trial for member in task.members])
     for member in task.members:
         trials.trial_attachments(member.trial)[SCORES] = member.scores
     given = set(trials.attachments)
-    ctrl = Ctrl(trials, current_trial=task.trial)
+    ctrl = RungCtrl(trials, task.trial, compare)
     result: Any = domain.evaluate(spec_from_misc(task.trial["misc"]), ctrl)
     result = to_builtin_types(result | conditions)
     prefix = ctrl.trials.aname(task.trial, "")

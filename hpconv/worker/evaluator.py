@@ -12,9 +12,10 @@ import psutil
 
 from hpconv.errors import CandidateError, UserError
 from hpconv.objective.budget import UNLIMITED
-from hpconv.trials import Trial, failed_result
+from hpconv.trials import Standing, Trial, failed_result
 from hpconv.worker import evaluation_process
 from hpconv.worker.evaluation_process import (
+    AtRung,
     Begun,
     Conditions,
     Failed,
@@ -109,8 +110,10 @@ class Evaluator:
         except ConnectionError:
             raise self._replace() from None
 
-    def outcome(self, timeout: float) -> Outcome | None:
+    def outcome(self, timeout: float) -> Outcome | AtRung | None:
         """The outcome of the submitted trial; None if it takes longer than timeout seconds.
+
+        A trial at a rung waits for ``answer``.
 
         Raises:
             EvaluationError: with the trial's traceback, or the exit status of its process.
@@ -132,11 +135,18 @@ class Evaluator:
             return None
         if isinstance(message, Failed):
             raise EvaluationError(message.traceback)
+        if isinstance(message, AtRung):
+            return message
         assert isinstance(message, Outcome)
         if self.resident_mb() > MAX_IDLE_SHARE * self.budget.trial_memory_mb:
             log.warning("replacing the evaluation process, it keeps %.0f MiB", self.resident_mb())
             self.restart()
         return message
+
+    def answer(self, standing: Standing) -> None:
+        """Tell a trial how it compares at its rung."""
+        with contextlib.suppress(ConnectionError):  # it has died, as `outcome` will find out
+            self._pipe.send(standing)
 
     def _receive(self) -> Message:
         try:

@@ -20,9 +20,9 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from hpconv.errors import CandidateError, UserError
 from hpconv.processes import owner_name
 from hpconv.storage.store import Store, TrialLost
-from hpconv.trials import Result, Trial
+from hpconv.trials import Result, Rung, Standing, Trial
 from hpconv.worker.ensemble_members import MemberCache
-from hpconv.worker.evaluation_process import Outcome
+from hpconv.worker.evaluation_process import AtRung, Outcome
 from hpconv.worker.evaluator import EvaluationError, Evaluator, EvaluatorDied
 from hpconv.worker.spool import Spool, Undelivered
 from hpconv.worker.walltime import Walltime
@@ -245,7 +245,9 @@ class Worker:
         members = self._members.members_of(trial)
         start = time.monotonic()
         evaluator.submit(trial, members)
-        while (outcome := evaluator.outcome(CHECK_SECONDS)) is None:
+        while not isinstance(outcome := evaluator.outcome(CHECK_SECONDS), Outcome):
+            if isinstance(outcome, AtRung):
+                evaluator.answer(self._compare(trial, outcome.rungs))
             if self._heartbeat() and self._is_over():
                 raise SearchOver
             seconds = time.monotonic() - start
@@ -253,6 +255,12 @@ class Worker:
                 evaluator.restart()
                 return evaluator.refused(refusal, {"total": seconds})
         return outcome
+
+    def _compare(self, trial: Trial, reached: list[Rung]) -> Standing:
+        """Store the rungs of a trial and compare it; it goes on if the server is unreachable."""
+        with contextlib.suppress(PyMongoError), pymongo.timeout(HEARTBEAT_SECONDS):
+            return self._store.reach_rung(trial, self._owner, reached)
+        return Standing(better=0, reached=1)
 
     def _is_over(self) -> bool:
         with contextlib.suppress(PyMongoError), pymongo.timeout(HEARTBEAT_SECONDS):
@@ -297,4 +305,7 @@ def describe_result(result: Result) -> str:
     if "loss" not in result:
         return str(result["status"])
     seconds = sum(result.get("seconds", {}).values())
-    return f"loss {result['loss']:.4g} in {seconds:.1f} s"
+    loss = f"loss {result['loss']:.4g} in {seconds:.1f} s"
+    if "stopped_at" in result:
+        return f"stopped at {result['stopped_at']:.4g} of the examples, {loss}"
+    return loss

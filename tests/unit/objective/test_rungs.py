@@ -1,6 +1,5 @@
 """Rungs: which trials are stopped there, and that nothing is computed twice."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hpconv.errors import UserError
 from hpconv.features.extractor import Extractor
 from hpconv.objective.objective import evaluate
 from hpconv.objective.rungs import RungContext, check, goes_on
-from hpconv.trials import Rung
+from hpconv.trials import Rung, Standing
 from tests.unit.datasets.test_protocols import pairs  # noqa: F401, a fixture
 from tests.unit.objective.test_objective import BUDGET, CANDIDATE, MODEL, run
 
@@ -20,27 +19,22 @@ SHARES = (0.1, 0.3)
 
 
 @pytest.mark.parametrize(
-    ("loss", "others", "goes"),
-    [
-        (0.9, [0.1] * 7, True),  # the eighth, nothing is decided
-        (0.9, [0.1] * 8, False),
-        (0.3, [0.1, 0.2] + [0.5] * 6, True),  # the third of nine
-        (0.4, [0.1, 0.2, 0.3] + [0.5] * 5, False),
-        (0.3, [0.1, 0.2, 0.3] + [0.5] * 5, True),  # shares the third place
-        (0.4, [0.1, 0.2, 0.3] + [0.5] * 6, True),  # the fourth of ten
-    ],
+    ("better", "reached", "goes"),
+    [(7, 8, True), (8, 9, False), (2, 9, True), (3, 9, False), (3, 10, True), (0, 1, True)],
 )
-def test_the_best_third_goes_on(loss: float, others: list[float], goes: bool) -> None:
-    assert goes_on(loss, others) == goes
+def test_the_best_third_goes_on_once_nine_have_reached_a_rung(
+    better: int, reached: int, goes: bool
+) -> None:
+    assert goes_on(Standing(better, reached)) == goes
 
 
-def climb(digits: Path, others: Sequence[float]) -> tuple[dict[str, Any], list[list[Rung]]]:
-    """The result of a candidate whose losses at the second rung are compared with others."""
+def climb(digits: Path, second: Standing) -> tuple[dict[str, Any], list[list[Rung]]]:
+    """The result of a candidate with this standing at its second rung, and what it told."""
     told: list[list[Rung]] = []
 
-    def compare(reached: Sequence[Rung]) -> Sequence[float]:
+    def compare(reached: list[Rung]) -> Standing:
         told.append(list(reached))
-        return others if len(reached) == 2 else []
+        return second if len(reached) == 2 else Standing(0, 20)
 
     context = RungContext(SHARES, compare)
     return evaluate(CANDIDATE, Selection(digits), MODEL, BUDGET, rungs=context), told
@@ -58,7 +52,7 @@ def test_a_trial_that_goes_on_extracts_no_image_twice(
 
     with monkeypatch.context() as patch:
         patch.setattr(Extractor, "fill", noting)
-        result, told = climb(digits, [1.0] * 20)
+        result, told = climb(digits, Standing(0, 20))
     selection = Selection(digits)
     n_images = len(selection.images)
     assert sorted(np.concatenate(extracted)) == list(range(n_images))
@@ -77,7 +71,7 @@ def test_a_trial_that_goes_on_extracts_no_image_twice(
 
 
 def test_a_stopped_trial_has_the_loss_of_its_rung(digits: Path) -> None:
-    result, told = climb(digits, [0.0] * 8)
+    result, told = climb(digits, Standing(8, 9))
     last = result["rungs"][-1]
     assert (result["status"], result["stopped_at"], result["loss"]) == ("ok", 0.3, last["loss"])
     assert result["seconds"] == last["seconds"]

@@ -20,7 +20,7 @@ from pymongo.errors import AutoReconnect, DuplicateKeyError
 from hpconv.errors import UserError
 from hpconv.storage import search_record
 from hpconv.storage.store import MAX_ATTEMPTS, Store, TrialLost
-from hpconv.trials import Trial
+from hpconv.trials import Rung, Standing, Trial
 
 OK = {"status": "ok", "loss": 0.5}
 
@@ -102,6 +102,30 @@ def test_third_expired_lease_fails_the_trial_as_lost(store: Store) -> None:
     (lost,) = store.finished()
     assert lost["state"] == JOB_STATE_DONE
     assert lost["result"]["failure"]["kind"] == "lost"
+
+
+def rung(share: float, loss: float) -> Rung:
+    return {"share": share, "loss": loss, "seconds": {}}
+
+
+def test_trial_is_compared_with_those_that_have_reached_its_rung(store: Store) -> None:
+    queue(store, 3)
+    for place, name in enumerate("abc"):
+        trial = store.reserve(name)
+        assert trial is not None
+        assert store.reach_rung(trial, name, [rung(0.1, place / 10)]) == Standing(place, place + 1)
+        if name == "a":
+            both = [rung(0.1, 0.0), rung(0.3, 0.1)]
+            assert store.reach_rung(trial, name, both) == Standing(better=0, reached=1)
+            store.finish(trial, name, {**OK, "rungs": both})
+    assert trial is not None
+    store.requeue_owned("c")
+    with pytest.raises(TrialLost):
+        store.reach_rung(trial, "c", [rung(0.1, 0.0)])
+    again = store.reserve("d")
+    assert again is not None
+    assert store.reach_rung(again, "d", [rung(0.1, 0.05)]) == Standing(better=1, reached=3)
+    assert store.reach_rung(again, "d", [rung(0.1, 0.05), rung(0.3, 0.1)]) == Standing(0, 2)
 
 
 def test_heartbeat_extends_the_lease(store: Store) -> None:
@@ -283,6 +307,7 @@ def test_no_operation_scans_a_collection(store: Store) -> None:
             trial = store.reserve("me")
             assert trial is not None
             store.heartbeat("me", trial)
+            store.reach_rung(trial, "me", [rung(0.1, 0.5)])
             end(trial, "me", OK if end == store.finish else "error")  # type: ignore[operator]
         store.reserve("me")
         store.requeue_owned("me")

@@ -36,7 +36,7 @@ from hpconv.model.pipeline import describe
 from hpconv.model.space import search_space
 from hpconv.objective.objective import Objective
 from hpconv.storage.store import Store
-from hpconv.trials import hyperparameters
+from hpconv.trials import Rung, hyperparameters
 from hpconv.worker.worker import HEARTBEAT_SECONDS
 from tests import objectives
 from tests.conftest import until
@@ -55,9 +55,22 @@ def queue(store: Store, members: Sequence[int] | None = None, **changes: Any) ->
     store.insert({"tid": tid, "misc": misc, "result": {"status": "new"}})
 
 
-def attach_images(store: Store, data: Path, model: ModelSettings, budget: Budget) -> None:
+def attach_images(
+    store: Store, data: Path, model: ModelSettings, budget: Budget, rungs: Sequence[float] = ()
+) -> None:
     space = search_space(model.output_sizes, model.max_layer_sizes)
-    store.attachments.put_objective(Domain(Objective(data, model, budget), space))
+    store.attachments.put_objective(Domain(Objective(data, model, budget, rungs), space))
+
+
+def reach(store: Store, losses: Sequence[float]) -> None:
+    """Let other trials have these losses at the first rung."""
+    for loss in losses:
+        queue(store)
+        trial = store.reserve("other")
+        assert trial
+        rungs: list[Rung] = [{"share": 0.1, "loss": loss, "seconds": {}}]
+        store.reach_rung(trial, "other", rungs)
+        store.finish(trial, "other", {"status": "ok", "loss": loss, "rungs": rungs})
 
 
 Start = Callable[..., subprocess.Popen]
@@ -195,6 +208,23 @@ def test_slow_trial_is_stopped(store: Store, start_images: Start) -> None:
     result = store.finished()[0]["result"]
     assert result["failure"]["kind"] == "too_slow"
     assert result["engine"] == choose("auto")
+
+
+def test_trial_that_is_not_in_the_best_third_is_stopped_at_its_rung(
+    store: Store, start: Start, digits: Path
+) -> None:
+    attach_images(store, digits, MODEL, BUDGET, rungs=(0.1, 0.5))
+    reach(store, [0.0] * 7)
+    for _ in range(2):  # the eighth and the ninth trial at the first rung
+        queue(store)
+    process = start("--max-jobs", "2")
+    _, said = process.communicate(timeout=60)
+    whole, stopped = (trial["result"] for trial in store.finished([7, 8]))
+    assert [rung["share"] for rung in whole["rungs"]] == [0.1, 0.5]
+    assert "stopped_at" not in whole
+    assert (stopped["status"], stopped["stopped_at"], len(stopped["rungs"])) == ("ok", 0.1, 1)
+    assert stopped["loss"] == whole["rungs"][0]["loss"] > whole["loss"]
+    assert f"trial 8: stopped at 0.1 of the examples, loss {stopped['loss']:.4g}" in said
 
 
 def test_missing_engine_ends_the_worker(store: Store, start: Start, digits: Path) -> None:
