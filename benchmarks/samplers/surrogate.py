@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ from sklearn.ensemble import (
 )
 from sklearn.model_selection import KFold, cross_val_predict
 
-from benchmarks.samplers.sizes import SIZES, sizes
 from hpconv.config import ModelSettings
+from hpconv.errors import CandidateError
+from hpconv.model.layers import Filter
+from hpconv.model.pipeline import Pipeline, describe
 from hpconv.model.space import search_space
 from hpconv.model.space_table import table as space_table
 from hpconv.search.unit_space import UnitSpace, Values
 
 REFUSED = ("map_too_small", "no_filters", "warp_background", "too_many_features", "out_of_memory")
 INACTIVE = -0.5  # outside of the unit coordinates
+SIZES = ("input", "map", "filtered", "a filter's features", "filters")
 
 
 def role(label: str) -> str:
@@ -49,15 +53,32 @@ class Features:
 
     def of(self, row: np.ndarray, values: Values) -> np.ndarray | None:
         """Features of a candidate; None for one that is refused."""
-        known = sizes(values, self._shape, self._model)
-        if known is None:
+        try:
+            pipeline = describe(values, self._shape, self._model)
+        except CandidateError:
             return None
         features = np.full(self.n_features, INACTIVE)
         active = ~np.isnan(row)
         features[self._place[active]] = row[active]
         features[-2 - len(SIZES) : -len(SIZES)] = divmod(values["exit"], 3)
-        features[-len(SIZES) :] = known
+        features[-len(SIZES) :] = _sizes(pipeline)
         return features
+
+
+def _sizes(pipeline: Pipeline) -> list[int]:
+    """What ``SIZES`` names."""
+    exit_layers = pipeline.stages[-1]
+    filters = exit_layers[0]
+    assert isinstance(filters, Filter)
+    shapes = [shape for _, shape in pipeline.shapes()]
+    below, filtered = (shapes[-len(exit_layers) - k][-1] for k in (1, 0))
+    return [
+        shapes[0][-1],
+        below,
+        filtered,
+        prod(shapes[-1]) // filters.n_filters,
+        filters.n_filters,
+    ]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,9 +122,8 @@ def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
 
     values = _read_json(path)
     try:
-        with redirect_stdout(StringIO()):  # pyll prints what it cannot evaluate
-            space.evaluate(space.search_space(model.output_sizes, model.max_layer_sizes), values)
-    except Exception:  # pyll raises many types
+        space.evaluate(space.search_space(model.output_sizes, model.max_layer_sizes), values)
+    except (KeyError, TypeError, ValueError):
         raise UserError(
             f"--assignment is '{path}', which selects no pipeline of the space: write a value for "
             "each active label of 'hpconv space', as 'hpconv best --json' has them"

@@ -29,8 +29,8 @@ def warp(x: np.ndarray, matrix: Matrix, size: int) -> np.ndarray:
 
 def background_fraction(matrix: Matrix, image_size: int, size: int) -> float:
     """Fraction of the pixels of a warped image that lie outside the original."""
-    total = interpolation_matrix(matrix, image_size, image_size, size).sum(axis=1)
-    return float(np.mean(total == 0))
+    places = np.array(_sources(matrix, size))
+    return float(1 - np.mean(((places > -1) & (places < image_size)).all(axis=0)))
 
 
 @lru_cache(maxsize=8)
@@ -39,8 +39,7 @@ def interpolation_matrix(matrix: Matrix, height: int, width: int, size: int) -> 
 
     Pixels outside the image have weight 0.
     """
-    y, x = np.mgrid[:size, :size].reshape(2, -1)
-    column, row, _ = np.linalg.inv(matrix) @ [x, y, np.ones(size * size)]
+    column, row = _sources(matrix, size)
     pixels, weights = [], []
     for down, right in np.ndindex(2, 2):
         r, c = np.floor(row) + down, np.floor(column) + right
@@ -50,3 +49,10 @@ def interpolation_matrix(matrix: Matrix, height: int, width: int, size: int) -> 
     rows = np.arange(0, 4 * size * size + 1, 4)
     entries = (np.ravel(weights, "F"), np.ravel(pixels, "F").astype(np.intp), rows)
     return csr_array(entries, shape=(size * size, height * width))
+
+
+def _sources(matrix: Matrix, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows ``(size*size,)`` of the input at the pixels of the output."""
+    y, x = np.mgrid[:size, :size].reshape(2, -1)
+    column, row, _ = np.linalg.inv(matrix) @ [x, y, np.ones(size * size)]
+    return column, row

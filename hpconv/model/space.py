@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from hyperopt import hp, space_eval
+from hyperopt import hp
+from hyperopt.pyll import Literal, as_apply
 
 from hpconv.model.chosen import ChosenPipeline
 from hpconv.model.filterbanks import seed_of
@@ -43,8 +44,30 @@ def search_space(output_sizes: Sequence[int], max_layer_sizes: Sequence[int]) ->
 
 
 def evaluate(space: Node, assignment: Assignment) -> ChosenPipeline:
-    """Return the nested values that an assignment selects from a space."""
-    chosen: ChosenPipeline = space_eval(space, assignment)
+    """Return the nested values that an assignment selects from a space.
+
+    As ``hyperopt.space_eval``, but only active nodes are visited: 0.1 ms instead of 20 ms.
+
+    Raises:
+        KeyError, TypeError, ValueError: if an active hyperparameter has no value or a wrong one.
+    """
+
+    def value(node: Node) -> Any:
+        if isinstance(node, Literal):
+            return node.obj
+        if node.name == "hyperopt_param":
+            return assignment[node.pos_args[0].obj]
+        if node.name == "switch":  # a choice
+            index, *options = node.pos_args
+            return value(dict(enumerate(options))[value(index)])
+        if node.name == "dict":
+            return {key: value(part) for key, part in node.named_args}
+        if node.name == "pos_args":
+            return [value(part) for part in node.pos_args]
+        assert node.name == "float"  # of a number
+        return float(value(node.pos_args[0]))
+
+    chosen: ChosenPipeline = value(as_apply(space))
     return chosen
 
 

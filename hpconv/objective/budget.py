@@ -64,12 +64,14 @@ class Counts:
     """Numbers of images and examples of a model selection.
 
     Attributes:
+        image_shape: ``(C, H, W)``.
         images: number of training and validation images.
         train_images: number of distinct images in the training examples.
         train, validation: numbers of examples, which are images or pairs of images.
         pairs: whether examples are pairs of images.
     """
 
+    image_shape: Shape
     images: int
     train_images: int
     train: int
@@ -81,7 +83,8 @@ def count(selection: Selection) -> Counts:
     """Count the images and examples of a model selection."""
     train, validation = len(selection.train.rows), len(selection.validation.rows)
     train_images = len(np.unique(selection.train.rows))
-    return Counts(len(selection.images), train_images, train, validation, selection.pairs)
+    n_images, *image_shape = selection.images.shape
+    return Counts(tuple(image_shape), n_images, train_images, train, validation, selection.pairs)
 
 
 def check_memory(pipeline: Pipeline, counts: Counts, model: ModelSettings, limit_mb: int) -> None:

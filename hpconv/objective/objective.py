@@ -19,7 +19,7 @@ from hpconv.features.learning import learn
 from hpconv.learners import classifier
 from hpconv.model.pipeline import Pipeline, describe
 from hpconv.model.space import Assignment
-from hpconv.objective.budget import Pace, check_memory, count
+from hpconv.objective.budget import Counts, Pace, check_memory, count
 from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
 from hpconv.objective.extraction import Features
 from hpconv.objective.rungs import RungContext, reach_rungs, rung_context
@@ -114,25 +114,25 @@ def evaluate(
 
 
 def describe_feasible(
-    assignment: Assignment, selection: Selection, model: ModelSettings, budget: Budget
+    assignment: Assignment, counts: Counts, model: ModelSettings, budget: Budget
 ) -> Pipeline:
-    """Describe a candidate and check its shapes, warp and memory, without reading images.
+    """Describe a candidate and check its shapes, warp and memory.
 
     Raises:
         CandidateError: if it cannot be built or would need too much memory.
     """
-    pipeline = describe(assignment, selection.images.shape[1:], model)
-    check_memory(pipeline, count(selection), model, budget.trial_memory_mb)
+    pipeline = describe(assignment, counts.image_shape, model)
+    check_memory(pipeline, counts, model, budget.trial_memory_mb)
     return pipeline
 
 
 def feasibility(data: Path, model: ModelSettings, budget: Budget) -> Callable[[Assignment], bool]:
     """Return a function that tests whether ``describe_feasible`` accepts a candidate."""
-    selection = Selection(data)
+    counts = count(Selection(data))
 
     def is_feasible(assignment: Assignment) -> bool:
         try:
-            describe_feasible(assignment, selection, model, budget)
+            describe_feasible(assignment, counts, model, budget)
         except CandidateError:
             return False
         return True
@@ -153,7 +153,7 @@ def _measure(
     unlabelled = selection.unlabelled(model.n_unsupervised)
     pace = Pace(budget.images_per_second)
     with watch("learn"):
-        pipeline = describe_feasible(assignment, selection, model, budget)
+        pipeline = describe_feasible(assignment, count(selection), model, budget)
         extractor = learn(pipeline, unlabelled, model, pace.tick)
     features = Features(extractor, selection.images, pace.tick)
     rows, pairs = selection.rows, selection.pairs

@@ -47,3 +47,12 @@ def test_background_is_the_fraction_outside() -> None:
     aside: Matrix = ((1, 0, 4), (0, 1, 0), (0, 0, 1))
     assert background_fraction(IDENTITY, 8, 8) == 0
     assert background_fraction(aside, 8, 8) == 0.5
+
+
+@pytest.mark.parametrize("degrees", [0, 7, 90])
+def test_background_has_only_pixels_of_weight_zero(degrees: int) -> None:
+    turn = np.deg2rad(degrees)
+    c, s = 1.3 * np.cos(turn), 1.3 * np.sin(turn)
+    matrix: Matrix = ((c, -s, 3), (s, c, -2), (0, 0, 1))
+    outside = warp(np.ones((1, 1, 8, 8)), matrix, 12) == 0
+    assert background_fraction(matrix, 8, 12) == pytest.approx(outside.mean())

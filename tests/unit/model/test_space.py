@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hyperopt import Trials, rand
+from hyperopt import Trials, rand, space_eval
 from hyperopt.base import Domain
 
-from hpconv.model.space import search_space
+from hpconv.model.space import Assignment, evaluate, search_space
 from hpconv.model.space_table import digest, table
+from hpconv.trials import hyperparameters
 
 SPACE = json.loads((Path(__file__).parents[2] / "fixtures" / "search_space.json").read_text())
 
@@ -57,14 +58,35 @@ def test_table_row_is_the_published_one(entry: dict) -> None:
     assert {key: row[key] for key in entry} == entry
 
 
+def drawn_from(domain: Domain, seed: int) -> Assignment:
+    (trial,) = rand.suggest([seed], domain, Trials(), seed)
+    return hyperparameters(trial)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_conditions_hold_for_the_active_hyperparameters(seed: int) -> None:
     domain = Domain(lambda assignment: 0.0, search_space((32, 64), (64, 128)))
-    (trial,) = rand.suggest([seed], domain, Trials(), seed)
-    drawn = {label: values[0] for label, values in trial["misc"]["vals"].items() if values}
+    drawn = drawn_from(domain, seed)
 
     def holds(label: str) -> bool:
         conditions = ROWS[label]["condition"].items()
         return all(drawn.get(choice) in options for choice, options in conditions)
 
     assert {label for label in ROWS if holds(label)} == set(drawn)
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_values_are_those_of_hyperopt(seed: int) -> None:
+    space = search_space((32, 64), (64, 128))
+    drawn = drawn_from(Domain(lambda assignment: 0.0, space), seed)
+    as_json = [
+        json.dumps(chosen, default=str)
+        for chosen in (evaluate(space, drawn), space_eval(space, drawn))
+    ]
+    assert as_json[0] == as_json[1]
+
+
+@pytest.mark.parametrize("wrong", [{}, {"exit": 9}, {"exit": -1}, {"exit": [0]}, []])
+def test_assignments_outside_the_space_are_refused(wrong: Assignment) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        evaluate(search_space((32,), (64, 128)), wrong)

@@ -1,5 +1,6 @@
 """Prediction of memory from shapes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 def test_memory_of_pair_kernels_is_predicted() -> None:
     pipeline = describe(CANDIDATE, (1, 8, 8), MODEL)
-    check_memory(pipeline, Counts(5000, 3000, 2200, 1000, pairs=True), MODEL, limit_mb=1024)
+    counts = Counts((1, 8, 8), 5000, 3000, 2200, 1000, pairs=True)
+    check_memory(pipeline, counts, MODEL, limit_mb=1024)
     with pytest.raises(CandidateError, match="out_of_memory"):
-        check_memory(pipeline, Counts(5000, 3000, 22_000, 10_000, pairs=True), MODEL, limit_mb=1024)
+        check_memory(
+            pipeline, replace(counts, train=22_000, validation=10_000), MODEL, limit_mb=1024
+        )
 
 
 def test_train_images_are_those_that_filters_are_learned_from(digits: Path) -> None:
