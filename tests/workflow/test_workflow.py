@@ -11,7 +11,7 @@ import h5py
 import pytest
 
 from hpconv.trials import read
-from tests.workflow.harness import HISTORY, ROOT, TINY, leftovers, planned, run
+from tests.workflow.harness import HISTORY, TINY, leftovers, planned, run
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +115,9 @@ def test_winners_are_retrained_on_request_without_a_search(finished: Path) -> No
 def test_changed_data_section_replaces_nothing(finished: Path, results: Path) -> None:
     files = [results / name for name in ("data.h5", "baseline.json", "config.json")]
     before = [file.read_bytes() for file in files]
-    for more in ([], ["--snakefile", str(ROOT / "evaluate.smk")]):
-        result = run(finished, "--config", "data={name: digits, seed: 7}", *more)
-        assert result.returncode != 0
-        assert "config key 'data.seed' is 7, but the trials of experiment 'demo'" in result.stdout
+    result = run(finished, "--config", "data={name: digits, seed: 7}")
+    assert result.returncode != 0
+    assert "config key 'data.seed' is 7, but the trials of experiment 'demo'" in result.stdout
     assert [file.read_bytes() for file in files] == before
 
 
