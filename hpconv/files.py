@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 
+def printable(path: Path | str) -> str:
+    """A path as text that can be encoded, with escapes for bytes that are not UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def private_name(path: Path) -> Path:
     """A path beside path that no other process uses and nobody can predict.
 

@@ -11,4 +11,4 @@ rule data:
     message:
         "Writing the images and their splits"
     shell:
-        "hpconv data --config {params.config} --output {output} > {log} 2>&1"
+        "hpconv data --config {params.config} --output {output} 2> >(tee {log} >&2)"

@@ -5,9 +5,10 @@ from importlib import import_module
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from hpconv.config import DataSettings
-from hpconv.datasets import origin, splits
+from hpconv.datasets import copies, origin, splits
 from hpconv.datasets.data_file import Splits, verify
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.errors import UserError
@@ -45,27 +46,32 @@ def write(settings: DataSettings, path: Path) -> None:
     loader: Loader = import_module(f"hpconv.datasets.loaders.{LOADERS[settings.name]}").load
     with replacing(path) as unfinished:
         with h5py.File(unfinished, "w") as file:
-            content = loader(settings, ImageWriter(file))
-            parts = splits.subsample(
-                _splits(settings, content), content.labels, settings.fraction, settings.seed
-            )
-            write_content(file, settings.name, content, parts)
+            writer = ImageWriter(file)
+            content = loader(settings, writer)
+            used, copied = copies.used_once(content, writer.digests, settings.path)
+            parts = _splits(settings, content, used)
+            if not content.is_fraction:
+                parts = splits.subsample(parts, content.labels, settings.fraction, settings.seed)
+            write_content(file, settings.name, content, parts, copied)
         origin.check_replacement(path.parent, unfinished)
 
 
-def _splits(settings: DataSettings, content: Content) -> Splits:
+def _splits(settings: DataSettings, content: Content, used: np.ndarray) -> Splits:
+    """The splits of the used examples."""
     labels, seed = content.labels, settings.seed
     validation = DEFAULT_SHARE if settings.validation is None else settings.validation
     test = DEFAULT_SHARE if settings.test is None else settings.test
     if content.splits is None:
         if content.pairs is None:
-            return splits.stratified(labels, validation, test, seed)
+            drawn = splits.stratified(labels[used], validation, test, seed)
+            return drawn.mapped(lambda examples: used[examples])
         return splits.disjoint_pairs(content.pairs, labels, validation, test, seed)
     _refuse_share("test", settings.test, settings)
-    if not len(content.splits.validation):
-        return splits.with_validation(content.splits, labels, validation, seed)
+    given = content.splits.among(used)
+    if not len(given.validation):
+        return splits.with_validation(given, labels, validation, seed)
     _refuse_share("validation", settings.validation, settings)
-    return content.splits
+    return given
 
 
 def _refuse_share(key: str, share: float | None, settings: DataSettings) -> None:

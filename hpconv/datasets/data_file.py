@@ -7,15 +7,18 @@ An example is an image or a pair of images. The file holds
 - ``pairs`` (M, 2), the image rows of each example, only where examples are pairs;
 - ``train`` and ``validation``, the example numbers for model selection;
 - ``folds/K/train`` and ``folds/K/test``, the example numbers for the final evaluation;
-- ``classes``, the names of the labels, and ``skipped``, the files that were left out;
+- ``classes``, the names of the labels;
+- ``skipped``, ``copies`` and ``ignored``: files that cannot be read, images that are equal to
+  others, and counts of other files;
 - the attributes ``name`` and ``checksum``.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import h5py
 import numpy as np
@@ -49,6 +52,15 @@ class Splits:
     train: np.ndarray
     validation: np.ndarray
     folds: tuple[FoldSplit, ...]
+
+    def mapped(self, change: Callable[[np.ndarray], np.ndarray]) -> "Splits":
+        """The same splits with a function applied to the example numbers of each part."""
+        folds = tuple(FoldSplit(change(fold.train), change(fold.test)) for fold in self.folds)
+        return Splits(change(self.train), change(self.validation), folds)
+
+    def among(self, examples: np.ndarray) -> "Splits":
+        """The same splits without the numbers of other examples."""
+        return self.mapped(lambda part: part[np.isin(part, examples)])
 
     def named(self) -> dict[str, np.ndarray]:
         """The parts by their names in a data file."""
@@ -126,10 +138,9 @@ class DataFile:
             tuple(FoldSplit(fold["train"][()], fold["test"][()]) for fold in folds),
         )
 
-    @cached_property
-    def skipped(self) -> tuple[str, ...]:
-        """Files that were left out, ``path: reason`` for each."""
-        return tuple(self._file["skipped"].asstr()[()])
+    def left_out(self, kind: Literal["skipped", "copies", "ignored"]) -> tuple[str, ...]:
+        """A line of text for each file, image or kind of file that was left out."""
+        return tuple(self._file[kind].asstr()[()]) if kind in self._file else ()
 
     def image_rows(self, examples: np.ndarray | int) -> np.ndarray:
         """Rows of the images of examples, with a last axis of 2 where examples are pairs."""

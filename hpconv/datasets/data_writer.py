@@ -1,6 +1,8 @@
 """Writer of the data file (see ``data_file`` for its layout), a block of images at a time."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
@@ -21,6 +23,9 @@ class Content:
             None where all splits are to be drawn.
         pairs: image rows ``(M, 2)`` of the examples, where examples are pairs.
         skipped: files that were left out, ``path: reason`` for each.
+        ignored: number of files and folders that are no images, by kind.
+        names: of the examples of the user's own images, in which copies are searched; else empty.
+        is_fraction: whether ``data.fraction`` has been applied.
     """
 
     labels: np.ndarray
@@ -28,6 +33,9 @@ class Content:
     splits: Splits | None = None
     pairs: np.ndarray | None = None
     skipped: tuple[str, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    names: Sequence[str] = ()
+    is_fraction: bool = False
 
 
 class ImageWriter:
@@ -35,10 +43,14 @@ class ImageWriter:
 
     Args:
         file: open for writing.
+
+    Attributes:
+        digests: of the images so far; equal images have the same.
     """
 
     def __init__(self, file: h5py.File) -> None:
         self._file = file
+        self.digests: list[bytes] = []
 
     def append(self, block: np.ndarray) -> None:
         """Add images ``(n, C, H, W)`` uint8; all blocks have images of the same shape."""
@@ -51,13 +63,17 @@ class ImageWriter:
         images = self._file["images"]
         images.resize(len(images) + len(block), axis=0)
         images[len(images) - len(block) :] = block
+        self.digests += [hashlib.sha256(image.tobytes()).digest() for image in block]
 
 
-def write_content(file: h5py.File, name: str, content: Content, splits: Splits) -> None:
+def write_content(
+    file: h5py.File, name: str, content: Content, splits: Splits, copies: Sequence[str] = ()
+) -> None:
     """Complete a data file that has its images.
 
     Args:
         name: of the data set, as in ``data.name``.
+        copies: images that are in no part, as ``copies.describe`` lists them.
     """
     file["labels"] = content.labels
     if content.pairs is not None:
@@ -65,7 +81,9 @@ def write_content(file: h5py.File, name: str, content: Content, splits: Splits) 
     for key, examples in splits.named().items():
         file[key] = examples
     file["classes"] = np.array(content.classes, h5py.string_dtype())
-    file["skipped"] = np.array(content.skipped, h5py.string_dtype())
+    ignored = [f"{count} {kind}" for kind, count in sorted(content.ignored.items())]
+    for key, lines in (("skipped", content.skipped), ("copies", copies), ("ignored", ignored)):
+        file[key] = np.array(lines, h5py.string_dtype())
     file.attrs["name"] = name
     file.attrs["checksum"] = content_checksum(file)
 

@@ -1,7 +1,6 @@
 """Decodes image files of any format and size into squares of one size (see ``cropping``)."""
 
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from hpconv.datasets.cropping import GRAY, centre_square, pillow_mode, square_si
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_formats import open_image
 from hpconv.errors import UserError
+from hpconv.files import printable
 
 THREADS = 2
 HEADERS_PER_BLOCK = 1000  # files
@@ -123,11 +123,6 @@ def _decoded(path: Path, size: int, mode: str) -> np.ndarray:
         image.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at reduced size
         ImageOps.exif_transpose(image, in_place=True)
         return centre_square(image, size, mode)
-
-
-def printable(path: Path) -> str:
-    """A path as text that can be encoded, with escapes for bytes that are not UTF-8."""
-    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _reason(error: Exception) -> str:

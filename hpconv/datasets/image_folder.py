@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hpconv.datasets.image_formats import has_image_name
+from hpconv.files import printable
 
 THUMBNAIL_FOLDERS = ("@eaDir", ".thumbnails")  # of Synology and of desktops
+
+HIDDEN_FOLDERS = "hidden folders"
 
 Ignored = Counter[str]  # number of files or folders by reason
 
@@ -51,7 +54,8 @@ def _keep(
 
 def _top_level_problem(path: Path) -> str | None:
     if path.is_dir():
-        return _name_problem(path, "folders")
+        problem = _name_problem(path, "folders")  # a hidden one may be a class
+        return f"hidden folder '{printable(path.name)}'" if problem == HIDDEN_FOLDERS else problem
     if path.is_symlink() and not path.exists():
         return "broken links"
     return _name_problem(path, "files") or "files in no sub-folder"

@@ -131,9 +131,7 @@ def subsample(splits: Splits, labels: np.ndarray, fraction: float, seed: int) ->
     """A stratified fraction of each part of each fold, for quick runs."""
 
     def part(examples: np.ndarray) -> np.ndarray:
-        if fraction == 1 or not len(examples):
-            return examples
-        return _split_off(examples, labels, 1 - fraction, seed)[0]
+        return examples[share(labels[examples], fraction, seed)] if len(examples) else examples
 
     train, validation = part(splits.train), part(splits.validation)
     whole, kept = np.union1d(splits.train, splits.validation), np.union1d(train, validation)
@@ -143,6 +141,12 @@ def subsample(splits: Splits, labels: np.ndarray, fraction: float, seed: int) ->
 
     folds = tuple(FoldSplit(fold_part(fitted), part(tested)) for fitted, tested in splits.folds)
     return Splits(train, validation, folds)
+
+
+def share(strata: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """A stratified fraction of all examples: their numbers, rising."""
+    examples = np.arange(len(strata))
+    return examples if fraction == 1 else _split_off(examples, strata, 1 - fraction, seed)[0]
 
 
 def _image_groups(pairs: np.ndarray) -> np.ndarray:

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from hpconv.config import DataSettings
+from hpconv.datasets import splits
 from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.errors import UserError
+
+Item = TypeVar("Item")
 
 PARTS = ("train", "validation", "test")
 MIN_PER_CLASS = 4  # examples: two for training, one for validation, one for test
@@ -72,6 +76,19 @@ def check_class_sizes(path: Path, labels: np.ndarray, classes: Sequence[str]) ->
         )
 
 
+def fraction(settings: DataSettings, items: list[Item], strata: Sequence[str]) -> list[Item]:
+    """``data.fraction`` of a list, in its order.
+
+    Args:
+        strata: of the items, which keep their shares.
+
+    Raises:
+        UserError: when one has too few items.
+    """
+    codes = encode_labels(strata)[0]
+    return [items[n] for n in splits.share(codes, settings.fraction, settings.seed)]
+
+
 def parts_by_name(names: np.ndarray, expected: Sequence[str] = PARTS) -> dict[str, np.ndarray]:
     """Example numbers of the expected parts; {} where no example belongs to one.
 
@@ -101,15 +118,23 @@ def splits_of_parts(
         check_class_sizes(path, labels, classes)
         return None
     require_two_classes(path, classes)
-    _check_parts(path, labels, classes, parts)
+    check_parts(path, labels, classes, parts)
     train, test = parts["train"], parts["test"]
     validation = parts.get("validation", np.empty(0, int))
     return Splits(train, validation, (FoldSplit(np.union1d(train, validation), test),))
 
 
-def _check_parts(
+def check_parts(
     path: Path, labels: np.ndarray, classes: Sequence[str], parts: dict[str, np.ndarray]
 ) -> None:
+    """Check that each part has examples of each class.
+
+    Args:
+        parts: example numbers by name.
+
+    Raises:
+        UserError: when a part has none of a class.
+    """
     for name, examples in parts.items():
         if not len(examples):
             raise path_error(

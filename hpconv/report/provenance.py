@@ -138,8 +138,11 @@ def _data(path: Path) -> Facts:
             "classes": str(len(data.classes)),
             "checksum": data.checksum,
         }
-        skipped = len(data.skipped)
-    return facts | ({"skipped": f"{skipped:,} files that are not images"} if skipped else {})
+        skipped, copies = len(data.left_out("skipped")), len(data.left_out("copies"))
+        ignored = ", ".join(data.left_out("ignored"))
+    facts |= {"skipped": f"{skipped:,} files that cannot be read"} if skipped else {}
+    facts |= {"not used": f"{copies:,} copies of other images"} if copies else {}
+    return facts | ({"ignored": ignored} if ignored else {})
 
 
 def _processor() -> str:

@@ -10,6 +10,7 @@ from hpconv.config import DataSettings
 from hpconv.datasets import csv_table, image_files, user_data
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
+from hpconv.files import printable
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
@@ -23,6 +24,9 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     )
     rows = csv_table.read(path, ["path", "label"], "split")
     _check_once(rows)
+    rows = user_data.fraction(
+        settings, rows, [row.values.get("split", "") + row.values["label"] for row in rows]
+    )
     labels, classes = user_data.encode_labels([row.values["label"] for row in rows])
     parts = np.array([_part(row) for row in rows])
 
@@ -33,7 +37,14 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     splits(slice(None))  # fail before images are decoded
     files = [path.parent / row.values["path"] for row in rows]
     written, skipped = image_files.decode_files(files, settings, writer)
-    return Content(labels[written], classes, splits(written), skipped=skipped)
+    return Content(
+        labels[written],
+        classes,
+        splits(written),
+        skipped=skipped,
+        names=[printable(files[number]) for number in written],
+        is_fraction=True,
+    )
 
 
 def _part(row: csv_table.Row) -> str:

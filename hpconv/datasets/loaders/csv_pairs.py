@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hpconv.config import DataSettings
-from hpconv.datasets import csv_table, image_files, user_data
+from hpconv.datasets import copies, csv_table, image_files, user_data
 from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
 
@@ -22,9 +22,9 @@ SELECTION = ("train", "validation")
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
-    """Write each image once; paths are relative to the file's folder.
+    """Write each file once; paths are relative to the file's folder.
 
-    A pair with a skipped image is left out.
+    A pair with a skipped image is left out. Files with equal images count as one image.
 
     Raises:
         UserError: when the file is invalid, or has too few pairs.
@@ -33,6 +33,9 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
         settings, "a CSV file with the columns left, right and same", Path.is_file
     )
     rows = csv_table.read(path, ["left", "right", "same"], "fold")
+    rows = user_data.fraction(
+        settings, rows, [row.values.get("fold", "") + row.values["same"] for row in rows]
+    )
     labels = np.array([_same(row) for row in rows])
     folds = np.array([_fold(row) for row in rows if "fold" in row.values])
     _splits(path, folds, labels)  # fail before images are decoded
@@ -44,8 +47,8 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     written, skipped = image_files.decode_files(list(map(Path, files)), settings, writer)
     whole = np.isin(pairs, written).all(axis=1)
     splits = _splits(path, folds[whole] if len(folds) else folds, labels[whole])
-    pairs = np.searchsorted(written, pairs[whole])
-    return Content(labels[whole], CLASSES, splits, pairs, skipped)
+    pairs = copies.firsts(writer.digests)[np.searchsorted(written, pairs[whole])]
+    return Content(labels[whole], CLASSES, splits, pairs, skipped, is_fraction=True)
 
 
 def _same(row: csv_table.Row) -> int:

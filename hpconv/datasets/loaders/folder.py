@@ -17,8 +17,8 @@ from hpconv.config import DataSettings
 from hpconv.datasets import image_files, user_data
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.datasets.image_files import printable
 from hpconv.datasets.image_folder import Ignored, list_folders, list_images
+from hpconv.files import printable
 
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(
     ("val", "valid", "validation"), "validation"
@@ -36,7 +36,10 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     root = user_data.required_path(
         settings, "a folder with a sub-folder for each class", Path.is_dir
     )
-    images = _list(root)
+    ignored: Ignored = Counter()
+    listed = _list(root, ignored)
+    strata = [image.part + image.class_name for image in listed]
+    images = user_data.fraction(settings, listed, strata)
     parts = np.array([image.part for image in images])
     labels, classes = user_data.encode_labels([image.class_name for image in images])
     expected = [part for part in user_data.PARTS if part in parts]
@@ -48,7 +51,15 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     splits(slice(None))  # fail before images are decoded
     paths = [image.path for image in images]
     written, skipped = image_files.decode_files(paths, settings, writer)
-    return Content(labels[written], classes, splits(written), skipped=skipped)
+    return Content(
+        labels[written],
+        classes,
+        splits(written),
+        skipped=skipped,
+        ignored=ignored,
+        names=[printable(paths[number]) for number in written],
+        is_fraction=True,
+    )
 
 
 class _Image(NamedTuple):
@@ -57,16 +68,15 @@ class _Image(NamedTuple):
     part: str  # empty where splits are to be drawn
 
 
-def _list(root: Path) -> list[_Image]:
-    ignored: Ignored = Counter()
+def _list(root: Path, ignored: Ignored) -> list[_Image]:
     folders = list_folders(root, ignored)
     part_folders = _part_folders(root, folders)
     images = [] if part_folders else list(_class_images(root, folders, "", ignored))
     for part, folder in part_folders.items():
         images += _class_images(folder, list_folders(folder, ignored), part, ignored)
     if ignored:
-        counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(ignored.items()))
-        log.info("Ignored in %s: %s", root, counts)
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(ignored.items()))
+        log.warning("Ignored in %s: %s", root, counts)
     _check_once(root, images)
     return images
 

@@ -36,7 +36,8 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
         labels, classes = user_data.encode_labels(_labels(path, file))
         splits = _splits(path, file, labels, classes)
         _write_images(path, file["images"], settings, writer)
-    return Content(labels, classes, splits)
+    names = [f"row {number}" for number in range(len(labels))]
+    return Content(labels, classes, splits, names=names)
 
 
 def _open(path: Path) -> h5py.File:

@@ -102,7 +102,7 @@ def test_data_file_reader_gives_what_the_file_holds(digits: Path) -> None:
     with DataFile(digits) as data, h5py.File(digits) as file:
         assert (data.name, data.checksum) == ("digits", file.attrs["checksum"])
         assert (data.image_shape, len(data.images)) == ((1, 8, 8), 1797)
-        assert (data.pairs, data.has_pairs, data.skipped) == (None, False, ())
+        assert (data.pairs, data.has_pairs, data.left_out("copies")) == (None, False, ())
         assert data.classes == tuple("0123456789")
         np.testing.assert_array_equal(data.labels, file["labels"][()])
         named = data.splits.named()

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from hpconv.datasets.protocols import Selection
 from hpconv.errors import UserError
 
 RNG = np.random.default_rng(0)
+NUMBERS = count()
 LEVELS = {"cat": 40, "dog": 120, "owl": 200}  # the gray of all images of a class
 
 
 def picture(path: Path, level: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (16, 16), level).save(path)
+    image = Image.new("L", (16, 16), level)
+    image.putpixel((15, 15), next(NUMBERS) % 256)  # all are different
+    image.save(path)
 
 
 def written(tmp_path: Path, name: str, path: Path | None, **settings: Any) -> h5py.File:
@@ -83,10 +87,80 @@ def test_folder_counts_ignored_files_and_folders(
     assert len(file["images"]) == 26
     assert_labels_belong(file)
     assert (
-        f"Ignored in {animals}: .heic files: 2, .txt files: 1, broken links: 1, "
-        "files in no sub-folder: 1, hidden files: 2, hidden folders: 2, linked folders: 1, "
-        "thumbnail folders: 1\n"
+        f"Ignored in {animals}: 2 .heic files, 1 .txt files, 1 broken links, "
+        "1 files in no sub-folder, 2 hidden files, 1 hidden folder '.cache', 1 hidden folders, "
+        "1 linked folders, 1 thumbnail folders\n"
     ) in caplog.text
+    assert "2 .heic files" in file["ignored"].asstr()[()]
+
+
+def copied(animals: Path, source: str, target: str) -> None:
+    """The same picture under another name and maybe in another format."""
+    (animals / target).parent.mkdir(exist_ok=True, parents=True)
+    Image.open(animals / source).save(animals / target)
+
+
+def test_copy_of_an_image_is_used_once(
+    animals: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copied(animals, "cat/0/0.png", "cat/1/copy.bmp")
+    file = written(tmp_path, "folder", animals)
+    parts = [file[name][()] for name in ("train", "validation", "folds/0/test")]
+    assert sorted(np.concatenate(parts)) == [n for n in range(25) if n != 8]
+    line = f"{animals}/cat/1/copy.bmp: a copy of {animals}/cat/0/0.png"
+    assert list(file["copies"].asstr()) == [line]
+    assert f"1 images are copies of others and are not used:\n  {line}" in caplog.text
+
+
+def test_image_in_two_parts_is_kept_in_test(animals: Path, tmp_path: Path) -> None:
+    root = as_parts(animals, tmp_path / "parts", "train", "val", "test")
+    copied(root, "train/cat/0.png", "test/cat/copy.png")
+    copied(root, "train/dog/0.png", "val/dog/copy.png")
+    file = written(tmp_path, "folder", root)
+    shown = file["images"][:, 0, 15, 15]
+    parts = [set(shown[file[name][()]]) for name in ("train", "validation", "folds/0/test")]
+    assert [len(part) for part in parts] == [4, 7, 7]
+    assert len(set.union(*parts)) == 18
+    copied(root, "train/cat/1.png", "test/cat/copy 2.png")
+    with pytest.raises(UserError, match="has no usable examples of class 'cat' in train"):
+        written(tmp_path, "folder", root)
+
+
+def test_image_in_two_classes_is_refused(
+    animals: Path, tmp_path: Path, arrays: Callable[..., Path]
+) -> None:
+    copied(animals, "cat/0/0.png", "owl/copy.png")
+    with pytest.raises(UserError) as refusal:
+        written(tmp_path, "folder", animals)
+    assert (
+        f"has equal images in different classes:\n  {animals}/owl/copy.png in class 'owl', "
+        f"{animals}/cat/0/0.png in class 'cat'\ndelete those whose class is wrong"
+    ) in str(refusal.value)
+    images = COLOUR.copy()
+    images[7] = images[2]
+    with pytest.raises(UserError, match="row 7 in class '1', row 2 in class '2'"):
+        written(tmp_path, "hdf5", arrays(images=images, labels=LABELS))
+
+
+def test_fraction_reads_only_the_files_that_it_needs(animals: Path, tmp_path: Path) -> None:
+    root = as_parts(animals, tmp_path / "parts", "train", "val", "test")
+    with written(tmp_path, "folder", root, fraction=0.5) as file:
+        used = file["images"][()]
+        sizes = [len(file[name]) for name in ("train", "validation", "folds/0/test")]
+    assert sizes == [3, 3, 3]
+    for path in root.glob("*/*/*.png"):
+        if not (np.asarray(Image.open(path)) == used).all(axis=(2, 3)).any():
+            path.write_text("no image")
+    with written(tmp_path, "folder", root, fraction=0.5) as file:
+        np.testing.assert_array_equal(file["images"], used)
+
+
+def test_equal_images_of_pairs_are_one_image(faces: Path, tmp_path: Path) -> None:
+    copied(faces, "0.png", "copy.bmp")
+    rows = [f"{n}.png,{n + 20}.png,{n % 2}" for n in range(19)]
+    path = table(faces / "pairs.csv", "left,right,same", *rows, "copy.bmp,19.png,1")
+    pairs = written(tmp_path, "pairs", path)["pairs"][()]
+    assert pairs[0, 0] == pairs[-1, 0]
 
 
 def test_file_that_is_linked_twice_is_refused(
