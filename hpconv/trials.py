@@ -127,10 +127,11 @@ class TableRow(TypedDict):
     """A trial without its hyperparameters, as in ``trials.csv``."""
 
     tid: int
-    status: str
+    status: str  # ok, fail, or stopped at a rung
     loss: float | None
     own_error: float | None
     ensemble_error: float | None
+    stopped_at: float | None  # share of the examples at which a trial was stopped
     continues: int | None  # tid of the trial whose ensemble this one extends
     kind: str | None  # of the failure
     reason: str | None
@@ -206,15 +207,20 @@ def ensemble_error(trial: Trial) -> float:
 
 
 def ensemble_error_or_none(trial: Trial) -> float | None:
-    """``ensemble_error``; None for a trial that failed and an error that is not finite."""
-    error = ensemble_error(trial) if "loss" in trial["result"] else math.nan
+    """``ensemble_error``; None unless a trial succeeded and its error is finite."""
+    error = ensemble_error(trial) if has_succeeded(trial) else math.nan
     return error if math.isfinite(error) else None
 
 
+def has_succeeded(trial: Trial) -> bool:
+    """Whether a trial has a loss on all examples: it has not failed and was not stopped."""
+    return "loss" in trial["result"] and "stopped_at" not in trial["result"]
+
+
 def succeeded(trials: list[Trial]) -> list[Trial]:
-    """Trials with a loss, by ascending ``validation_error``, then by tid."""
-    with_loss = [trial for trial in trials if "loss" in trial["result"]]
-    return sorted(with_loss, key=lambda trial: (validation_error(trial), trial["tid"]))
+    """Trials that succeeded, by ascending ``validation_error``, then by tid."""
+    found = filter(has_succeeded, trials)
+    return sorted(found, key=lambda trial: (validation_error(trial), trial["tid"]))
 
 
 def best_per_pipeline(trials: list[Trial]) -> list[Trial]:
@@ -254,12 +260,14 @@ def error_line(error: str | list[str]) -> str:
 def table_row(trial: Trial) -> TableRow:
     """The columns of a trial in ``trials.csv`` that are not hyperparameters."""
     result, failed = trial["result"], failure(trial)
+    stopped_at = result.get("stopped_at")
     return {
         "tid": trial["tid"],
-        "status": "fail" if failed else result["status"],
+        "status": "fail" if failed else "stopped" if stopped_at else result["status"],
         "loss": result.get("loss"),
         "own_error": result.get("own_error"),
         "ensemble_error": result.get("ensemble_error"),
+        "stopped_at": stopped_at,
         "continues": continues(trial),
         "kind": failed and failed["kind"],
         "reason": failed and failed["reason"],
@@ -312,3 +320,12 @@ def evaluation_seconds(trial: Trial) -> float:
     if measured or began is None or ended is None:
         return float(measured)
     return (ended - began).total_seconds()
+
+
+def seconds_spent(trial: Trial) -> dict[str, float]:
+    """Worker time of a trial that has ended: by step, or as ``stopped`` or ``failed``."""
+    if failure(trial):
+        return {"failed": evaluation_seconds(trial)}
+    if not has_succeeded(trial):
+        return {"stopped": evaluation_seconds(trial)}
+    return trial["result"].get("seconds", {})

@@ -50,6 +50,7 @@ def driver(
     from hpconv.model.space import search_space
     from hpconv.mongodb import connection_file
     from hpconv.mongodb.uri import from_file
+    from hpconv.objective import rungs
     from hpconv.objective.objective import Objective, feasibility
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
     from hpconv.search import driver, rounds
@@ -65,7 +66,9 @@ def driver(
     if grown.grow:
         rounds.check_room(data)
     space = search_space(model.output_sizes, model.max_layer_sizes)
-    domain = Domain(Objective(data, model, settings.search), space)
+    shares = settings.search.rungs or ()
+    rungs.check(shares, data)
+    domain = Domain(Objective(data, model, settings.search, shares), space)
     connection_file.await_server(connection)
     store = Store(from_file(connection), settings.experiment)
     is_feasible = feasibility(data, model, settings.search)

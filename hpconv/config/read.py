@@ -33,9 +33,15 @@ def resolve(config: dict[str, Any], warn: Callable[[str], None] = log.warning) -
         UserError: naming the key, the value found and what to write instead.
     """
     try:
-        return TypeAdapter(Config).validate_python(_with_new_names(config, warn))
+        settings = TypeAdapter(Config).validate_python(_with_new_names(config, warn))
     except ValidationError as invalid:
         raise UserError(_explain(invalid)) from None
+    if settings.search.rungs and settings.ensemble.grow:
+        raise UserError(
+            f"config key 'search.rungs' is {list(settings.search.rungs)}, but 'ensemble.grow' is "
+            "true: write 'rungs: null', because only whole trials can join an ensemble"
+        )
+    return settings
 
 
 def load(path: Path) -> Config:

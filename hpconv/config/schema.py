@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from hpconv.config.settings import Config
+from hpconv.config.settings import RISING, Config
 
 NAMES = {"integer": "an integer", "number": "a number", "string": "text", "path": "a path"}
 NAMES |= {"boolean": "true or false"}
@@ -13,8 +13,10 @@ BOUNDS = {
     "minimum": "{} or more",
     "exclusiveMinimum": "more than {}",
     "maximum": "{} or less",
+    "exclusiveMaximum": "less than {}",
     "minItems": "{} or more entries",
     "maxItems": "at most {} entries",
+    RISING: "rising",
     "pattern": "of letters, digits, '_', '.' and '-', not beginning with one of these three",
 }
 
@@ -24,6 +26,7 @@ def find(path: Sequence[int | str] = ()) -> dict[str, Any]:
     whole = TypeAdapter(Config).json_schema()
     part: dict[str, Any] = whole
     for name in path:
+        part = part.get("anyOf", [part])[0]  # of a value or null, the value
         part = part["items"] if isinstance(name, int) else part["properties"][name]
         if "$ref" in part:
             part = whole["$defs"][part["$ref"].rpartition("/")[2]]

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
@@ -25,6 +25,21 @@ Positive = Annotated[float, Field(gt=0)]
 
 # Keys of section model that change how features are computed, but not the features.
 RESULT_NEUTRAL_SETTINGS = ("engine", "batch_size")
+
+RISING = "rising"  # a schema's key, for lists whose entries must rise
+
+
+def _check_rising(shares: tuple[float, ...]) -> tuple[float, ...]:
+    if list(shares) != sorted(set(shares)):
+        raise PydanticCustomError("not_rising", "not rising")
+    return shares
+
+
+Rungs = Annotated[
+    tuple[Annotated[float, Field(gt=0, lt=1)], ...],
+    AfterValidator(_check_rising),
+    Field(json_schema_extra={RISING: True}),
+]
 
 Channels = Literal["auto", "gray", "rgb"]
 
@@ -159,6 +174,12 @@ class SearchSettings(Section):
         default=True,
         description="Whether to draw a candidate again, before it is queued, if it cannot be built "
         "or would need too much memory; false for a failed trial, as published.",
+    )
+    rungs: Rungs | None = Field(
+        default=None,
+        description="Shares of the training and validation images on which a trial is fitted "
+        "first, such as [0.1, 0.3]. At each, only the best third of the trials that have reached "
+        "it go on, as soon as there are nine; null for whole trials, as published.",
     )
     startup_trials: Count = Field(
         default=20,

@@ -79,7 +79,7 @@ def best_ensemble(trials: list[Trial]) -> list[Trial]:
         UserError: when no trial succeeded.
     """
     by_tid = {trial["tid"]: trial for trial in trials}
-    errors = [(ensemble_error(t), t["tid"]) for t in trials if "loss" in t["result"]]
+    errors = [(ensemble_error(trial), trial["tid"]) for trial in succeeded(trials)]
     if not errors:
         raise UserError(f"none of {len(trials)} trials succeeded: raise 'search.max_evals'")
     _, tid = min(errors)

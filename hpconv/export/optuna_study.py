@@ -95,11 +95,14 @@ def _distribution(entry: Hyperparameter | None, drawn: list[float]) -> BaseDistr
 def _frozen(
     trial: Trial, known: dict[str, BaseDistribution], tested: dict[int, float]
 ) -> FrozenTrial:
-    """A trial with its hyperparameters, times and attributes."""
+    """A trial with its hyperparameters, times, attributes and losses by percent of the examples."""
     values, value = trials.hyperparameters(trial), trials.ensemble_error_or_none(trial)
+    rungs = trial["result"].get("rungs", [])
+    state = TrialState.FAIL if value is None else TrialState.COMPLETE
     frozen = create_trial(
-        state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+        state=TrialState.PRUNED if "stopped_at" in trial["result"] else state,
         value=value,
+        intermediate_values={round(100 * rung["share"]): rung["loss"] for rung in rungs},
         params=values,
         distributions={label: known[label] for label in values},
         user_attrs=_attributes(trial, tested),

@@ -83,7 +83,7 @@ def _column_type(name: str, pa: Any) -> Any:
     """The type of a column, which cannot be inferred from a column without values."""
     if name in ("tid", "continues"):
         return pa.int64()
-    if name in ("loss", "own_error", "ensemble_error", "seconds"):
+    if name in ("loss", "own_error", "ensemble_error", "stopped_at", "seconds"):
         return pa.float64()
     return pa.timestamp("us", tz="UTC") if name == "finished" else pa.string()
 

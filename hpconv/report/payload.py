@@ -1,6 +1,7 @@
 """The payload of the page: everything it shows of a running or finished search, as plain JSON."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -80,6 +81,8 @@ class Payload(TypedDict):
     trials: list[trial_rows.TrialRow]
     thinned: int  # number of trials without hyperparameters
     redrawn: int  # number of suggestions that were refused and drawn again
+    stopped: int  # number of trials that were stopped at a rung
+    spent: dict[str, float]  # worker time in seconds, as ``trials.seconds_spent``
     hyperparameters: list[HyperparameterRow]  # the most important first
     convergence: Convergence
     importance: Importance | None
@@ -109,6 +112,8 @@ def collect(
         "trials": rows,
         "thinned": len(history) - sum("values" in row for row in rows),
         "redrawn": sum(trial["misc"].get("redrawn", 0) for trial in history),
+        "stopped": sum("stopped_at" in trial["result"] for trial in history),
+        "spent": _spent(history),
         "hyperparameters": _by_importance(hyperparameters, found),
         "convergence": convergence(history, folder),
         "importance": found,
@@ -146,6 +151,13 @@ def convergence(history: list[Trial], folder: Path) -> Convergence:
         "band": random_search.band(drawn, len(history)),
         "baseline": baseline and baseline["validation_error"],
     }
+
+
+def _spent(history: list[Trial]) -> dict[str, float]:
+    total: Counter[str] = Counter()
+    for trial in history:
+        total.update(trials.seconds_spent(trial))
+    return {what: round(seconds, 3) for what, seconds in total.most_common()}
 
 
 def _data(path: Path) -> DataFacts | None:

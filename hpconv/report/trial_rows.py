@@ -21,8 +21,8 @@ class TrialRow(TypedDict):
     tid: int
     status: str
     error: float | None  # validation error, with the ensemble that the trial extends
-    kind: str | None  # of the failure
-    reason: str | None
+    kind: str | None  # of the failure, or ``stopped``
+    reason: str | None  # of the failure, or where the trial was stopped
     seconds: float  # of evaluation
     features: str  # feature shape, such as 16x4x4
     worker: str | None
@@ -96,8 +96,8 @@ def _row(trial: Trial, with_values: bool) -> TrialRow:
         "tid": trial["tid"],
         "status": "error" if "error" in trial else columns["status"],
         "error": trials.ensemble_error_or_none(trial),
-        "kind": columns["kind"],
-        "reason": columns["reason"] and columns["reason"][:REASON_LENGTH],
+        "kind": columns["kind"] or ("stopped" if columns["stopped_at"] else None),
+        "reason": _reason(columns),
         "seconds": seconds(trial),
         "features": columns["features"],
         "worker": worker,
@@ -110,6 +110,14 @@ def _row(trial: Trial, with_values: bool) -> TrialRow:
     if with_values:
         row["values"] = {k: _short(v) for k, v in trials.hyperparameters(trial).items()}
     return row
+
+
+def _reason(columns: trials.TableRow) -> str | None:
+    """Why a trial failed, or where it was stopped."""
+    share, loss = columns["stopped_at"], columns["loss"]
+    if share is not None and loss is not None:
+        return f"with an error of {100 * loss:.2f} % on {share:.3g} of the examples"
+    return columns["reason"] and columns["reason"][:REASON_LENGTH]
 
 
 def _iso(time: datetime | str | None) -> str | None:

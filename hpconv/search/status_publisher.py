@@ -88,7 +88,6 @@ class StatusPublisher:
             trials=replace(counts, running=queue.running, queued=queue.queued),
             failures=dict(progress.failures.most_common()),
             best=progress.best,
-            seconds_lost=round(progress.seconds_lost, 1),
             workers=_workers(queue),
             trials_per_hour=None if pace is None else round(pace, 1),
             eta_seconds=None if left is None else round(left, 1),
@@ -96,6 +95,7 @@ class StatusPublisher:
             started=progress.started or self._first_query or queue.now,
             written=queue.now,
             redraws=progress.redraws,
+            seconds_spent=progress.worker_seconds(),
         )
 
 

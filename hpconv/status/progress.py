@@ -7,7 +7,15 @@ from datetime import datetime
 from hpconv.config import SearchSettings
 from hpconv.errors import UserError
 from hpconv.status.record import BestTrial, TrialCounts
-from hpconv.trials import Trial, as_utc, ensemble_error, error_line, evaluation_seconds, failure
+from hpconv.trials import (
+    Trial,
+    as_utc,
+    ensemble_error,
+    error_line,
+    failure,
+    has_succeeded,
+    seconds_spent,
+)
 
 MAX_CONSECUTIVE_FAILURES = 100  # the search stops after these, as if all trials would fail
 WINDOW_SECONDS = 900.0  # of search time, over which the pace is measured
@@ -25,7 +33,8 @@ class Progress:
         since_improvement: trials since the lowest error fell.
         failures: by kind.
         consecutive_failures: up to the latest trial.
-        seconds_lost: worker time spent on failed trials.
+        stopped: trials that were stopped at a rung.
+        seconds_spent: worker time, as ``trials.seconds_spent``.
         redraws: suggestions that were drawn again.
     """
 
@@ -36,13 +45,15 @@ class Progress:
     since_improvement: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     consecutive_failures: int = 0
-    seconds_lost: float = 0.0
+    stopped: int = 0
+    seconds_spent: Counter[str] = field(default_factory=Counter)
     redraws: int = 0
 
     def tell(self, trial: Trial) -> None:
         """Count a finished trial."""
         self.finished += 1
         self.since_improvement += 1
+        self.seconds_spent.update(seconds_spent(trial))
         self.redraws += trial["misc"].get("redrawn", 0)
         if began := as_utc(trial.get("book_time")):
             self.started = min(began, self.started or began)
@@ -51,9 +62,11 @@ class Progress:
         if failed:
             self.failures[failed["kind"]] += 1
             self.consecutive_failures += 1
-            self.seconds_lost += evaluation_seconds(trial)
             return
         self.consecutive_failures = 0
+        if not has_succeeded(trial):
+            self.stopped += 1
+            return
         error, tid = ensemble_error(trial), trial["tid"]
         if self.best is None or error < self.best.error:
             self.since_improvement = 0
@@ -63,7 +76,12 @@ class Progress:
     def counts(self, max_evals: int) -> TrialCounts:
         """Numbers of the trials that have ended."""
         failed, lost = self.failures.total(), self.failures["lost"]
-        return TrialCounts(max_evals, ok=self.finished - failed, failed=failed - lost, lost=lost)
+        ok = self.finished - failed - self.stopped
+        return TrialCounts(max_evals, ok, failed - lost, lost, stopped=self.stopped)
+
+    def worker_seconds(self) -> dict[str, float]:
+        """Worker time as ``trials.seconds_spent``, rounded, the most first."""
+        return {what: round(seconds, 1) for what, seconds in self.seconds_spent.most_common()}
 
     def reason_to_stop(self, settings: SearchSettings, seconds: float) -> str | None:
         """Why the search is over, or None.

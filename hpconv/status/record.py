@@ -18,6 +18,7 @@ class TrialCounts:
     Attributes:
         max: at which the search ends.
         ok: trials with an error rate.
+        stopped: trials that were stopped at a rung.
         failed: trials that failed, without those that were lost.
         lost: trials whose workers stopped responding.
         running: on a worker.
@@ -28,13 +29,14 @@ class TrialCounts:
     ok: int
     failed: int
     lost: int
+    stopped: int = 0
     running: int = 0
     queued: int = 0
 
     @property
     def finished(self) -> int:
         """Trials that have ended."""
-        return self.ok + self.failed + self.lost
+        return self.ok + self.stopped + self.failed + self.lost
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Status:
         trials_per_hour: over the last quarter of an hour; None before the first trial has ended.
         eta_seconds: time left until ``search.max_evals`` or ``search.max_minutes``.
         seconds: search time, over all runs.
-        seconds_lost: worker time spent on failed trials.
+        seconds_spent: worker time of trials that have ended, as ``trials.seconds_spent``, the most
+            first.
         started: when the first trial began.
         redraws: number of suggestions that were drawn again.
         age_seconds: since the status was written; set by readers.
@@ -83,7 +86,6 @@ class Status:
     trials: TrialCounts
     failures: dict[str, int]
     best: BestTrial | None
-    seconds_lost: float
     workers: tuple[WorkerStatus, ...] = field(default=())
     trials_per_hour: float | None
     eta_seconds: float | None = None
@@ -91,6 +93,7 @@ class Status:
     started: Time
     written: Time
     redraws: int = 0
+    seconds_spent: dict[str, float] = field(default_factory=dict)
     age_seconds: float | None = None
 
     @property

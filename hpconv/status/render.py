@@ -18,7 +18,8 @@ COLOURS = {"searching": "cyan", "ended": "green", "failed": "red", "silent": "ye
 def line(status: Status) -> str:
     """A status in one line."""
     trials = f"{_finished(status)} trials: {_counts(status)}"
-    lost = f"{_lost(status)} to failures" if status.seconds_lost >= 1 else None
+    wasted = status.seconds_spent.get("failed", 0.0)
+    lost = f"{duration(wasted)} lost to failures" if wasted >= 1 else None
     parts = [trials, f"best error {_best(status)}", _speed(status), _hosts(status), lost]
     reason = _reason(status)
     end = f"{status.state}: {reason}" if reason else None
@@ -59,7 +60,8 @@ def _facts(status: Status) -> RenderableType:
         "trials": _counts(status),
         "best error": _best(status),
         "speed": _speed(status),
-        "time": f"{duration(status.seconds)} of searching, {_lost(status)} to failures",
+        "time": f"{duration(status.seconds)} of searching",
+        "worker time": _spent(status),
         "failures": kinds,
         "redraws": f"{status.redraws} suggestions" if status.redraws else None,
         status.state: _reason(status),
@@ -98,7 +100,8 @@ def _finished(status: Status) -> str:
 
 
 def _counts(status: Status) -> str:
-    states = ("ok", "failed", "lost", "running", "queued")
+    stopped = ("stopped",) if status.trials.stopped else ()
+    states = ("ok", *stopped, "failed", "lost", "running", "queued")
     return ", ".join(f"{getattr(status.trials, state)} {state}" for state in states)
 
 
@@ -134,8 +137,14 @@ def _hosts(status: Status) -> str | None:
     return f"{workers} on {', '.join(named)}" if hosts else "no worker"
 
 
-def _lost(status: Status) -> str:
-    return f"{duration(status.seconds_lost)} lost"
+def _spent(status: Status) -> str | None:
+    """Worker time, and the share of each step of successful trials, of others as a whole."""
+    spent = status.seconds_spent
+    total = sum(spent.values())
+    if not total:
+        return None
+    shares = [f"{seconds / total:.0%} {what}" for what, seconds in spent.items() if seconds]
+    return f"{duration(total)}: {', '.join(shares)}".replace("%", " %")
 
 
 def _reason(status: Status) -> str | None:

@@ -75,12 +75,12 @@ def _from_trials(folder: Path, ended: dict[str, Any]) -> Status:
         trials=progress.counts(ended["search"]["max_evals"]),
         failures=dict(progress.failures.most_common()),
         best=progress.best,
-        seconds_lost=round(progress.seconds_lost, 1),
         trials_per_hour=round(3600 * progress.finished / seconds, 1) if seconds else None,
         seconds=round(seconds, 1),
         started=started,
         written=last,
         redraws=progress.redraws,
+        seconds_spent=progress.worker_seconds(),
     )
 
 

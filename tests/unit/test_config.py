@@ -32,6 +32,9 @@ def read(name: str) -> dict[str, Any]:
         ({"search": {"max_minutes": True}}, "search.max_minutes", "True", "a number"),
         ({"search": {"start_from": 3}}, "search.start_from", "3", "a path or null"),
         ({"search": {"start_from_best": 0}}, "search.start_from_best", "0", "1 or more"),
+        ({"search": {"rungs": [0.3, 0.1]}}, "search.rungs", "[0.3, 0.1]", "a list (rising), each"),
+        ({"search": {"rungs": [0.1, 1]}}, "search.rungs.1", "1", "less than 1"),
+        ({"search": {"rungs": 0.1}}, "search.rungs", "0.1", "or null"),
         ({"search": "tpe"}, "search", "'tpe'", "a section with the keys algorithm, max_evals"),
         ({"data": {"name": "cifra"}}, "data.name", "'cifra'", "one of: digits, mnist"),
         ({"data": {"path": 3}}, "data.path", "3", "a path or null"),
@@ -57,6 +60,18 @@ def test_error_names_key_value_and_allowed_values(
     assert "\n" not in message
     for part in (f"'{key}'", found, allowed):
         assert part in message
+
+
+@pytest.mark.parametrize("rungs", [None, [], [0.1, 0.3]])
+def test_growing_ensembles_have_no_rungs(rungs: list[float] | None) -> None:
+    config = {"experiment": "x", "search": {"rungs": rungs}}
+    assert (resolve(config).search.rungs or ()) == tuple(rungs or ())
+    both = config | {"ensemble": {"grow": True}}
+    if not rungs:
+        assert resolve(both).ensemble.grow
+        return
+    with pytest.raises(UserError, match=r"'search.rungs' is \[0.1, 0.3\].*write 'rungs: null'"):
+        resolve(both)
 
 
 def test_missing_experiment_name_is_refused() -> None:

@@ -1,5 +1,7 @@
 // Validation error by trial, with the lowest so far, random search and raw pixels.
 
+/** ok, stopped or failed; lost trials have failed. */
+const outcomeOf = ({ error, kind }) => (error !== null ? "ok" : kind === "stopped" ? kind : "failed");
 const failedText = (trial) => `trial ${trial.tid}: ${trial.kind}\n${trial.reason ?? ""}`;
 const trialText = (trial) => (trial.error === null ? failedText(trial)
   : `trial ${trial.tid}: ${percent(trial.error)}\n${[trial.features, duration(trial.seconds), trial.source && sourceName(trial.source)]
@@ -29,7 +31,7 @@ function convergence({ trials, convergence: { tids, best, band, baseline } }, wi
   const [low, high] = extent(shown.filter((error) => error !== null), true);
   const x = scale([0, last + 1], [left, end]);
   const y = scale([low / 1.15, high * 1.15], [bottom, 26], true);
-  const failed = trials.filter((trial) => trial.error === null);
+  const others = trials.filter((trial) => trial.error === null);
   const at = (trial) => [x(place(trial.tid)), y(trial.error)];
   const path = tids.map((tid, i) => [x(place(tid)), y(best[i])]);
   path.push([end, path.at(-1)[1]]);
@@ -40,14 +42,14 @@ function convergence({ trials, convergence: { tids, best, band, baseline } }, wi
     baseline && svg("path", { class: "baseline", d: `M${left} ${y(baseline)}H${end}` }),
     baseline && svg("text", { class: "baseline", x: end, y: y(baseline) - 6, "text-anchor": "end" },
       `raw pixels ${percent(baseline)}`),
-    failed.map(({ tid }) => svg("path", { class: "failed", d: `M${x(place(tid))} 6v10` })),
+    others.map((trial) => svg("path", { class: outcomeOf(trial), d: `M${x(place(trial.tid))} 6v10` })),
     bySource(ok).map(([source, of]) => dots(of.map(at), { class: `dots ${source}` })),
     svg("path", { class: "best", d: steps(path) }));
   const marks = [
     ...ok.map((trial) => ({ x: at(trial)[0], y: at(trial)[1], text: () => trialText(trial) })),
-    ...failed.map((trial) => ({ x: x(place(trial.tid)), y: 11, text: () => failedText(trial) })),
+    ...others.map((trial) => ({ x: x(place(trial.tid)), y: 11, text: () => failedText(trial) })),
   ].sort((a, b) => a.x - b.x);
-  return [withTips(drawing, marks), legend(ok, failed, band, baseline), caption(band, last)];
+  return [withTips(drawing, marks), legend(ok, others, band, baseline), caption(band, last)];
 }
 
 function searchBand({ n, low, median, high, drawn }, x, y, last) {
@@ -64,11 +66,12 @@ function searchBand({ n, low, median, high, drawn }, x, y, last) {
   return [piece(0, drawn, "seen"), piece(n[edge], Infinity, "guessed")];
 }
 
-function legend(ok, failed, band, baseline) {
+function legend(ok, others, band, baseline) {
   const key = (name, text) => html("span", {}, html("i", { class: name }), text);
   return html("p", { class: "legend" },
     bySource(ok).map(([source, of]) => key(`dot ${source}`, `${sourceName(source)} (${grouped(of.length)})`)),
-    failed.length ? key("tick", `failed (${grouped(failed.length)})`) : null,
+    [...Map.groupBy(others, outcomeOf)].map(([outcome, of]) =>
+      key(`tick ${outcome}`, `${outcome} (${grouped(of.length)})`)),
     key("stroke best", "best so far"),
     band && key("area", "random search, with its median"),
     baseline && key("stroke baseline", "raw pixels"));

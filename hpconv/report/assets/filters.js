@@ -11,7 +11,7 @@ function valueOf(trial, label) {
 
 function passes(trial) {
   if (filter.hidden.has(trial.source ?? "unknown")) return false;
-  if (trial.error === null && filter.hidden.has("failed")) return false;
+  if (filter.hidden.has(outcomeOf(trial))) return false;
   for (const [label, [low, high]] of filter.brushes) {
     const value = valueOf(trial, label);
     if (!(value >= low && value <= high)) return false;
@@ -22,12 +22,12 @@ function passes(trial) {
 function filterBar({ trials }) {
   const sources = [...new Set(trials.map(({ source }) => source ?? "unknown"))]
     .sort((a, b) => SOURCES.indexOf(a) - SOURCES.indexOf(b));
-  const failed = trials.some((trial) => trial.error === null);
+  const outcomes = new Set(trials.map(outcomeOf));
   return [
     html("output", { id: "count" }, counted(trials)),
     html("span", { class: "chips" },
       sources.length > 1 && sources.map((source) => chip(source, sourceName(source))),
-      failed && chip("failed", "failed")),
+      ["stopped", "failed"].filter((outcome) => outcomes.has(outcome)).map((outcome) => chip(outcome, outcome))),
     html("span", { class: "errors" }, "error ", bound(0), " to ", bound(1), " %"),
     html("button", { "data-key": "best tenth", onclick: () => bestTenth(trials) }, "best tenth"),
     html("button", { "data-key": "reset", onclick: reset }, "reset"),

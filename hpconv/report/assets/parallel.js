@@ -19,7 +19,8 @@ function parallel(data, width) {
     html("div", { class: "scroll", "data-key": "parallel" }, drawing),
     html("p", { class: "legend" },
       html("span", {}, "best", count(N_SHADES).map((i) => html("i", { class: `shade${i}` })), "worst"),
-      html("span", {}, html("i", { class: "stroke shade-failed" }), "failed")),
+      ["stopped", "failed"].filter((outcome) => trials.some((trial) => outcomeOf(trial) === outcome)).map((outcome) =>
+        html("span", {}, html("i", { class: `stroke shade-${outcome}` }), outcome))),
     axesPicker(data.hyperparameters, labels),
     html("figcaption", {}, "Each line is a trial, coloured by rank. Drag along an axis to filter by its values, click it "
       + "to remove the filter. On the keyboard: arrow up excludes low values, arrow down high values, Escape "
@@ -48,13 +49,13 @@ function lines(trials, axes) {
   const shade = new Map(order.map((trial, i) => [trial, Math.floor(N_SHADES * Math.sqrt(i / order.length))]));
   const points = trials.map((trial) => axes.map((axis) => [axis.x, axis.y(valueOf(trial, axis.label))]));
   const paths = points.map(line);
-  const layers = ["faded", "shade-failed", ...count(N_SHADES).map((i) => `shade${i}`).reverse()]
+  const layers = ["faded", "shade-failed", "shade-stopped", ...count(N_SHADES).map((i) => `shade${i}`).reverse()]
     .map((name) => svg("path", { class: `line ${name}` }));
   const chosen = svg("path", { class: "line chosen" });
   redrawLines = () => {
     const drawn = Object.fromEntries(layers.map((layer) => [layer.classList[1], []]));
     trials.forEach((trial, i) => {
-      const name = !passes(trial) ? "faded" : trial.error === null ? "shade-failed" : `shade${shade.get(trial)}`;
+      const name = !passes(trial) ? "faded" : trial.error === null ? `shade-${outcomeOf(trial)}` : `shade${shade.get(trial)}`;
       drawn[name].push(paths[i]);
     });
     for (const layer of layers) layer.setAttribute("d", drawn[layer.classList[1]].join(""));
@@ -103,7 +104,7 @@ function drawAxis(axis, gap, i) {
   };
   show();
   const middle = { "text-anchor": "middle" };
-  const lane = isError ? svg("text", { x: x + 7, y: axis.lane + 4, class: "lane" }, "failed")
+  const lane = isError ? svg("text", { x: x + 7, y: axis.lane + 4, class: "lane" }, "none")
     : svg("text", { x, y: axis.lane + 15, class: "lane", ...middle }, "inactive");
   const help = `${label}: arrow up excludes low values, arrow down high values, Escape removes the filter`;
   const says = { role: "group", "data-key": `axis ${label}`, "aria-label": help };

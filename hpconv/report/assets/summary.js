@@ -44,19 +44,20 @@ function soFar({ convergence, status, trials }) {
 const bestOf = (trials) => trials.reduce(
   (best, trial) => (trial.error !== null && !(best?.error <= trial.error) ? trial : best), null);
 
-function searched({ status, trials, thinned, redrawn, failures }) {
+function searched({ status, trials, thinned, redrawn, stopped, spent, failures }) {
   const n = trials.filter((trial) => trial.values).length + thinned;
   const failed = failures.reduce((sum, { count }) => sum + count, 0);
   const lost = failures.find(({ kind }) => kind === "lost")?.count ?? 0;
-  const wasted = failures.reduce((sum, { seconds }) => sum + seconds, 0);
-  const worked = trials.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0);
+  const worked = Object.values(spent).reduce((sum, seconds) => sum + seconds, 0);
+  const shares = Object.entries(spent).map(([what, seconds]) => `${percent(seconds / worked, 0)} ${what}`);
   return [
-    tile("Trials", grouped(n), `${grouped(n - failed)} succeeded, ${grouped(failed - lost)} failed`
+    tile("Trials", grouped(n), `${grouped(n - failed - stopped)} succeeded`
+      + `${stopped ? `, ${grouped(stopped)} stopped at a rung` : ""}, ${grouped(failed - lost)} failed`
       + `${lost ? `, ${grouped(lost)} lost` : ""}`,
       redrawn ? `${plural(redrawn, "suggestion")} redrawn before evaluation` : null,
       status?.state === "ended" && status.reason),
     tile("Evaluation time", duration(worked), status && `in ${duration(status.seconds)} of search`,
-      wasted ? `${duration(wasted)} of it in failed trials` : null),
+      worked ? shares.join(", ") : null),
   ];
 }
 
@@ -67,9 +68,9 @@ const STATES = {
 };
 
 function progress({ state, reason, trials, workers, trials_per_hour: rate, eta_seconds: eta }) {
-  const parts = ["ok", "failed", "lost", "running", "queued"];
+  const parts = ["ok", ...(trials.stopped ? ["stopped"] : []), "failed", "lost", "running", "queued"];
   const whole = Math.max(trials.max ?? 0, parts.reduce((sum, part) => sum + trials[part], 0), 1);
-  const done = trials.ok + trials.failed + trials.lost;
+  const done = trials.ok + trials.stopped + trials.failed + trials.lost;
   const hosts = new Set(workers.map(({ host }) => host));
   const facts = [
     trials.max ? `${grouped(done)} of ${plural(trials.max, "trial")}` : plural(done, "trial"),

@@ -24,7 +24,7 @@ function timeline({ trials, status }, width) {
     return { ...job, x: left, y: y.get(job.worker) + 1, w: wide, h: lane - 2 };
   });
   const outline = ({ x: left, y: top, w, h }) => `M${left.toFixed(1)} ${top}h${w.toFixed(1)}v${h}h${(-w).toFixed(1)}z`;
-  const outcomes = ["ok", "failed", "lost", "running"]
+  const outcomes = ["ok", "stopped", "failed", "lost", "running"]
     .map((outcome) => [outcome, boxes.filter((box) => box.outcome === outcome)]).filter(([, of]) => of.length);
   const drawing = figure(width, bottom + 30, "Trials of each worker over time",
     [...y.values()].map((top) => svg("path", { class: "idle", d: `M2 ${top + lane / 2}H${width - 8}` })),
@@ -42,7 +42,7 @@ function timeline({ trials, status }, width) {
 function finishedJob(trial) {
   const end = Date.parse(trial.finished);
   const start = trial.started ? Date.parse(trial.started) : end - 1000 * trial.seconds;
-  const outcome = trial.error !== null ? "ok" : trial.kind === "lost" ? "lost" : "failed";
+  const outcome = trial.kind === "lost" ? "lost" : outcomeOf(trial);
   const text = () => `${trialText(trial)}\n${clock(start, SECONDS)}, ${duration((end - start) / 1000)}`;
   return { worker: trial.worker, host: trial.host ?? "unknown host", start, end, outcome, text };
 }

@@ -28,6 +28,7 @@ HISTORY = [
     trial(3, 0.03, {"l0eg_remove_std0": 0, "l0eg_divrowl2": 0}),
     trial(4, 0.03, {"l0eg_fbncc_remove_mean": 0}),
     trial(5, None, {"l0eg_fsize": 99.0}),
+    trial(6, 0.005, {"l0eg_fsize": 7.0}, stopped_at=0.1),
 ]
 
 
@@ -44,8 +45,12 @@ def test_test_error_of_a_trial_is_not_used() -> None:
     assert [winner["tid"] for winner in select.choose(history, 2, {})] == [1, 0]
 
 
+def test_a_stopped_trial_is_never_the_best() -> None:
+    assert [trial["tid"] for trial in select.best_ensemble(HISTORY)] == [2]
+
+
 def test_too_few_different_pipelines_are_a_user_error() -> None:
-    with pytest.raises(UserError, match="'evaluation.winners' is 4, .* 5 of 6 .* write 3 or less"):
+    with pytest.raises(UserError, match="'evaluation.winners' is 4, .* 5 of 7 .* write 3 or less"):
         select.choose(HISTORY, 4, {})
 
 

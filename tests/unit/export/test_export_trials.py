@@ -15,7 +15,7 @@ from hpconv.export import optuna_study, trials
 from hpconv.files import write_json
 from hpconv.model.space import search_space
 from hpconv.model.space_table import table
-from hpconv.trials import Trial, ensemble_error, hyperparameters
+from hpconv.trials import Trial, ensemble_error, hyperparameters, table_row
 from tests.conftest import hpconv
 from tests.unit.report.test_payload import MODEL, searched, write
 
@@ -40,6 +40,17 @@ def test_optuna_finds_the_same_best_trial_and_hyperparameters(tmp_path: Path) ->
     assert [trial.state.name for trial in found.trials[3:5]] == ["COMPLETE", "FAIL"]
     for trial in found.trials:  # a value outside its distribution would be refused
         optuna.trial.create_trial(value=0, params=trial.params, distributions=trial.distributions)
+
+
+def test_stopped_trial_is_pruned_in_a_study_and_stopped_in_a_table(tmp_path: Path) -> None:
+    history = searched(2)
+    rungs = [{"share": 0.1, "loss": 0.7, "seconds": {}}, {"share": 0.3, "loss": 0.5, "seconds": {}}]
+    history[1]["result"] |= {"loss": 0.5, "stopped_at": 0.3, "rungs": rungs}
+    whole, stopped = exported(history, tmp_path).trials
+    assert (whole.state.name, whole.intermediate_values) == ("COMPLETE", {})
+    assert (stopped.state.name, stopped.intermediate_values) == ("PRUNED", {10: 0.7, 30: 0.5})
+    row = table_row(history[1])
+    assert (row["status"], row["loss"], row["stopped_at"]) == ("stopped", 0.5, 0.3)
 
 
 def test_trial_in_study_has_times_and_attributes(tmp_path: Path) -> None:

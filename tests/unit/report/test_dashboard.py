@@ -27,12 +27,14 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def document(tid: int) -> dict[str, Any]:
-    """A trial as the driver writes it; every seventh fails."""
+    """A trial as the driver writes it; every seventh fails, every ninth is stopped."""
     draw = random.Random(tid)
     option, scale = draw.randrange(3), 10 ** draw.uniform(-6, 2)
     vals = {"exit": [option], "l0_scale": [scale], "l0_size": [5.0] if option else []}
     begun = BEGIN + timedelta(seconds=10 * (tid // 2) + tid % 2)
     result = {"status": "ok", "loss": 0.02 + 0.3 * draw.random(), "feature_shape": [16, 4, 4]}
+    if tid % 9 == 8:
+        result |= {"stopped_at": 0.1}
     failure = {"kind": "too_slow", "reason": "<b>it took longer than 9 s</b>"}
     return {
         "tid": tid,

@@ -108,6 +108,7 @@ def test_figures_are_drawn_and_have_labels(browser: webdriver.Chrome) -> None:
     for section in TABLES:
         assert browser.find_elements(By.CSS_SELECTOR, f"#{section} tbody tr"), section
     assert browser.find_elements(By.CSS_SELECTOR, "#summary .tile")
+    assert ", 5 stopped at a rung, 9 failed" in browser.find_element(By.ID, "summary").text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -147,6 +148,9 @@ def test_arrow_keys_on_an_axis_filter(browser: webdriver.Chrome) -> None:
 
 
 def test_error_source_and_outcome_filter(browser: webdriver.Chrome, found: dict[str, Any]) -> None:
+    press(browser, "stopped")
+    assert count(browser) == N_TRIALS - found["stopped"] < N_TRIALS
+    press(browser, "stopped")
     press(browser, "random")
     assert count(browser) == sum(trial["source"] != "random" for trial in found["trials"])
     press(browser, "failed")

@@ -26,8 +26,9 @@ from hpconv.trials import Trial, hyperparameters, read
 
 MODEL = {"output_sizes": [16, 32], "max_layer_sizes": [32]}
 KEYS = [
-    *("experiment", "written", "status", "data", "trials", "thinned", "redrawn", "hyperparameters"),
-    *("convergence", "importance", "failures", "best", "final"),
+    *("experiment", "written", "status", "data", "trials", "thinned", "redrawn", "stopped"),
+    "spent",
+    *("hyperparameters", "convergence", "importance", "failures", "best", "final"),
 ]
 
 
@@ -262,6 +263,23 @@ def test_payload_counts_redrawn_suggestions(tmp_path: Path) -> None:
     for trial, count in zip(history[1:], (0, 3, 2), strict=True):
         trial["misc"]["redrawn"] = count
     assert collected(write(tmp_path, history), unknown)["redrawn"] == 5
+
+
+def test_stopped_trials_are_neither_failed_nor_the_best(tmp_path: Path) -> None:
+    history = searched(30)
+    for trial in history[10:]:
+        if "loss" in trial["result"]:
+            trial["result"]["stopped_at"] = 0.1
+    found = collected(write(tmp_path, history), unknown)
+    stopped = found["trials"][11]
+    assert (stopped["status"], stopped["kind"], stopped["error"]) == ("stopped", "stopped", None)
+    assert stopped["reason"] == "with an error of 17.50 % on 0.1 of the examples"
+    assert {trial["tid"] for trial in found["best"]} < set(range(10))
+    assert found["stopped"] == 16
+    assert sum(group["count"] for group in found["failures"]) == 6
+    assert found["convergence"]["tids"][-2:] == [8, 29]
+    steps = {"learn": 8.0, "extract": 4.0}  # of the eight trials that succeeded
+    assert found["spent"] == steps | {"stopped": 16 * 1.5, "failed": 6 * 31.5}
 
 
 def test_test_error_of_a_winner_is_not_that_of_its_ensemble(tmp_path: Path) -> None:

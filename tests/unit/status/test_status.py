@@ -32,7 +32,9 @@ STATUS: dict[str, Any] = {
     "experiment": "demo",
     "state": "searching",
     "reason": None,
-    "trials": {"max": 120, "ok": 27, "failed": 6, "lost": 1, "running": 2, "queued": 1},
+    "trials": {
+        **{"max": 120, "ok": 27, "stopped": 0, "failed": 6, "lost": 1, "running": 2, "queued": 1}
+    },
     "failures": {"too_slow": 6, "lost": 1},
     "best": {"error": 0.0089, "tid": 20, "since": "2026-01-02T09:57:00+00:00"},
     "workers": [
@@ -43,10 +45,10 @@ STATUS: dict[str, Any] = {
     "trials_per_hour": 412.2,
     "eta_seconds": 720.0,
     "seconds": 1234.5,
-    "seconds_lost": 41.0,
     "started": "2026-01-02T09:00:00+00:00",
     "written": "2026-01-02T10:00:00+00:00",
     "redraws": 0,
+    "seconds_spent": {"learn": 60.0, "extract": 80.0, "stopped": 19.0, "failed": 41.0},
 }
 
 
@@ -91,11 +93,12 @@ def test_status_lists_facts_and_workers(demo: Path, capsys: pytest.CaptureFixtur
     status()
     text = capsys.readouterr().out
     assert text.startswith("demo: searching, 34/120 trials\n")
-    facts = {row[:12].strip(): row[12:].strip() for row in text.splitlines()}
+    facts = {row[:13].strip(): row[13:].strip() for row in text.splitlines()}
     assert facts["trials"] == "27 ok, 6 failed, 1 lost, 2 running, 1 queued"
     assert facts["best error"] == "0.89 % (trial 20, 3 min ago)"
     assert facts["speed"] == "412 trials/h, 12 min left"
-    assert facts["time"] == "21 min of searching, 41 s lost to failures"
+    assert facts["time"] == "21 min of searching"
+    assert facts["worker time"] == "3 min: 30 % learn, 40 % extract, 10 % stopped, 20 % failed"
     assert facts["failures"] == "6 too_slow, 1 lost"
     assert re.search(r"^node7  2        35 for \d+ s, 1 idle *$", text, re.MULTILINE)
     assert re.search(r"^node8  1        34 for 3 min *$", text, re.MULTILINE)
@@ -186,7 +189,7 @@ def test_status_without_a_file_is_computed_from_the_trials(
     assert found["trials"] | {"max": 5, "ok": 3, "failed": 1, "lost": 1} == found["trials"]
     assert found["best"] == {"error": 0.1, "tid": 1, "since": "2026-01-02T10:02:00+00:00"}
     assert (found["state"], found["reason"]) == ("ended", "it is enough")
-    assert (found["seconds"], found["seconds_lost"]) == (300, 30 + 60)
+    assert (found["seconds"], found["seconds_spent"]) == (300, {"failed": 30 + 60})
     assert found["trials_per_hour"] == 60
 
 
@@ -227,6 +230,23 @@ def test_redraws_are_counted_and_shown(demo: Path, capsys: pytest.CaptureFixture
     publish(demo, redraws=3)
     status()
     assert re.search(r"^redraws +3 suggestions *$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_trials_stopped_at_a_rung_are_counted_and_never_the_best(demo: Path) -> None:
+    seconds = {"learn": 3.0, "extract": 9.0}
+    history = [
+        trial(0, status="ok", loss=0.2, seconds=seconds),
+        trial(1, status="ok", loss=0.1, stopped_at=0.3, seconds=seconds),
+    ]
+    (demo / "trials.jsonl").write_text("".join(json.dumps(each) + "\n" for each in history))
+    write_json(demo / "search.json", {"search": {"max_evals": 2}, "stopped": "it is enough"})
+    found = read(demo)
+    assert found is not None
+    assert found.best is not None
+    assert found.best.tid == 0
+    assert (found.trials.ok, found.trials.stopped, found.trials.finished) == (1, 1, 2)
+    assert found.seconds_spent == seconds | {"stopped": 12.0}
+    assert line(found).startswith("2/2 trials: 1 ok, 1 stopped, 0 failed, ")
 
 
 def test_watch_and_json_exclude_each_other(demo: Path) -> None:
