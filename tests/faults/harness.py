@@ -31,14 +31,16 @@ MODEL = {
 BUDGET = {"trial_seconds": 60, "images_per_second": 1, "trial_memory_mb": 4096}
 SEARCH = {"algorithm": "tpe", "startup_trials": 4, "seed": 1, "patience_minutes": 2}
 EXPERIMENT = "faults"
-DELIVERED = re.compile(r"trial (\d+): (?:loss|failed)")
+DELIVERED = re.compile(r"trial (\d+): (?:loss|failed|stopped)")
 
 
 class Search:
     """One experiment in a folder; every process has a log there."""
 
-    def __init__(self, folder: Path, data: Path, max_evals: int) -> None:
-        self.folder, self.max_evals = folder, max_evals
+    def __init__(
+        self, folder: Path, data: Path, max_evals: int, rungs: tuple[float, ...] = ()
+    ) -> None:
+        self.folder, self.max_evals, self.rungs = folder, max_evals, rungs
         self._data = data
         self._processes: list[subprocess.Popen] = []
         self.start_server()
@@ -55,7 +57,7 @@ class Search:
 
     def driver(self) -> subprocess.Popen:
         """Start a driver."""
-        search = SEARCH | BUDGET | {"max_evals": self.max_evals}
+        search = SEARCH | BUDGET | {"max_evals": self.max_evals, "rungs": self.rungs}
         config = self.folder / "config.json"
         write_json(config, {"experiment": EXPERIMENT, "model": MODEL, "search": search})
         options = ["--config", str(config), "--data", str(self._data)]
@@ -121,6 +123,17 @@ class Search:
             record = self.folder / f"{worker}.json"
             assert not record.exists() or json.loads(record.read_text())["finished"] == len(said)
         return trials
+
+    def check_rungs(self, trials: list[dict[str, Any]]) -> None:
+        """Some trials were stopped at a rung, and all others that succeeded reached all rungs."""
+        results = [trial["result"] for trial in trials if trial["result"]["status"] == "ok"]
+        stopped = [result for result in results if "stopped_at" in result]
+        assert stopped
+        for result in stopped:
+            last = result["rungs"][-1]
+            assert (result["stopped_at"], result["loss"]) == (last["share"], last["loss"])
+        shares = [[rung["share"] for rung in r["rungs"]] for r in results if r not in stopped]
+        assert [reached for reached in shares if tuple(reached) != self.rungs] == []
 
     def end(self) -> None:
         """Leave nothing behind: the server last, the others want to tell it."""

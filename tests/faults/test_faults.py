@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hyperopt.base import JOB_STATE_RUNNING
@@ -24,10 +25,10 @@ def begin(digits: Path, tmp_path: Path) -> Iterator[Begin]:
     """Starts the server of a search, and ends whatever is left of it."""
     searches: list[Search] = []
 
-    def begin_search(max_evals: int, name: str = "search") -> Search:
+    def begin_search(max_evals: int, name: str = "search", **settings: Any) -> Search:
         folder = tmp_path / name
         folder.mkdir()
-        searches.append(Search(folder, digits, max_evals))
+        searches.append(Search(folder, digits, max_evals, **settings))
         return searches[-1]
 
     yield begin_search
@@ -46,7 +47,7 @@ def fall_silent(search: Search, pid: int) -> None:
 
 def test_killed_stopped_and_ended_workers_lose_nothing(begin: Begin) -> None:
     chance = random.Random(1)
-    search = begin(max_evals=24)
+    search = begin(max_evals=24, rungs=(0.1, 0.3))
     driver = search.driver()
     killed, stopped, ended = (search.worker(name) for name in ("killed", "stopped", "ended"))
     until(lambda: search.finished() >= chance.randint(3, 6))
@@ -63,7 +64,7 @@ def test_killed_stopped_and_ended_workers_lose_nothing(begin: Begin) -> None:
     assert driver.wait(60) == 0
     assert stopped.wait(20) == 0
     assert ended.wait(20) == 128 + signal.SIGTERM
-    search.check("stopped", "ended", "fourth", "fifth")
+    search.check_rungs(search.check("stopped", "ended", "fourth", "fifth"))
 
 
 def test_a_killed_driver_goes_on_with_the_same_suggestions(begin: Begin) -> None:
@@ -88,7 +89,7 @@ def test_a_killed_driver_goes_on_with_the_same_suggestions(begin: Begin) -> None
 
 def test_a_killed_mongod_comes_back_and_nothing_is_lost(begin: Begin) -> None:
     chance = random.Random(3)
-    search = begin(max_evals=24)
+    search = begin(max_evals=24, rungs=(0.1, 0.3))
     driver = search.driver()
     names = [f"worker-{number}" for number in range(3)]
     workers = [search.worker(name) for name in names]
@@ -100,7 +101,7 @@ def test_a_killed_mongod_comes_back_and_nothing_is_lost(begin: Begin) -> None:
         until(lambda before=address: search.connection.read_text() != before)
     assert driver.wait(90) == 0
     assert [worker.wait(20) for worker in workers] == [0, 0, 0]
-    search.check(*names)
+    search.check_rungs(search.check(*names))
 
 
 def test_driver_and_workers_wait_for_a_server_that_is_gone(begin: Begin) -> None:
