@@ -34,8 +34,10 @@ onstart:
         check_start_from()
         # of a run that was killed: no process may take it for the server of this run
         Path(CONNECTION).unlink(missing_ok=True)
+        remove_earlier_runs()
     write_config()
 
 
 onsuccess:
+    report_lost_workers()
     report_failed_winners()

@@ -1,6 +1,7 @@
-"""Child processes that die with their parent and exit cleanly on signals; polling."""
+"""Child processes that die with their parent and exit cleanly on signals; polling, heartbeats."""
 
 import ctypes
+import logging
 import os
 import secrets
 import signal
@@ -8,12 +9,17 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # for driver and workers
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
+FIRST_REMINDER_SECONDS = 60.0
+
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def die_with_parent() -> None:
@@ -67,3 +73,31 @@ def poll_until(condition: Callable[[], T], seconds: float, pause: float = 0.2) -
     while not (result := condition()) and time.monotonic() < deadline:
         time.sleep(pause)
     return result
+
+
+class Reminder:
+    """Logs what a process waits for: after a minute, then each time after twice as long."""
+
+    def __init__(self) -> None:
+        self._begun, self._next = time.monotonic(), FIRST_REMINDER_SECONDS
+
+    def tick(self, message: str) -> None:
+        """Log the message if it is time."""
+        waited = time.monotonic() - self._begun
+        if waited >= self._next:
+            log.warning("%s (for %.0f minutes)", message, waited / 60)
+            self._next *= 2
+
+
+class Pulse:
+    """Watches a file that a living process changes; clocks of other hosts do not matter."""
+
+    def __init__(self) -> None:
+        self._content, self._since = b"", time.monotonic()
+
+    def silent_seconds(self, file: Path) -> float:
+        """Seconds for which the file has been the same, as far as this process has seen."""
+        content = file.read_bytes() if file.exists() else b""
+        if content != self._content:
+            self._content, self._since = content, time.monotonic()
+        return time.monotonic() - self._since

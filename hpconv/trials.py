@@ -146,7 +146,15 @@ class SearchSummary(TypedDict):
 
     search: dict[str, Any]  # the section of the configuration
     stopped: str  # why
+    lost: list[str]  # workers that ended early, and why
     workers: NotRequired[int]
+    run: NotRequired[str]  # of the workflow
+
+
+class WorkerRecord(TypedDict):
+    """The record of a worker of the workflow."""
+
+    failure: str | None  # why it ended before the search
 
 
 COLUMNS = tuple(TableRow.__annotations__)

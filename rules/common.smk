@@ -1,5 +1,8 @@
 import json
+import os
+import secrets
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -70,6 +73,24 @@ def worker_count():
     return max(1, ((workflow.cores or 1) - 2) // settings.search.worker_threads)
 
 
+def run_name():
+    """The run in which the search takes place: that of this process, unless the search has ended.
+
+    What waits for a server or works on one belongs to a run: its files have the name in their paths,
+    so that no file of an earlier run makes Snakemake skip a worker. Jobs get it as HPCONV_RUN.
+    """
+    if search_has_ended():
+        return read_json(Path(ENDED))["run"]
+    return os.environ.setdefault("HPCONV_RUN", secrets.token_hex(4))
+
+
+def remove_earlier_runs():
+    """Remove what earlier runs of this search have left."""
+    for path in Path(SEARCH).glob("run-*"):
+        if path.name != Path(RUN).name:
+            shutil.rmtree(path)
+
+
 def server_options():
     """Command-line options for the keys of section database that are set."""
     values = {"binary": settings.database.mongod, "bind": settings.database.bind}
@@ -106,6 +127,15 @@ def report_failed_winners():
     if lines:
         lines.append("the others are evaluated; run the same command again to retry")
         refuse("\nhpconv: ".join(lines))
+
+
+def report_lost_workers():
+    """Name the workers that the search has lost in this run, in one line."""
+    lost = read_json(Path(ENDED))["lost"]
+    if lost and os.environ.get("HPCONV_RUN") == run_name():
+        warn(
+            f"the search has ended without {len(lost)} of its workers: {'; '.join(lost)}"
+        )
 
 
 def final_outputs():
@@ -174,8 +204,9 @@ CONFIG = f"{RESULTS}/config.json"
 DATA = f"{RESULTS}/data.h5"
 CONNECTION = f"{RESULTS}/mongodb/connection.json"
 # The driver exports to these two; rule gather makes HISTORY and ENDED of them.
-EXPORT = f"{RESULTS}/search/history.jsonl"
-SUMMARY = f"{RESULTS}/search/summary.json"
+SEARCH = f"{RESULTS}/search"
+EXPORT = f"{SEARCH}/history.jsonl"
+SUMMARY = f"{SEARCH}/summary.json"
 HISTORY = f"{RESULTS}/trials.jsonl"
 ENDED = f"{RESULTS}/search.json"
 BASELINE = f"{RESULTS}/baseline.json"
@@ -186,6 +217,12 @@ STOPPING = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
 # a trial, and the process around it
 MEMORY_MB = settings.search.trial_memory_mb + 1500
 WORKERS = range(1, worker_count() + 1)
+RUN = f"{SEARCH}/run-{run_name()}"
+ALL_ENDED = f"{RUN}/workers.jsonl"
+# Files that tell workers why the search has stopped: of the driver, and of the executor.
+STOPPED = f"{RUN}/stopped"
+FAILURE = f".snakemake/hpconv-pbs/{run_name()}/driver-mongod.failed"
+RESTARTS = 5  # of a worker that is killed
 RANKS = range(1, settings.evaluation.winners + 1)
 
 # A conda environment has the libraries, but not this package: it is found here.

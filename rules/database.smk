@@ -28,7 +28,7 @@ rule await_server:
     input:
         DATA,  # no server is started without images
     output:
-        temp(touch(f"{RESULTS}/search/server.ready")),
+        temp(touch(f"{RUN}/server.ready")),
     log:
         f"{LOGS}/await_server.log",
     localrule: True
@@ -38,9 +38,11 @@ rule await_server:
         connection=CONNECTION,
         config=CONFIG,
         summary=SUMMARY,
-        failure=".snakemake/hpconv-pbs/driver-mongod.failed",
+        stopped=STOPPED,
+        failure=FAILURE,
     message:
         "Waiting for MongoDB"
     shell:
         "exec hpconv wait --connection {params.connection} --config {params.config}"
-        " --summary {params.summary} --failure {params.failure} > {log} 2>&1"
+        " --summary {params.summary} --stopped {params.stopped} --failure {params.failure}"
+        " > {log} 2>&1"

@@ -28,6 +28,7 @@ from hpconv.cli import (
     status,
     steps,
     worker,
+    worker_job,
 )
 from hpconv.cli.examples import epilog
 from hpconv.errors import EXIT_CANDIDATE_REFUSED, EXIT_USER_ERROR, CandidateError, UserError
@@ -72,7 +73,7 @@ USER_COMMANDS: tuple[Callable[..., None], ...] = (
     *(worker.worker, driver.driver, doctor.doctor, report.report, dashboard.dashboard),
 )
 WORKFLOW_STEPS: tuple[Callable[..., None], ...] = (
-    *(steps.data, driver.wait, driver.gather, steps.recheck, steps.rank),
+    *(steps.data, worker_job.wait, worker_job.worker_job, driver.gather, steps.recheck, steps.rank),
     *(steps.features, steps.baseline, steps.retrain, steps.ensemble, steps.evaluate),
 )
 for command in USER_COMMANDS:
@@ -83,7 +84,8 @@ app.add_typer(cache.app, name="cache")
 app.add_typer(mongod.app, name="mongod")
 for command in WORKFLOW_STEPS:
     panel = "Steps of the workflow, called by its rules"
-    app.command(epilog=epilog(command.__name__), rich_help_panel=panel)(command)
+    name = command.__name__.replace("_", "-")
+    app.command(name, epilog=epilog(name), rich_help_panel=panel)(command)
 
 
 def main() -> None:

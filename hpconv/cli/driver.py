@@ -1,6 +1,8 @@
-"""Steps of the workflow that belong to a running search: wait, driver and gather."""
+"""Steps of the workflow that belong to a running search: driver and gather."""
 
+import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,36 +13,46 @@ from hpconv.cli.options import Config, Connection, Data, History, Output
 
 log = logging.getLogger(__name__)
 
-Summary = Annotated[Path, typer.Option(help="File that the driver writes when the search ends.")]
-
-
-def wait(
-    config: Config,
-    connection: Connection,
-    summary: Summary,
-    failure: Annotated[Path, typer.Option(help="File that exists if the server's job has failed.")],
-) -> None:
-    """Wait until the server has written its connection file, unless the search has ended."""
-    from hpconv import trials
-    from hpconv.config import load, search_record
-    from hpconv.mongodb import connection_file
-
-    settings = load(config)
-    if not trials.search_has_ended(summary, search_record(settings)):
-        connection_file.await_address(connection, settings.search.patience_minutes, failure)
-
 
 def driver(
     config: Config,
     connection: Connection,
     data: Data,
-    summary: Summary,
+    summary: Annotated[Path, typer.Option(help="File to write when the search ends.")],
     output: Output,
     live: Annotated[
         Path | None, typer.Option(help="Folder for the status and the trials of a running search.")
     ] = None,
+    stopped: Annotated[
+        Path | None, typer.Option(help="File to write when the search stops before its end.")
+    ] = None,
+    workers: Annotated[
+        Path | None, typer.Option(help="File that exists when all workers have ended.")
+    ] = None,
 ) -> None:
-    """Suggest trials until a stopping rule applies, then export all trials."""
+    """Suggest trials until a stopping rule applies, then export all trials.
+
+    In a job whose walltime is nearly used, the driver shuts the server down and
+    ends with status 75: the next driver continues the search.
+    """
+    from hpconv.processes import STOP_SIGNALS, exit_on_signals
+    from hpconv.search.interruptions import Interruptions
+
+    exit_on_signals(*STOP_SIGNALS)
+    with Interruptions(connection, stopped, workers) as interruptions:
+        _search(config, connection, data, summary, output, live=live, check=interruptions.check)
+
+
+def _search(
+    config: Path,
+    connection: Path,
+    data: Path,
+    summary: Path,
+    output: Path,
+    *,
+    live: Path | None,
+    check: Callable[[], None],
+) -> None:
     from hyperopt.base import Domain
 
     from hpconv import datasets
@@ -52,13 +64,11 @@ def driver(
     from hpconv.mongodb.uri import from_file
     from hpconv.objective import rungs
     from hpconv.objective.objective import Objective, feasibility
-    from hpconv.processes import STOP_SIGNALS, exit_on_signals
     from hpconv.search import driver, rounds
     from hpconv.status import display
     from hpconv.status.files import StatusFiles
     from hpconv.storage.store import Store
 
-    exit_on_signals(*STOP_SIGNALS)
     settings = load(config)
     model, grown = settings.model, settings.ensemble
     checksum = datasets.verify(data)
@@ -71,6 +81,7 @@ def driver(
     domain = Domain(Objective(data, model, settings.search, shares), space)
     connection_file.await_server(connection)
     store = Store(from_file(connection), settings.experiment)
+    store.remove_silent_workers()
     is_feasible = feasibility(data, model, settings.search)
     first, left_out = start_from.first_candidates(
         earlier, settings.search.start_from_best, model=model, is_feasible=is_feasible
@@ -91,9 +102,11 @@ def driver(
             is_feasible=is_feasible if settings.search.redraw else None,
             live=StatusFiles(live) if live else None,
             show=show,
+            check=check,
         ).run()
     driver.export(store.finished(), output)
-    write_json(summary, {"search": search_record(settings), "stopped": reason})
+    lost = [f"worker {name} was killed, or is out of reach" for name in store.worker_names()]
+    write_json(summary, {"search": search_record(settings), "stopped": reason, "lost": lost})
 
 
 def gather(
@@ -101,7 +114,8 @@ def gather(
     summary: Annotated[
         Path, typer.Option(callback=checks.read_json, help="File that the driver has written.")
     ],
-    workers: Annotated[int, typer.Option(help="Number of workers of the search.")],
+    workers: Annotated[Path, typer.Option(help="Records of the workers, one a line.")],
+    run: Annotated[str, typer.Option(help="The run of the workflow in which the search ended.")],
     csv: Annotated[
         Path, typer.Option(callback=checks.write_file, help="Table of all trials to write (CSV).")
     ],
@@ -120,4 +134,10 @@ def gather(
 
     trials.write_csv(trials.read(history), csv)
     write_atomically(output, history.read_bytes())
-    write_json(ended, read_json(summary) | {"workers": workers})
+    records = [json.loads(line or "{}") for line in workers.read_text().splitlines()]
+    failures = [record["failure"] for record in records if record.get("failure")]
+    found: trials.SearchSummary = read_json(summary)
+    write_json(
+        ended,
+        found | {"workers": len(records), "run": run, "lost": found["lost"] + failures},
+    )

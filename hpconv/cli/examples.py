@@ -10,6 +10,7 @@ HISTORY = f"--history {DEMO}/trials.jsonl"
 DATA = f"--data {DEMO}/data.h5"
 WINNER = f"{DEMO}/winners/1"
 CONFIG = f"--config {DEMO}/config.json"
+ENDS = f"--summary {DEMO}/search/summary.json --stopped stopped --failure none/failed"
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "space": (
@@ -54,12 +55,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "report": ("hpconv report", "hpconv report --experiment demo --output report.html"),
     "dashboard": ("hpconv dashboard", "hpconv dashboard --experiment demo"),
     "data": (f"hpconv data {CONFIG} --output digits.h5",),
-    "wait": (
-        f"hpconv wait {CONFIG} {CONNECTION} --summary {DEMO}/search/summary.json --failure failed",
+    "wait": (f"hpconv wait {CONFIG} {CONNECTION} {ENDS}",),
+    "worker-job": (
+        f"hpconv worker-job {CONFIG} {CONNECTION} {ENDS} --workdir work --output worker.json",
     ),
     "gather": (
-        f"hpconv gather {HISTORY} --summary {DEMO}/search.json --workers 2 --csv trials.csv "
-        "--output all.jsonl --ended search.json",
+        f"hpconv gather {HISTORY} --summary {DEMO}/search.json --workers workers.jsonl --run 0a1b "
+        "--csv trials.csv --output all.jsonl --ended search.json",
     ),
     "recheck": (f"hpconv recheck {CONFIG} {HISTORY} --number 1 {DATA} --output recheck.json",),
     "rank": (

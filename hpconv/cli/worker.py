@@ -46,17 +46,6 @@ def worker(
         str | None,
         typer.Option(metavar="HH:MM:SS", help="Walltime of this job, if PBS does not provide it."),
     ] = None,
-    summary: Annotated[
-        Path | None,
-        typer.Option(help="With --config: file that the driver writes when the search ends."),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            callback=checks.read_json,
-            help="With --summary: exit at once if this search has ended.",
-        ),
-    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -70,11 +59,10 @@ def worker(
     """
     from pymongo.errors import ConnectionFailure
 
-    from hpconv import trials
-    from hpconv.config import load, search_record
     from hpconv.files import write_json
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
     from hpconv.storage.store import Store
+    from hpconv.worker.walltime import WalltimeUsed, submit_again
     from hpconv.worker.worker import Worker, WorkerSettings
 
     exit_on_signals(*STOP_SIGNALS)
@@ -87,19 +75,17 @@ def worker(
         workdir=workdir,
         walltime=walltime,
     )
-    finished = 0
-    if not (summary and config and trials.search_has_ended(summary, search_record(load(config)))):
-        address, database = _address(connection, mongo)
-        store = Store(address, exp_key, database)
-        running = Worker(store, settings)
-        try:
-            running.run()
-        except ConnectionFailure:
-            if connection is None or connection.exists():
-                raise  # a server that shuts down cleanly deletes the file
-        finished = running.finished
+    address, database = _address(connection, mongo)
+    running = Worker(Store(address, exp_key, database), settings)
+    try:
+        running.run()
+    except WalltimeUsed as reason:
+        submit_again(reason)
+    except ConnectionFailure:
+        if connection is None or connection.exists():
+            raise  # a server that shuts down cleanly deletes the file
     if output is not None:
-        write_json(output, {"finished": finished})
+        write_json(output, {"finished": running.finished})
 
 
 def _address(connection: Path | None, mongo: str | None) -> tuple["Address", str]:

@@ -123,8 +123,11 @@ def await_server(connection: Path) -> str:
     """
 
     def answering_uri() -> str | None:
-        uri = _published_uri(connection, visible=True)
-        return uri if uri is not None and answers(uri) else None
+        record = published(connection)
+        if record.error is not None:
+            raise UserError(record.error)
+        check_visible(connection)
+        return record.uri if record.uri is not None and answers(record.uri) else None
 
     uri = poll_until(answering_uri, AWAIT_SECONDS)
     if uri is None:
@@ -135,44 +138,12 @@ def await_server(connection: Path) -> str:
     return uri
 
 
-def await_address(connection: Path, minutes: float, failure: Path) -> None:
-    """Wait until a server has published its address; its job may have to queue first.
-
-    The server itself is not asked: the host where a workflow is started may not reach it.
-
-    Args:
-        failure: a file that appears if the server's job fails.
-
-    Raises:
-        UserError: if the server failed to start, or has not started in time.
-    """
-
-    def has_address() -> bool:
-        if _published_uri(connection, visible=False) is not None:
-            return True
-        if failure.exists():
-            raise UserError("the job of server and driver has failed, no server will start")
-        return False
-
-    if not poll_until(has_address, 60 * minutes):
-        raise UserError(
-            f"no server has started in {minutes:g} minutes (search.patience_minutes): see the "
-            "queue, and the log of the job of server and driver"
-        )
-
-
-def _published_uri(connection: Path, visible: bool) -> str | None:
-    record = published(connection)
-    if record.error is not None:
-        raise UserError(record.error)
-    if record.uri is not None and visible:
-        _check_visible(record, record.uri, connection)
-    return record.uri
-
-
-def _check_visible(record: ServerRecord, uri: str, connection: Path) -> None:
-    here = socket.gethostname()
-    if record.host != here and address(uri).startswith(LOOPBACK_NETWORK) and not record.external:
+def check_visible(connection: Path) -> None:
+    """Raise UserError if the server of a connection file cannot be reached from this host."""
+    record, here = published(connection), socket.gethostname()
+    if record.uri is None or record.host == here or record.external:
+        return
+    if address(record.uri).startswith(LOOPBACK_NETWORK):
         raise UserError(
             f"the server of {connection} accepts connections on its own host {record.host} only, "
             f"this is {here}: set config key 'database.bind' to the network interface that both "

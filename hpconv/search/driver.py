@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from hpconv.status.record import Show
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
 from hpconv.trials import Result, Trial, to_builtin_types
+from hpconv.worker.walltime import WalltimeUsed
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between queries for trials that have ended
 HEARTBEAT_SECONDS = 1.0  # between heartbeats, with which leases and workers are checked
@@ -53,6 +54,7 @@ class Driver:
         is_feasible: suggestions that it refuses are drawn again; None queues every suggestion.
         live: receives the status of the search and its trials.
         show: called with each status.
+        check: called with each heartbeat; an error that it raises ends the driver.
     """
 
     def __init__(
@@ -68,8 +70,10 @@ class Driver:
         is_feasible: IsFeasible | None = None,
         live: StatusFiles | None = None,
         show: Show = lambda status: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
+        self._check = check
         self._domain = domain
         self._settings = settings
         self._fingerprint = fingerprint
@@ -110,7 +114,7 @@ class Driver:
             self._dismiss_workers()
             self._publisher.end(reason)
         except BaseException as error:
-            self._publisher.fail(_error_reason(error))
+            self._publisher.fail(error_reason(error))
             if isinstance(error, UserError):  # workers need not wait for a fix
                 self._store.search.close(self._name)
             raise
@@ -155,6 +159,7 @@ class Driver:
         now = time.monotonic()
         if not force and now - self._last_heartbeat < HEARTBEAT_SECONDS:
             return
+        self._check()
         self._seconds = self._store.search.heartbeat(self._name, now - self._last_heartbeat)
         self._last_heartbeat = now
         if now - self._store.connection.reachable_since > RECONNECT_SECONDS:
@@ -228,7 +233,10 @@ class Driver:
             log.warning("the server is unreachable, another driver has to wait 5 s: %s", error)
 
 
-def _error_reason(error: BaseException) -> str:
+def error_reason(error: BaseException) -> str:
+    """Why the driver has stopped, in a sentence for users."""
+    if isinstance(error, WalltimeUsed):
+        return "the walltime of the driver's job is used, the next driver continues the search"
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, (SystemExit, KeyboardInterrupt)):

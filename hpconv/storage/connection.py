@@ -11,6 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from hpconv.mongodb.uri import DATABASE, Address
+from hpconv.processes import Reminder
 
 PATIENCE_SECONDS = 900.0  # for an unreachable server; a restart on another host takes minutes
 STOPPED_SECONDS = 20.0  # for a server that has removed its address: it was shut down
@@ -29,14 +30,18 @@ class Connection:
 
     Args:
         address: returns the server's URI; called again after each failure.
+        patience: seconds to wait for an unreachable server.
 
     Attributes:
         reachable_since: when the server was last found reachable again, ``time.monotonic``.
     """
 
-    def __init__(self, address: Address, database: str = DATABASE) -> None:
+    def __init__(
+        self, address: Address, database: str = DATABASE, *, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self._address = address
         self._database = database
+        self._patience = patience
         self._open(address())
 
     @property
@@ -51,7 +56,7 @@ class Connection:
             ConnectionFailure: if the server stays unreachable.
             UserError: if the connection file contains the reason why the server failed.
         """
-        unreachable_since, pause = None, FIRST_PAUSE
+        unreachable_since, pause, reminder = None, FIRST_PAUSE, Reminder()
         while True:
             try:
                 result = operation()
@@ -59,6 +64,7 @@ class Connection:
                 if not _is_unreachable(error):
                     raise
                 unreachable_since = unreachable_since or _log_unreachable(error)
+                reminder.tick("still waiting for the MongoDB server")
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 self._update_address(unreachable_since, error)
@@ -73,13 +79,17 @@ class Connection:
         self._client.close()
 
     def _update_address(self, unreachable_since: float, error: Exception) -> None:
-        patience = PATIENCE_SECONDS
+        patience = self._patience
         try:
-            uri = self._address()
+            self.follow()
         except FileNotFoundError:
-            uri, patience = self._uri, STOPPED_SECONDS
+            patience = STOPPED_SECONDS
         if time.monotonic() - unreachable_since > patience:
             raise error
+
+    def follow(self) -> None:
+        """Read the server's address again, and use it from now on."""
+        uri = self._address()
         if uri != self._uri:
             self._client.close()
             self._open(uri)

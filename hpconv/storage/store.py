@@ -19,7 +19,7 @@ from pymongo.errors import ConnectionFailure, DuplicateKeyError
 from hpconv.errors import CandidateError
 from hpconv.mongodb.uri import DATABASE, Address
 from hpconv.storage.attachments import Attachments
-from hpconv.storage.connection import Connection, retries_when_unreachable
+from hpconv.storage.connection import PATIENCE_SECONDS, Connection, retries_when_unreachable
 from hpconv.storage.search_record import SearchRecord
 from hpconv.trials import Result, Rung, Standing, Trial, TrialId, failed_result
 
@@ -87,9 +87,16 @@ class Store:
         attachments: the experiment's files.
     """
 
-    def __init__(self, address: Address, exp_key: str, database: str = DATABASE) -> None:
+    def __init__(
+        self,
+        address: Address,
+        exp_key: str,
+        database: str = DATABASE,
+        *,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self.exp_key = exp_key
-        self.connection = self._connection = Connection(address, database)
+        self.connection = self._connection = Connection(address, database, patience=patience)
         self.search = SearchRecord(self._connection, exp_key)
         self.attachments = Attachments(self._connection, exp_key)
         self._index()
@@ -230,6 +237,17 @@ class Store:
     def remove_worker(self, owner: str) -> None:
         """Remove a worker that ends from the list of live workers."""
         self._workers.delete_one({"_id": owner})
+
+    @retries_when_unreachable
+    def remove_silent_workers(self) -> None:
+        """Remove workers that were killed in an earlier run."""
+        alive = [worker["_id"] for worker in self._workers.find(self._alive(), {"_id": True})]
+        self._workers.delete_many(self._query(_id={"$nin": alive}))
+
+    @retries_when_unreachable
+    def worker_names(self) -> list[str]:
+        """Names of the workers that have not ended by themselves."""
+        return sorted(worker["_id"] for worker in self._workers.find(self._query(), {"_id": True}))
 
     @retries_when_unreachable
     def count_live_workers(self) -> int:

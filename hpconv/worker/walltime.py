@@ -4,17 +4,34 @@ import logging
 import os
 import re
 import subprocess
+import sys
 import time
 from math import inf
+from pathlib import Path
 
 import psutil
 
 from hpconv.errors import UserError
 
 QSTAT_SECONDS = 20
+MARGIN = 15.0  # for delivering a result and exiting
+AGAIN_VARIABLE = "HPCONV_AGAIN"  # a file that tells the executor to submit this job again
+EXIT_AGAIN = 75  # "temporary failure", see sysexits.h
 DURATION = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+):(\d+)|(\d+)")
 
 log = logging.getLogger(__name__)
+
+
+class WalltimeUsed(Exception):
+    """This job has no time to go on."""
+
+
+def submit_again(reason: WalltimeUsed) -> None:
+    """End this process and have its job submitted again, if there is an executor that does it."""
+    log.info("exiting: %s", reason)
+    if marker := os.environ.get(AGAIN_VARIABLE):
+        Path(marker).touch()
+        sys.exit(EXIT_AGAIN)
 
 
 def parse_duration(text: str) -> float:
@@ -55,6 +72,12 @@ class Walltime:
     def seconds_left(self) -> float:
         """Seconds until the scheduler ends this job; infinite without a limit."""
         return self._end - time.monotonic()
+
+    def check(self, margin: float = MARGIN) -> None:
+        """Raise WalltimeUsed if fewer seconds than this margin are left."""
+        left = self.seconds_left()
+        if left < margin:
+            raise WalltimeUsed(f"{left:.0f} s of walltime are left")
 
 
 def _left_by_qstat(job: str, age: float) -> float:

@@ -6,7 +6,6 @@ requeues it at once when the worker is told to stop.
 
 import contextlib
 import logging
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,9 @@ from hpconv.trials import Result, Rung, Standing, Trial
 from hpconv.worker.ensemble_members import MemberCache
 from hpconv.worker.evaluation_process import AtRung, Outcome
 from hpconv.worker.evaluator import EvaluationError, Evaluator, EvaluatorDied
+from hpconv.worker.search_files import SearchOver, SearchStopped
 from hpconv.worker.spool import Spool, Undelivered
-from hpconv.worker.walltime import Walltime
+from hpconv.worker.walltime import MARGIN, Walltime, WalltimeUsed
 
 CHECK_SECONDS = 0.1  # between checks of an evaluation's time and memory
 FIRST_PAUSE = 0.01  # after a trial, when the next one is probably queued already
@@ -34,23 +34,12 @@ SHUTDOWN_SECONDS = 3.0  # an unreachable server must not keep a worker from exit
 DURATIONS = 100  # latest trials from which the duration of the next one is estimated
 DURATION_QUANTILE = 0.95  # of their durations, which must fit into the remaining walltime
 DURATIONS_SECONDS = 30.0  # between estimates
-WALLTIME_MARGIN = 15.0  # for delivering the result and exiting
-
-AGAIN_VARIABLE = "HPCONV_AGAIN"  # a file that tells the executor to submit this job again
 
 log = logging.getLogger(__name__)
 
 
-class SearchOver(Exception):
-    """The driver has closed the search; the current trial is not needed."""
-
-
 class StopWorking(Exception):
     """The worker takes no other trial, for the reason in the message."""
-
-
-class WalltimeUsed(StopWorking):
-    """Another trial would not end within the walltime of this job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,17 +94,13 @@ class Worker:
         Raises:
             EvaluationError: after several programming errors in a row.
             UserError: if this machine cannot evaluate the objective.
+            SearchStopped: if no server will come.
+            WalltimeUsed: if another trial would not end within the walltime of this job.
         """
         try:
             self._spool.deliver(self._deliver_late)
             self._take_trials()
-        except SearchOver:
-            log.info("the search is over")
-        except WalltimeUsed as reason:
-            log.info("exiting: %s", reason)
-            if marker := os.environ.get(AGAIN_VARIABLE):
-                Path(marker).touch()
-        except StopWorking as reason:
+        except (SearchOver, StopWorking) as reason:
             log.info("exiting: %s", reason)
         finally:
             self._shutdown()
@@ -193,7 +178,7 @@ class Worker:
                 float(np.quantile(durations, DURATION_QUANTILE)) if durations else 0.0
             )
             self._last_durations = time.monotonic()
-        needed = self._trial_seconds + WALLTIME_MARGIN
+        needed = self._trial_seconds + MARGIN
         if left < needed:
             trial = f"a trial takes {self._trial_seconds:.0f} s"
             if left + time.monotonic() - self._begun < needed:  # also for a new job
@@ -216,8 +201,12 @@ class Worker:
         """
         due = time.monotonic() - self._last_heartbeat > HEARTBEAT_SECONDS
         if due:
-            with contextlib.suppress(PyMongoError), pymongo.timeout(HEARTBEAT_SECONDS):
-                self._store.heartbeat(self._owner, self._trial)
+            try:
+                with pymongo.timeout(HEARTBEAT_SECONDS):
+                    self._store.heartbeat(self._owner, self._trial)
+            except PyMongoError:
+                with contextlib.suppress(FileNotFoundError, UserError):
+                    self._store.connection.follow()
             self._last_heartbeat = time.monotonic()
         return due
 
@@ -270,7 +259,7 @@ class Worker:
     def _deliver(self, trial: Trial, outcome: Outcome) -> None:
         try:
             self._store.finish(trial, self._owner, *outcome)
-        except (ConnectionFailure, SystemExit):
+        except (ConnectionFailure, UserError, SearchStopped, WalltimeUsed, SystemExit):
             self._spool.keep(Undelivered(trial, self._owner, outcome))
             raise
         self.finished += 1

@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hpconv.files import read_json
 from hpconv.trials import read
+from tests.conftest import until
 from tests.pbs.fake.harness import FAKE
 from tests.workflow.harness import HISTORY, ROOT, command, environment, leftovers, planned, run
 
@@ -34,30 +36,48 @@ def test_ctrl_c_ends_all_processes_and_keeps_all_trials(tmp_path: Path, seconds:
     assert len(read(tmp_path / HISTORY)) == 8
 
 
-def test_next_run_recovers_from_a_killed_worker(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        command(tmp_path, HISTORY),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
+def begin(folder: Path) -> subprocess.Popen:
+    pipe, out = subprocess.PIPE, subprocess.STDOUT
+    arguments = command(folder, HISTORY)
+    return subprocess.Popen(arguments, stdout=pipe, stderr=out, text=True, env=environment())
+
+
+def process_of(folder: Path, words: str) -> psutil.Process:
+    """The process in a folder whose command line has these words."""
+    found = (process for process in psutil.process_iter(["cmdline", "cwd"]))
+    return next(
+        process
+        for process in found
+        if process.info["cwd"] == str(folder) and words in " ".join(process.info["cmdline"] or [])
     )
-    victim = None
-    while victim is None:
-        assert process.poll() is None
-        victim = next((p for p in psutil.process_iter() if is_worker(p, tmp_path)), None)
-    victim.kill()
-    assert process.wait(120) != 0
+
+
+def test_killed_worker_is_started_again_and_named(tmp_path: Path) -> None:
+    process = begin(tmp_path)
+    log = tmp_path / "results/demo/logs/worker-1.log"
+    until(lambda: log.exists() and "trial" in log.read_text())
+    process_of(tmp_path, "worker-1.json").kill()
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert "Trying to restart job" in output
+    assert "hpconv: the search has ended without 1 of its workers: worker " in output
+    assert len(read(tmp_path / HISTORY)) == 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_driver_and_start_again_with_the_next(
+    tmp_path: Path, number: int
+) -> None:
+    process = begin(tmp_path)
+    until((tmp_path / "results/demo/live/trials.jsonl").exists)
+    process_of(tmp_path, "hpconv driver").send_signal(number)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1, output
     assert leftovers(tmp_path) == []
     again = run(tmp_path, HISTORY)
     assert again.returncode == 0, again.stdout
     assert len(read(tmp_path / HISTORY)) == 8
-
-
-def is_worker(process: psutil.Process, folder: Path) -> bool:
-    try:
-        return process.cwd() == str(folder) and "worker-1" in " ".join(process.cmdline())
-    except psutil.Error:
-        return False
+    assert read_json(tmp_path / "results/demo/search.json")["workers"] == 2
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ STEPS = {
     "recheck",
     "data",
     "wait",
+    "worker-job",
     "gather",
     "rank",
     "features",

@@ -25,7 +25,7 @@ from hyperopt.base import (
     Domain,
 )
 
-from hpconv.config import Budget, ModelSettings, resolve, search_record
+from hpconv.config import Budget, ModelSettings
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import choose
 from hpconv.features.learning import learn
@@ -37,6 +37,7 @@ from hpconv.model.space import search_space
 from hpconv.objective.objective import Objective
 from hpconv.storage.store import Store
 from hpconv.trials import Rung, hyperparameters
+from hpconv.worker.walltime import EXIT_AGAIN
 from hpconv.worker.worker import HEARTBEAT_SECONDS
 from tests import objectives
 from tests.conftest import until
@@ -314,17 +315,6 @@ def test_evaluation_process_that_dies_at_each_start_ends_the_worker(
     assert store.count(JOB_STATE_NEW) == 1
 
 
-def test_worker_after_the_search_exits_at_once(store: Store, start: Start, tmp_path: Path) -> None:
-    queue(store)
-    config, summary = tmp_path / "config.json", tmp_path / "summary.json"
-    config.write_text('{"experiment": "x"}')
-    search = search_record(resolve({"experiment": "x"}))
-    summary.write_text(json.dumps({"search": search, "stopped": "enough"}))
-    assert start("--summary", str(summary), "--config", str(config)).wait(20) == 0
-    assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 0}
-    assert store.count(JOB_STATE_NEW) == 1
-
-
 def test_consecutive_programming_errors_end_the_worker(store: Store, start_images: Start) -> None:
     for _ in range(5):
         queue(store, l0eg_alpha="high")
@@ -435,7 +425,7 @@ def test_worker_requests_another_job_at_the_end_of_its_walltime(
 ) -> None:
     objectives.attach_objective(store, objectives.process)
     process = start("--walltime", "00:00:25", HPCONV_AGAIN=str(tmp_path / "again"))
-    assert process.wait(60) == 0
+    assert process.wait(60) == EXIT_AGAIN
     assert (tmp_path / "again").exists()
 
 
