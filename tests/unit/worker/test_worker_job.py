@@ -14,7 +14,6 @@ from hpconv.storage.store import Store
 from tests import objectives
 from tests.conftest import until
 
-CONFIG = {"experiment": "test"}
 Start = Callable[..., subprocess.Popen]
 
 
@@ -22,7 +21,7 @@ Start = Callable[..., subprocess.Popen]
 def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
     """Starts a worker of the workflow in a folder without any file."""
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({"experiment": request.node.name}))
+    config.write_text(json.dumps({"experiment": request.node.originalname}))
     command = [sys.executable, "-m", "hpconv", "worker-job", "--config", str(config)]
     names = ("connection", "summary", "stopped", "output")
     command += [word for name in names for word in (f"--{name}", str(tmp_path / name))]
@@ -94,7 +93,7 @@ def test_worker_that_no_search_needs_ends_at_once(
     reason: str,
     request: pytest.FixtureRequest,
 ) -> None:
-    happens(tmp_path, request.node.name)
+    happens(tmp_path, request.node.originalname)
     failure, said = end(tmp_path, start())
     assert failure is None
     assert f"exiting: {reason}" in said
