@@ -156,7 +156,7 @@ class SearchSettings(Section):
         "forest, which needs about a third of the trials of random search.",
     )
     max_evals: Count = Field(
-        default=200, description="Number of trials to finish, failed trials included."
+        default=200, description="Number of trials to finish, failed and stopped trials included."
     )
     max_minutes: Positive | None = Field(
         default=None,

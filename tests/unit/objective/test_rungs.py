@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hyperopt.base import Ctrl, Trials
 
 from hpconv.datasets.protocols import Selection
 from hpconv.errors import UserError
 from hpconv.features.extractor import Extractor
 from hpconv.objective.objective import evaluate
-from hpconv.objective.rungs import RungContext, check, goes_on
-from hpconv.trials import Rung, Standing
+from hpconv.objective.rungs import RungContext, RungCtrl, check, goes_on, rung_context
+from hpconv.trials import Rung, Standing, Trial
 from tests.unit.datasets.test_protocols import pairs  # noqa: F401, a fixture
 from tests.unit.objective.test_objective import BUDGET, CANDIDATE, MODEL, run
 
@@ -68,6 +69,18 @@ def test_a_trial_that_goes_on_extracts_no_image_twice(
     for step in ("extract", "classify"):
         assert 0 < first["seconds"][step] < second["seconds"][step] < spent[step]
     assert first["seconds"]["learn"] == second["seconds"]["learn"] == spent["learn"]
+
+
+def test_hyperopts_own_workers_evaluate_whole_trials() -> None:
+    trial: Trial = {
+        "tid": 0,
+        "misc": {"tid": 0, "idxs": {}, "vals": {}},
+        "result": {"status": "new"},
+    }
+    ours = RungCtrl(Trials(), trial, lambda reached: Standing(0, 1))
+    assert rung_context(SHARES, ours) == RungContext(SHARES, ours.compare)
+    assert rung_context(SHARES, Ctrl(Trials(), trial)) is None
+    assert rung_context((), ours) is None
 
 
 def test_a_stopped_trial_has_the_loss_of_its_rung(digits: Path) -> None:

@@ -288,7 +288,7 @@ def test_export_and_live_files_hold_every_trial(store: Store, tmp_path: Path) ->
     status = json.loads((live / "status.json").read_text())
     assert (status["experiment"], status["state"]) == (store.exp_key, "ended")
     assert status["reason"] == "8 trials have finished (search.max_evals)"
-    done = {"max": 8, "ok": 6, "failed": 2, "lost": 0}
+    done = {"max": 8, "ok": 6, "stopped": 0, "failed": 2, "lost": 0}
     assert status["trials"] == done | {"running": 0, "queued": 0}
     assert status["failures"] == {"homogeneous": 2}
     best = trials.succeeded(exported)[0]
