@@ -5,8 +5,8 @@
     python -m benchmarks.rungs summarise LOSSES.jsonl
 
 Candidates are trials of a table that ``benchmarks.samplers.make_tables`` has written: random ones
-and the best ones. Each is fitted to shares of the training images and tested on the same share of
-the validation images, and on all of them; then to all images.
+and the best ones. Each is fitted to shares of the training images, and tested on shares of the
+validation images.
 """
 
 import argparse
@@ -25,17 +25,16 @@ from scipy.stats import spearmanr
 from benchmarks.samplers.make_tables import MODELS
 from hpconv.config import ModelSettings
 from hpconv.datasets.protocols import Selection
+from hpconv.datasets.splits import nested_share
 from hpconv.engines import warm_up
 from hpconv.errors import CandidateError
-from hpconv.features.extractor import no_tick
 from hpconv.features.learning import learn
 from hpconv.learners import classifier
 from hpconv.model.pipeline import describe
-from hpconv.objective.extraction import Features
 
-SHARES = (0.1, 0.2, 0.3, 0.5)
-BEST = 0.1  # share of candidates that a rung should not stop
-KEPT = 1 / 3  # share of candidates that a rung keeps
+SHARES = (0.1, 0.2, 0.3, 0.5, 1.0)
+BEST = 0.1  # share of candidates that should not be stopped
+KEPT = 1 / 3  # share of candidates that go on at a rung
 
 
 def candidates(table: Path, n_random: int, n_best: int) -> list[dict[str, Any]]:
@@ -54,79 +53,88 @@ def timed(step: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def measure(row: dict[str, Any], selection: Selection, model: ModelSettings) -> dict[str, Any]:
-    """Losses and processor seconds of a candidate at each share."""
+    """Processor seconds of a candidate's steps, and its losses by share of each kind of image."""
     pipeline = describe(row["vals"], selection.images.shape[1:], model)
     images = selection.unlabelled(model.n_unsupervised)
     extractor, learning = timed(lambda: learn(pipeline, images, model))
-    features = Features(extractor, selection.images, no_tick)
-    rows = selection.rows
-    new = partial(classifier, features.values, rows, pipeline.classifier, pairs=False)
-    rungs = []
-    for share in (*SHARES, 1.0):
+    features, extraction = timed(lambda: extractor.transform(selection.images))
+    labels = selection.validation.labels
+    losses, classification = {}, {}
+    for share in SHARES:
+        new = classifier(features, selection.rows, pipeline.classifier, pairs=False)
         part = selection.share(share)
-        _, extraction = timed(partial(features.extract, part.numbers))
-        loss, fit = timed(lambda: part.loss(new()))  # noqa: B023, called at once
-        rungs.append({"share": share, "loss": loss, "extract": extraction, "classify": fit})
-    for rung in rungs:  # all images are extracted now
-        wide = selection.share(rung["share"])
-        wide.validation = selection.validation
-        rung["loss_on_all"] = wide.loss(new())
-    return {"random": row.get("random", False), "learn": learning, "rungs": rungs}
+        _, classification[share] = timed(partial(part.loss, new))
+        wrong = new.predict(selection.validation) != labels
+        losses[share] = {v: wrong[nested_share(labels, v)].mean() for v in SHARES}
+    seconds = {"learn": learning, "extract": extraction, "classify": classification}
+    return {"random": row.get("random", False), "losses": losses, "seconds": seconds}
 
 
-def measured(told: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    selection = Selection(told.data)
+def measured(data: Path, table: Path, n_random: int, n_best: int) -> Iterator[dict[str, Any]]:
+    selection = Selection(data)
     model = replace(MODELS["folder"], engine="cpu")
     warm_up("cpu")
-    for row in candidates(told.table, told.random, told.best):
+    for row in candidates(table, n_random, n_best):
         try:
             yield measure(row, selection, model)
-        except CandidateError as refusal:
+        except CandidateError as refusal:  # features of a share may be constant
             yield {"random": row.get("random", False), "failure": refusal.kind}
 
 
-def summarise(trials: list[dict[str, Any]], name: str) -> None:
-    """A line for each share."""
-    done = [trial for trial in trials if "rungs" in trial]
-    final = np.array([trial["rungs"][-1]["loss"] for trial in done])
-    whole = np.array([spent(trial, 1.0) for trial in done])
-    for place, share in enumerate(SHARES):
-        at = [trial["rungs"][place] for trial in done]
-        cost = np.array([spent(trial, share) for trial in done])
-        columns = [f"{share:g}", f"{100 * cost.sum() / whole.sum():.0f} %"]
-        for key in ("loss", "loss_on_all"):
-            losses = np.array([rung[key] for rung in at])
-            good = final <= np.quantile(final, BEST)
-            kept = losses <= np.quantile(losses, KEPT)
-            columns += [f"{spearmanr(losses, final)[0]:.2f}", f"{100 * np.mean(~kept[good]):.0f} %"]
-        print(name, len(done), *columns, sep=" | ")
+def summarise(trials: list[dict[str, Any]], sizes: tuple[int, int]) -> None:
+    """A line for each pair of shares: cost, rank correlation, and best candidates stopped.
+
+    Args:
+        sizes: numbers of training and validation images.
+    """
+    final = losses_at(trials, 1.0, 1.0)
+    whole = np.sum([cost(trial, 1.0, 1.0, sizes) for trial in trials])
+    good = final <= np.quantile(final, BEST)
+    for train in SHARES[:-1]:
+        for validation in (train, *(share for share in (0.3, 1.0) if share > train)):
+            found = losses_at(trials, train, validation)
+            stopped = found > np.quantile(found, KEPT)
+            spent = np.sum([cost(trial, train, validation, sizes) for trial in trials]) / whole
+            numbers = [f"{100 * spent:.0f} %", f"{spearmanr(found, final)[0]:.2f}"]
+            print(train, validation, *numbers, f"{stopped[good].sum()} of {good.sum()}", sep=" | ")
 
 
-def spent(trial: dict[str, Any], share: float) -> float:
-    """Processor seconds of a trial that ends at a share without earlier rungs."""
-    extraction = sum(rung["extract"] for rung in trial["rungs"] if rung["share"] <= share)
-    fit = next(rung["classify"] for rung in trial["rungs"] if rung["share"] == share)
-    return float(trial["learn"] + extraction + fit)
+def losses_at(trials: list[dict[str, Any]], train: float, validation: float) -> np.ndarray:
+    return np.array([trial["losses"][str(train)][str(validation)] for trial in trials])
+
+
+def cost(trial: dict[str, Any], train: float, validation: float, sizes: tuple[int, int]) -> float:
+    """Processor seconds of a trial that is stopped at its first rung."""
+    seconds = trial["seconds"]
+    images = (train * sizes[0] + validation * sizes[1]) / sum(sizes)
+    return float(seconds["learn"] + images * seconds["extract"] + seconds["classify"][str(train)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=("measure", "summarise"))
-    parser.add_argument("paths", type=Path, nargs="+")
-    parser.add_argument("--random", type=int, default=100)
-    parser.add_argument("--best", type=int, default=40)
+    steps = parser.add_subparsers(dest="step", required=True)
+    measuring = steps.add_parser("measure")
+    for name in ("data", "table", "output"):
+        measuring.add_argument(name, type=Path)
+    measuring.add_argument("--random", type=int, default=60)
+    measuring.add_argument("--best", type=int, default=30)
+    summarising = steps.add_parser("summarise")
+    summarising.add_argument("losses", type=Path)
+    summarising.add_argument("--sizes", type=int, nargs=2, default=(2000, 3000))
     told = parser.parse_args()
     if told.step == "measure":
-        told.data, told.table, output = told.paths
-        with output.open("a") as file:
-            for trial in measured(told):
+        with told.output.open("a") as file:
+            for trial in measured(told.data, told.table, told.random, told.best):
                 file.write(json.dumps(trial) + "\n")
                 file.flush()
         return
-    trials = [json.loads(line) for line in told.paths[0].read_text().splitlines()]
-    print("candidates | number | share | cost | rank correlation | best lost | ... on all images")
-    summarise([trial for trial in trials if trial["random"]], "random")
-    summarise(trials, "random and best")
+    trials = [json.loads(line) for line in told.losses.read_text().splitlines()]
+    done = [trial for trial in trials if "losses" in trial]
+    print("training | validation | cost | rank correlation | best tenth stopped")
+    for name, some in (("random", [t for t in done if t["random"]]), ("all", done)):
+        steps_of = {k: np.mean([t["seconds"][k] for t in some]) for k in ("learn", "extract")}
+        print(f"{len(some)} {name} candidates, seconds {steps_of}")
+        summarise(some, tuple(told.sizes))
 
 
 if __name__ == "__main__":
