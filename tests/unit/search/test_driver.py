@@ -300,6 +300,7 @@ def test_trial_records_the_source_of_its_values(experiment: Callable[[str], Stor
     for algorithm, expected in (("tpe", ["random"] * 4 + ["tpe"] * 2), ("anneal", ["anneal"] * 6)):
         store = experiment(algorithm)
         leader = driver(store, replace(SETTINGS, algorithm=algorithm))
+        store.search.open("a fingerprint", leader._name)
         for tid in range(6):
             leader._fill_queue()
             trial = store.reserve("worker")
