@@ -7,8 +7,10 @@ from typing import NamedTuple
 from hpconv import __version__, engines, kernels
 from hpconv.errors import UserError
 from hpconv.mongodb.binary import find_mongod
+from hpconv.mongodb.open_files import allowed_files, max_workers
 
 MISSING = "missing"
+MANY_WORKERS = 500
 
 
 class Finding(NamedTuple):
@@ -25,6 +27,7 @@ def examine(mongod: str | None) -> Iterator[Finding]:
     yield _kernels()
     yield _attempt("engine", lambda: engines.choose("auto"))
     yield _attempt("mongod", lambda: find_mongod(mongod).path)
+    yield _workers()
 
 
 def _kernels() -> Finding:
@@ -36,6 +39,12 @@ def _kernels() -> Finding:
         found,
         "install a C compiler (gcc or clang): features are computed 3 to 5 times faster",
     )
+
+
+def _workers() -> Finding:
+    found = f"at most {max_workers()}: a server on this host may open {allowed_files()} files"
+    advice = "for more, have the hard limit of open files raised (ulimit -Hn)"
+    return Finding("workers", found, advice if max_workers() < MANY_WORKERS else "")
 
 
 def _attempt(subject: str, look: Callable[[], str]) -> Finding:

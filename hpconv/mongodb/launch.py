@@ -1,6 +1,7 @@
 """Launching a server with a new password, on loopback and at most one other address."""
 
 import logging
+import os
 import secrets
 import tempfile
 from urllib.parse import quote
@@ -10,9 +11,11 @@ from pymongo.errors import OperationFailure
 from hpconv.mongodb.binary import MongodBinary, find_mongod
 from hpconv.mongodb.client import Client, client_of
 from hpconv.mongodb.network import LOOPBACK, bind_address, free_port
+from hpconv.mongodb.open_files import max_connections, raise_limit
 from hpconv.mongodb.process import START_SECONDS, Mongod, ServerSettings
 
 USER = "hpconv"
+MAX_SOCKET_FOLDER = 80  # bytes; the path of a UNIX socket has at most 107
 LOW_MEMORY_OPTIONS = (
     "--wiredTigerCacheSizeGB=0.25",
     "--wiredTigerEngineConfigString=log=(prealloc=false,file_max=16MB)",
@@ -32,6 +35,7 @@ class Launcher:
         self._settings = settings
         self._address = bind_address(settings.bind)
         self._binary: MongodBinary = find_mongod(settings.binary)
+        raise_limit()
 
     def launch(self) -> Mongod:
         """Start a server with a new password and a free port; enter it to wait for its answer.
@@ -51,14 +55,14 @@ class Launcher:
         # absolute for backups, which ask the server for its folder
         folder = f"--dbpath={self._settings.dbpath.absolute()}"
         output = (f"--logpath={self._settings.log}", "--logappend")
-        return Mongod(
-            self._binary, self._settings, uri, [folder, *output, *LOW_MEMORY_OPTIONS, *options]
-        )
+        most = f"--maxConns={max_connections()}"
+        options = (folder, *output, most, *LOW_MEMORY_OPTIONS, *options)
+        return Mongod(self._binary, self._settings, uri, options)
 
     def _set_new_password(self) -> str:
         """Start a server on a socket that only this user can reach, and set the password there."""
         password = secrets.token_urlsafe(24)
-        with tempfile.TemporaryDirectory(prefix="hpconv-") as private:
+        with tempfile.TemporaryDirectory(prefix="hpconv-", dir=_folder_for_socket()) as private:
             socket_path = f"{private}/mongod.sock"
             uri = f"mongodb://{quote(socket_path, safe='')}"
             with (
@@ -67,6 +71,11 @@ class Launcher:
             ):
                 _set_password(client, password)
         return password
+
+
+def _folder_for_socket() -> str:
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) <= MAX_SOCKET_FOLDER else "/tmp"
 
 
 def _set_password(client: Client, password: str) -> None:

@@ -12,13 +12,11 @@ from types import TracebackType
 from hpconv.errors import UserError
 from hpconv.mongodb.binary import MongodBinary
 from hpconv.mongodb.client import answers
+from hpconv.mongodb.server_log import ServerLog
 from hpconv.processes import poll_until
 
 START_SECONDS, STOP_SECONDS = 60, 30
 PORT_IN_USE = 48  # exit status
-EXIT_REASONS = {100: "another mongod uses this database folder"}
-DISK_FULL_MESSAGES = ("No space left on device", "Disk quota exceeded")
-LOG_TAIL_BYTES = 2**20  # mongod ends its log with long backtraces
 MIN_FREE_BYTES = 2**20  # mongod cannot continue with less
 DISK_FULL_SECONDS = 10.0  # mongod usually exits by then, but hangs if it cannot write its log
 
@@ -56,7 +54,7 @@ class Mongod:
     ) -> None:
         self.uri = uri
         self._settings = settings
-        self._log_start = settings.log.stat().st_size if settings.log.exists() else 0
+        self._log = ServerLog(settings.log)
         self._last_free_space = time.monotonic()
         self._process = binary.start(*options)
 
@@ -111,18 +109,13 @@ class Mongod:
             raise Interrupted(f"mongod was ended by signal {-code} ({signal.strsignal(-code)})")
         if code == PORT_IN_USE:  # it was free a moment ago
             raise Interrupted("the port chosen for mongod was taken by another program")
-        reason = EXIT_REASONS.get(code, f"exit status {code}")
+        reason = self._log.last_error() or f"exit status {code}"
         raise UserError(f"mongod ended: {reason}; see the end of {self._settings.log}")
 
     def _disk_full_reason(self) -> str | None:
         """How a full disk shows, if it may be why mongod has ended."""
-        if self._settings.log.exists():
-            with self._settings.log.open("rb") as file:
-                size = file.seek(0, 2)
-                file.seek(max(self._log_start, size - LOG_TAIL_BYTES))
-                tail = file.read().decode(errors="replace")
-            if found := next((text for text in DISK_FULL_MESSAGES if text in tail), None):
-                return found
+        if message := self._log.disk_full_message():
+            return message
         # the log may be on the same disk, and lack the message
         free = self._free_bytes()
         return f"{free} bytes are free" if free < MIN_FREE_BYTES else None

@@ -37,7 +37,7 @@ from hpconv.worker.walltime import WalltimeUsed
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between queries for trials that have ended
 HEARTBEAT_SECONDS = 1.0  # between heartbeats, with which leases and workers are checked
 EXIT_SECONDS = 10.0  # for workers to notice that the search is over
-RECONNECT_SECONDS = 8.0  # for workers after a server restart, before their leases can expire
+RECONNECT_SECONDS = 8.0  # for workers after a break of the driver or the server
 
 log = logging.getLogger(__name__)
 
@@ -160,20 +160,20 @@ class Driver:
         if not force and now - self._last_heartbeat < HEARTBEAT_SECONDS:
             return
         self._check()
-        self._seconds = self._store.search.heartbeat(self._name, now - self._last_heartbeat)
-        self._last_heartbeat = now
-        if now - self._store.connection.reachable_since > RECONNECT_SECONDS:
-            self._store.requeue_expired()
+        beat = self._store.search.heartbeat(self._name, now - self._last_heartbeat)
+        self._seconds, self._last_heartbeat = beat.searched, now
         self._workers = self._store.count_live_workers()
         self._publisher.update(self._seconds)
+        if beat.unbroken > RECONNECT_SECONDS:
+            self._store.requeue_expired(beat.time)  # the next break may already have begun
         if self._workers:
             self._last_seen_worker = now
         else:
-            self._check_patience(now - self._last_seen_worker)
+            self._check_patience(min(now - self._last_seen_worker, beat.unbroken))
 
     def _check_patience(self, seconds: float) -> None:
         """Raise UserError if no worker can be expected after these seconds without one."""
-        if self._progress.last_error:
+        if self._progress.last_error and not self._store.worker_names():
             reason = self._progress.last_error
             raise UserError(f"no worker is left, the last trial ended in an error: {reason}")
         if seconds > self._settings.patience_minutes * 60:

@@ -31,9 +31,6 @@ class Connection:
     Args:
         address: returns the server's URI; called again after each failure.
         patience: seconds to wait for an unreachable server.
-
-    Attributes:
-        reachable_since: when the server was last found reachable again, ``time.monotonic``.
     """
 
     def __init__(
@@ -71,7 +68,6 @@ class Connection:
             else:
                 if unreachable_since is not None:
                     log.info("the MongoDB server is reachable again")
-                    self.reachable_since = time.monotonic()
                 return result
 
     def close(self) -> None:
@@ -104,8 +100,8 @@ class Connection:
             journal=True,
             serverSelectionTimeoutMS=SELECTION_MS,
             socketTimeoutMS=SOCKET_MS,
+            serverMonitoringMode="poll",  # one connection less than by default
         )
-        self.reachable_since = time.monotonic()
 
 
 def retries_when_unreachable(method: Method) -> Method:

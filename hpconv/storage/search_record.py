@@ -1,7 +1,7 @@
 """The record of a search: its fingerprint, which driver leads it, and whether it is over."""
 
 from datetime import datetime
-from typing import TypedDict, cast
+from typing import NamedTuple, TypedDict, cast
 
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
@@ -12,13 +12,15 @@ from hpconv.storage.connection import Connection, retries_when_unreachable
 
 DRIVER_SECONDS = 5.0  # a driver may be replaced after this time without a heartbeat
 POLL_SECONDS = 0.5
+BREAK_SECONDS = 30.0  # without a heartbeat; half of the time after which a worker loses its trial
 
 
 class Leader(TypedDict):
-    """The driver that leads a search, and the time of its last heartbeat."""
+    """The driver that leads a search."""
 
     name: str
-    beat: datetime
+    beat: datetime  # its last heartbeat
+    since: datetime  # its first heartbeat after a break
 
 
 class SearchDocument(TypedDict, total=False):
@@ -30,6 +32,14 @@ class SearchDocument(TypedDict, total=False):
     fingerprint: str  # of data and model
     space: str | None  # hash of the search space; of the first driver that recorded one
     seconds: float  # searched by all drivers together
+
+
+class Beat(NamedTuple):
+    """A heartbeat of the driver."""
+
+    time: datetime  # the server's, UTC
+    unbroken: float  # seconds since the first heartbeat after a break
+    searched: float  # seconds of searching by all drivers of the experiment
 
 
 class SearchRecord:
@@ -78,7 +88,7 @@ class SearchRecord:
         silent = {"$lt": ["$driver.beat", {"$subtract": ["$$NOW", int(DRIVER_SECONDS * 1000)]}]}
         free = [{"driver": None}, {"driver.name": driver}, {"$expr": silent}]
         change = {
-            "driver": {"name": driver, "beat": "$$NOW"},
+            "driver": {"name": driver, "beat": "$$NOW", "since": "$$NOW"},
             "finished": False,
             "fingerprint": {"$ifNull": ["$fingerprint", {"$literal": fingerprint}]},
             "space": {"$ifNull": ["$space", {"$literal": space}]},
@@ -93,23 +103,29 @@ class SearchRecord:
         )
 
     @retries_when_unreachable
-    def heartbeat(self, driver: str, seconds: float) -> float:
+    def heartbeat(self, driver: str, seconds: float) -> Beat:
         """Record the driver's heartbeat, and the seconds of searching since the last one.
-
-        Returns:
-            the seconds of searching by all drivers of the experiment.
 
         Raises:
             UserError: if another driver has taken over.
         """
+        silence = {"$subtract": ["$$NOW", "$driver.beat"]}
+        is_break = {"$gt": [silence, int(BREAK_SECONDS * 1000)]}
+        change = {
+            "driver.beat": "$$NOW",
+            "driver.since": {"$cond": [is_break, "$$NOW", "$driver.since"]},
+            "seconds": {"$add": ["$seconds", seconds]},
+        }
         led = self._searches().find_one_and_update(
             {"_id": self._exp_key, "driver.name": driver},
-            [{"$set": {"driver.beat": "$$NOW", "seconds": {"$add": ["$seconds", seconds]}}}],
+            [{"$set": change}],
             return_document=ReturnDocument.AFTER,
         )
         if led is None:
             raise UserError(f"another driver, {self._leader()}, has taken this search over")
-        return float(led["seconds"])
+        leader = cast(Leader, led["driver"])
+        unbroken = (leader["beat"] - leader["since"]).total_seconds()
+        return Beat(leader["beat"], unbroken, led["seconds"])
 
     @retries_when_unreachable
     def close(self, driver: str) -> None:

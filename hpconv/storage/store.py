@@ -32,6 +32,7 @@ FINISHED = (JOB_STATE_DONE, JOB_STATE_ERROR)
 OPEN = {"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]}
 WAITING = {"state": JOB_STATE_NEW, "owner": None, "lease": None}
 NEXT_VERSION = {"version": {"$add": ["$version", 1]}}  # tells hyperopt that the trial has changed
+SERVER_TIME = "$$NOW"
 IN_MEMORY = WriteConcern(w=1)  # for heartbeats, which a server crash may undo
 INDEXES = (
     ("tid",),
@@ -273,12 +274,12 @@ class Store:
         )
 
     @retries_when_unreachable
-    def requeue_expired(self) -> None:
-        """Requeue trials whose lease has expired; the third time they fail as ``lost``.
+    def requeue_expired(self, now: datetime | str = SERVER_TIME) -> None:
+        """Requeue trials whose lease has expired by now; the third time they fail as ``lost``.
 
         Trials of hyperopt's workers, which send no heartbeat, have no lease.
         """
-        expired = {"$expr": {"$lt": ["$refresh_time", _seconds_ago("$lease")]}}
+        expired = {"$expr": {"$lt": ["$refresh_time", _seconds_before(now, "$lease")]}}
         lost = {"$gte": ["$attempts", MAX_ATTEMPTS - 1]}
         change = {
             **WAITING,
@@ -325,7 +326,9 @@ class Store:
         return [(each["refresh_time"] - each["book_time"]).total_seconds() for each in times]
 
     def _alive(self) -> Query:
-        return self._query(**{"$expr": {"$gt": ["$heartbeat", _seconds_ago(LEASE_SECONDS)]}})
+        return self._query(
+            **{"$expr": {"$gt": ["$heartbeat", _seconds_before(SERVER_TIME, LEASE_SECONDS)]}}
+        )
 
     def _query(self, **query: Any) -> Query:
         return {"exp_key": self.exp_key, **query}
@@ -341,5 +344,5 @@ def _owned_by(trial: Trial | TrialId, owner: str) -> Query:
     }
 
 
-def _seconds_ago(seconds: int | str) -> Query:
-    return {"$subtract": ["$$NOW", {"$multiply": [seconds, 1000]}]}
+def _seconds_before(now: datetime | str, seconds: int | str) -> Query:
+    return {"$subtract": [now, {"$multiply": [seconds, 1000]}]}

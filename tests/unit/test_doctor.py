@@ -21,6 +21,14 @@ def test_a_machine_in_good_health() -> None:
         assert part in result.stdout
 
 
+def test_few_open_files_mean_few_workers() -> None:
+    command = f"ulimit -n 1024; exec {sys.executable} -m hpconv doctor"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+    assert "workers   at most 196: a server on this host may open 1024 files" in result.stdout
+    assert "ulimit -Hn" in result.stdout
+
+
 def test_without_a_compiler_it_says_how_to_be_faster() -> None:
     result = doctor(HPCONV_CC="")
     assert result.returncode == 0

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import signal
 import stat
 import subprocess
@@ -215,9 +216,25 @@ def test_folder_of_another_server_is_refused(server: Path, tmp_path: Path) -> No
     process = start_server(tmp_path)
     _, message = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "another mongod uses this database folder" in message
-    with pytest.raises(UserError, match="another mongod"):
+    assert "Another mongod instance is already running" in message
+    with pytest.raises(UserError, match="Another mongod instance"):
         connection_file.await_server(tmp_path / "connection.json")
+
+
+def test_reason_of_a_server_that_cannot_start_is_that_of_its_log(tmp_path: Path) -> None:
+    (tmp_path / "db" / "mongod.lock").mkdir(parents=True)
+    process = start_server(tmp_path)
+    _, message = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert re.search("mongod ended: .*directory.*mongod.lock", message)
+
+
+def test_long_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with served(tmp_path) as connection:
+        assert answers(connection_file.await_server(connection))
 
 
 def test_second_start_is_refused(server: Path) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from hpconv import trials
 from hpconv.config import EnsembleSettings, ModelSettings, SearchSettings
 from hpconv.errors import UserError
 from hpconv.model.space import search_space
+from hpconv.search import driver as search_driver
 from hpconv.search.driver import Driver, export, fingerprint
 from hpconv.search.rounds import NO_ENSEMBLE
 from hpconv.status.files import StatusFiles
 from hpconv.status.progress import MAX_CONSECUTIVE_FAILURES
 from hpconv.status.record import Status
 from hpconv.storage.store import Store
+from tests.conftest import until
 
 SETTINGS = SearchSettings("tpe", max_evals=8, startup_trials=4, seed=3, patience_minutes=1)
 MODEL = ModelSettings((16,), (32,), 100, 100, 1000, 10, 10)  # one size is a choice too
@@ -161,6 +164,35 @@ def test_finished_search_needs_no_worker_and_no_status_folder(
     assert [warning[:43] for warning in warnings] == ["no status is written, the search continues:"]
 
 
+def test_trials_survive_a_pause_of_driver_and_server(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When both continue, the server's clock is an hour ahead; the worker was always there."""
+    monkeypatch.setattr(search_driver, "RECONNECT_SECONDS", 3.0)
+    searches = store.search._searches()
+
+    def beat() -> datetime:
+        return searches.find_one({"_id": store.exp_key})["driver"]["beat"]
+
+    store.search.open("a fingerprint", "before")
+    store.search.release("before")
+    store.heartbeat("worker", None)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(driver(store, replace(SETTINGS, max_evals=1)).run)
+        until(store.count)
+        trial, begun = store.reserve("worker"), beat()
+        until(lambda: beat() - begun > timedelta(seconds=3.5))
+        hour_ago = beat() - timedelta(hours=1)
+        searches.update_one({"_id": store.exp_key}, {"$set": {"driver.beat": hour_ago}})
+        store._workers.update_one({"_id": "worker"}, {"$set": {"heartbeat": hour_ago}})
+        store._jobs.update_one({"_id": trial["_id"]}, {"$set": {"refresh_time": hour_ago}})
+        until(lambda: beat() - begun > timedelta(seconds=3.5))
+        store.heartbeat("worker", trial)
+        store.finish(trial, "worker", answer(trial))
+        store.remove_worker("worker")
+        running.result()
+
+
 def test_driver_fails_after_patience_without_a_worker(store: Store, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no worker was seen"):
         driver(store, replace(SETTINGS, patience_minutes=SECOND), live=StatusFiles(tmp_path)).run()
@@ -188,6 +220,7 @@ def test_status_of_a_stopped_driver_says_how_to_continue(store: Store) -> None:
 
 def test_driver_reports_the_error_that_ended_the_last_worker(store: Store) -> None:
     leader = driver(store)
+    store.search.open("a fingerprint", leader._name)
     leader._fill_queue()
     trial = store.reserve("worker")
     assert trial is not None

@@ -292,9 +292,26 @@ def test_search_without_leader_is_not_over(store: Store) -> None:
 def test_search_seconds_add_up_over_drivers(store: Store) -> None:
     for name in ("first", "second"):
         store.search.open("digits", name)
-        total = store.search.heartbeat(name, 10)
+        total = store.search.heartbeat(name, 10).searched
         store.search.release(name)
     assert total == 20
+
+
+def test_leases_are_judged_at_a_heartbeat_without_a_break_before_it(store: Store) -> None:
+    store.search.open("digits", "driver")
+    queue(store, 1)
+    store.reserve("me")
+    before = store.search.heartbeat("driver", 1)
+    long_ago = before.time - timedelta(days=1)
+    leader = {f"driver.{name}": long_ago for name in ("beat", "since")}
+    store.search._searches().update_one({"_id": store.exp_key}, {"$set": leader})
+    assert store.search.heartbeat("driver", 1).unbroken == 0
+    assert 0 < store.search.heartbeat("driver", 1).unbroken < timedelta(days=1).total_seconds()
+    fall_silent(store)
+    store.requeue_expired(long_ago)
+    assert store.count(JOB_STATE_RUNNING) == 1
+    store.requeue_expired(before.time)
+    assert store.count(JOB_STATE_RUNNING) == 0
 
 
 def test_no_operation_scans_a_collection(store: Store) -> None:
