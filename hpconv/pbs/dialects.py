@@ -1,7 +1,8 @@
 """The differences between OpenPBS (and PBS Pro), Torque, and Slurm's Torque wrappers.
 
-qstat's output is read with regular expressions: OpenPBS prints invalid JSON when a job's
-environment has special characters, and only a few fields are needed.
+qstat's output is read with regular expressions, as only a few fields are needed. OpenPBS is asked
+for text: of several jobs its JSON has only the first, and special characters in a job's environment
+make it invalid.
 """
 
 import re
@@ -46,12 +47,14 @@ class Dialect:
     query: tuple[str, ...]  # options of qstat
     job: re.Pattern[str]  # one job in qstat's output: id and fields
     field: str  # pattern of a field's value; {} is the field's name
+    wraps: bool = False  # long values continue in lines that begin with a tab
     exit_status: str = ""  # name of that field; Slurm's wrappers do not print it
     walltime_status: int | None = None  # exit status of a job that exceeded its walltime
 
     def parse(self, output: str) -> dict[str, JobStatus]:
         """The status of each job in qstat's output, by job number."""
-        return {job_number(job): self._status(text) for job, text in self.job.findall(output)}
+        whole = output.replace("\n\t", "") if self.wraps else output
+        return {job_number(job): self._status(text) for job, text in self.job.findall(whole)}
 
     def _status(self, text: str) -> JobStatus:
         def field(name: str) -> str:
@@ -97,12 +100,17 @@ def _clock(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:00"
 
 
+# without the empty line at its end, a job's text is cut off
+TEXT_JOB = re.compile(r"^Job Id:\s*(\S+)\n(.*?)\n\n", re.MULTILINE | re.DOTALL)
+TEXT_FIELD = r"^\s+{} = (.*)$"
+
 OPENPBS = Dialect(
     "openpbs",
     _openpbs,
-    ("-x", "-f", "-F", "json"),
-    re.compile(r'^\t\t"(\d[^"]*)":\t\{$(.*?)^\t\t\}', re.MULTILINE | re.DOTALL),
-    r'^\t\t\t"{}":\t"?(.*?)"?,?$',
+    ("-x", "-f"),
+    TEXT_JOB,
+    TEXT_FIELD,
+    wraps=True,
     exit_status="Exit_status",
     walltime_status=-29,
 )
@@ -115,13 +123,7 @@ TORQUE = Dialect(
     exit_status="exit_status",
     walltime_status=-11,
 )
-SLURM = Dialect(
-    "slurm",
-    _nodes,
-    ("-f",),
-    re.compile(r"^Job Id:\s*(\S+)\n(.*?)(?=^Job Id:|\Z)", re.MULTILINE | re.DOTALL),
-    r"^\s+{} = (.*)$",
-)
+SLURM = Dialect("slurm", _nodes, ("-f",), TEXT_JOB, TEXT_FIELD)
 DIALECTS = {dialect.name: dialect for dialect in (OPENPBS, TORQUE, SLURM)}
 
 

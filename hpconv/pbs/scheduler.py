@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ from hpconv.pbs.dialects import (
 
 SECONDS = 30  # time limit of a command
 SUBMIT_SECONDS = 180  # after a shorter limit a job could be queued without our knowledge
-LOOK_UPS = 5  # single jobs looked up after each qstat
+LOOK_UPS = 5  # jobs missing from qstat's output that are looked up one by one, each time
 SUBMIT_PAUSES = (2, 5, 15, 30)  # seconds before each retry
 UNKNOWN_STATUSES = (153, 35)  # unknown job id; 35 is OpenPBS's for a job that has ended
 UNKNOWN = re.compile(r"Unknown Job Id(?: Error)? (\d+)")
@@ -100,6 +101,7 @@ class Scheduler:
         self.dialect = dialect
         self._options = list(options)
         self._query = list(dialect.query)
+        self._look_ups: Counter[str] = Counter()
 
     def submit(
         self, script: Path, name: str, *, output: Path, id_file: Path, resources: Resources
@@ -136,24 +138,34 @@ class Scheduler:
         )
 
     def query(self, jobs: Sequence[str]) -> QueueStatus | None:
-        """Ask the scheduler about jobs in one call; None if it does not answer."""
+        """Ask the scheduler about jobs in one call; None if it does not answer.
+
+        Jobs that the answer lacks, as it may be cut off, are looked up one by one, a few each time.
+        """
+        status = self._ask(jobs)
+        if status is None or len(jobs) == 1:
+            return status
+        found, unknown = dict(status.jobs), set(status.unknown)
+        missing = [job for job in jobs if job_number(job) not in found.keys() | unknown]
+        for job in sorted(missing, key=self._look_ups.__getitem__)[:LOOK_UPS]:
+            self._look_ups[job] += 1
+            if single := self._ask([job]):
+                found |= single.jobs
+                unknown |= single.unknown
+        return QueueStatus(found, frozenset(unknown))
+
+    def _ask(self, jobs: Sequence[str]) -> QueueStatus | None:
         result = run(["qstat", *self._query, *jobs])
         if "job history" in result.stderr and "-x" in self._query:
             self._query.remove("-x")  # this server keeps no history and then prints nothing
-            return self.query(jobs)
+            return self._ask(jobs)
         if result.returncode not in (0, *UNKNOWN_STATUSES):
             return None
-        rows = self.dialect.parse(result.stdout)
+        found = self.dialect.parse(result.stdout)
         unknown = set(UNKNOWN.findall(result.stderr))
-        # output may be cut off: jobs that it does not mention are looked up one by one
-        missing = {job_number(job) for job in jobs} - set(rows) - unknown
-        for job in sorted(missing)[:LOOK_UPS]:
-            if result.returncode in UNKNOWN_STATUSES if len(jobs) == 1 else self._is_unknown(job):
-                unknown.add(job)
-        return QueueStatus(rows, frozenset(unknown))
-
-    def _is_unknown(self, job: str) -> bool:
-        return run(["qstat", *self._query, job]).returncode in UNKNOWN_STATUSES
+        if len(jobs) == 1 and not found and result.returncode in UNKNOWN_STATUSES:
+            unknown.add(job_number(jobs[0]))
+        return QueueStatus(found, frozenset(unknown))
 
     def delete(self, jobs: Sequence[str]) -> None:
         """Request the deletion of jobs; it may take a while."""

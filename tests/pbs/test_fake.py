@@ -95,7 +95,8 @@ def test_unknown_jobs(recording: Recording) -> None:
     rc, out, err = fake.run("qstat", *options, jobs["ok"], jobs["bad"], "99999")
     several = recorded(fake.dialect, "several_one_unknown")
     assert (rc, err) == several[::2]
-    assert list(parsed(fake.dialect, out)) == [jobs["ok"], jobs["bad"]]
+    shown = [jobs["ok"], jobs["bad"]][: len(parsed(fake.dialect, several[1]))]
+    assert list(parsed(fake.dialect, out)) == shown
     assert fake.run("qdel", "99999") == recorded(fake.dialect, "qdel_unknown")
 
 
@@ -283,8 +284,8 @@ def test_answers_are_broken(start: Start) -> None:
     fake = start("openpbs")
     jobs = [fake.sized("ok.sh", "-h") for _ in range(4)]
     fake.faults(partial=True)
-    rc, out, _ = fake.run("qstat", *QSTAT["openpbs"], *jobs)
-    assert (rc, list(parsed("openpbs", out))) == (0, jobs[::2])
+    rc, out, _ = fake.run("qstat", "-x", "-f", *jobs)
+    assert (rc, re.findall("^Job Id: (.*)", out, re.MULTILINE)) == (0, jobs[::2])
     fake.faults(garbled=True)
     rc, out, _ = fake.run("qstat", *QSTAT["openpbs"], *jobs)
     with pytest.raises(json.JSONDecodeError):
