@@ -20,7 +20,7 @@ from hpconv.mongodb.network import bind_address
 from hpconv.pbs.dialects import Resources, job_number
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import ACTIVE, FAILED, JobTracker, read_record
-from hpconv.pbs.scheduler import Scheduler, SubmitError, find
+from hpconv.pbs.scheduler import NotNow, Scheduler, SubmitError, find
 
 WAIT_SECONDS, PAUSE, ASK_EVERY = 600.0, 1.0, 10
 GIGABYTES = 10
@@ -95,7 +95,7 @@ def _follow(scheduler: Scheduler, folder: JobFiles, stem: Path, script: Path) ->
         job = scheduler.submit(
             script, "hp-doctor", output=folder.log(stem), id_file=id_file, resources=resources
         )
-    except SubmitError as refusal:
+    except (NotNow, SubmitError) as refusal:
         yield Finding("test job", MISSING, str(refusal))
         return
     state = _await(scheduler, stem, job)

@@ -4,7 +4,6 @@ import logging
 import re
 import shlex
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from hpconv.pbs.dialects import (
 SECONDS = 30  # time limit of a command
 SUBMIT_SECONDS = 180  # after a shorter limit a job could be queued without our knowledge
 LOOK_UPS = 5  # jobs missing from qstat's output that are looked up one by one, each time
-SUBMIT_PAUSES = (2, 5, 15, 30)  # seconds before each retry
+UNREACHABLE = 162  # exit status if there is no server
 UNKNOWN_STATUSES = (153, 35)  # unknown job id; 35 is OpenPBS's for a job that has ended
 UNKNOWN = re.compile(r"Unknown Job Id(?: Error)? (\d+)")
 TRANSIENT = re.compile(
@@ -36,12 +35,18 @@ TRANSIENT = re.compile(
     r"|no route to host|temporarily",
     re.IGNORECASE,
 )
+# of jobs per user or group: the end of another job makes room
+LIMIT = re.compile(r"would exceed .*limit|maximum number of jobs", re.IGNORECASE)
 
 log = logging.getLogger(__name__)
 
 
 class SubmitError(Exception):
     """The scheduler refused a job; the message has its output and the request."""
+
+
+class NotNow(Exception):
+    """The scheduler may take the job later: it is unreachable, or a limit on jobs is reached."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 162, "", f"timed out after {seconds} s")
+        return subprocess.CompletedProcess(command, UNREACHABLE, "", f"timed out after {seconds} s")
 
 
 def detect() -> Dialect:
@@ -106,7 +111,7 @@ class Scheduler:
     def submit(
         self, script: Path, name: str, *, output: Path, id_file: Path, resources: Resources
     ) -> str:
-        """Submit a script; retry for a minute while the server is busy or unreachable.
+        """Submit a script.
 
         Args:
             output: file for the job's output.
@@ -116,22 +121,20 @@ class Scheduler:
             the job's id.
 
         Raises:
+            NotNow: if the same request may succeed later.
             SubmitError: if the scheduler refuses the job.
         """
         named = ["-N", name[:15], "-j", "oe", "-o", str(output), "-r", "n", "-S", "/bin/bash"]
         command = ["qsub", *named, *self.dialect.request(resources), *self._options, str(script)]
-        for pause in (*SUBMIT_PAUSES, None):
-            with id_file.open("w") as file:
-                result = run(command, file, SUBMIT_SECONDS)
-            printed = id_file.read_text()
-            if result.returncode == 0 and (job := job_id(printed)):
-                return job
-            words = " ".join((printed + result.stderr).split())
-            if pause is None or not (result.returncode == 162 or TRANSIENT.search(words)):
-                break
-            log.warning("qsub: %s; retrying in %d s", words, pause)
-            time.sleep(pause)
+        with id_file.open("w") as file:
+            result = run(command, file, SUBMIT_SECONDS)
+        printed = id_file.read_text()
+        if result.returncode == 0 and (job := job_id(printed)):
+            return job
         id_file.unlink()
+        words = " ".join((printed + result.stderr).split())
+        if result.returncode == UNREACHABLE or TRANSIENT.search(words) or LIMIT.search(words):
+            raise NotNow(words)
         request = shlex.join(command)
         raise SubmitError(
             f"qsub ended with {result.returncode}: {words}. The request was: {request}"

@@ -2,8 +2,10 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -11,7 +13,10 @@ from typing import Any
 from hpconv.pbs.dialects import Resources
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import JobTracker
-from hpconv.pbs.scheduler import QueueStatus, Scheduler, SubmitError
+from hpconv.pbs.scheduler import NotNow, QueueStatus, Scheduler, SubmitError
+
+FIRST_PAUSES, PAUSE = (2.0, 5.0, 15.0), 30.0  # seconds before qsub is tried again
+REMIND_SECONDS = 60.0  # between messages that a job waits for the same reason
 
 Logger = Any  # Snakemake's
 
@@ -37,7 +42,7 @@ class Submitter:
     def __init__(self, scheduler: Scheduler, folder: JobFiles, logger: Logger) -> None:
         self._scheduler, self._files, self._logger = scheduler, folder, logger
         self._queue: SimpleQueue[Submission] = SimpleQueue()
-        self._stopped = False
+        self._stopping = threading.Event()
         threading.Thread(target=self._work, daemon=True).start()
 
     def put(self, submission: Submission) -> None:
@@ -46,27 +51,44 @@ class Submitter:
 
     def stop(self) -> None:
         """Stop submitting."""
-        self._stopped = True
+        self._stopping.set()
 
     def _work(self) -> None:
         while True:
             submission = self._queue.get()
-            if not self._stopped:
+            if not self._stopping.is_set():
                 self._submit(submission)
 
     def _submit(self, submission: Submission) -> None:
         stem, name = submission.stem, submission.name
         log, id_file = self._files.log(stem), self._files.id_file(stem)
-        script = stem.with_suffix(".sh")
+        submit = partial(
+            self._scheduler.submit,
+            *(stem.with_suffix(".sh"), f"hp-{name}"),
+            output=log,
+            id_file=id_file,
+            resources=submission.resources,
+        )
         try:
-            job = self._scheduler.submit(
-                script, f"hp-{name}", output=log, id_file=id_file, resources=submission.resources
-            )
+            submission.job = self._retry(submit, name)
         except (SubmitError, OSError) as refusal:
             submission.refusal = str(refusal)
-        else:
-            submission.job = job
-            self._logger.info(f"Submitted {name} as {job}, output in {log}")
+        if submission.job:
+            self._logger.info(f"Submitted {name} as {submission.job}, output in {log}")
+
+    def _retry(self, submit: Callable[[], str], name: str) -> str | None:
+        """Submit a job as soon as the scheduler takes it; None if this run stops before."""
+        reason, told = "", 0.0
+        for pause in chain(FIRST_PAUSES, repeat(PAUSE)):
+            try:
+                return submit()
+            except NotNow as delay:
+                if str(delay) != reason or time.monotonic() - told >= REMIND_SECONDS:
+                    reason, told = str(delay), time.monotonic()
+                    self._logger.info(f"{name} waits for qsub, which is tried again: {reason}")
+            if self._stopping.wait(pause):
+                break
+        return None
 
 
 class Watcher:
@@ -90,7 +112,7 @@ class Watcher:
         if (status is None) != self._down:
             self._down = status is None
             self._logger.info(
-                f"qstat {'does not status, retrying' if self._down else 'answers again'}"
+                f"qstat {'does not answer, retrying' if self._down else 'answers again'}"
             )
         self.status = status or QueueStatus()
         self._asked = time.monotonic()

@@ -220,3 +220,23 @@ def test_a_restart_after_kill_9_runs_no_job_twice(start: Start) -> None:
     ended = [line.split()[0] for line in site.ran() if "ended" in line]
     assert len(began) == 5
     assert ended == began[2:] or sorted(ended) == sorted(began[2:])
+
+
+def test_a_deleted_job_fails_though_the_answer_to_qstat_is_cut_off(start: Start) -> None:
+    site = start("openpbs", "--cpus", "1")
+    process = site.begin(jobs=2, body="sleep 8")  # one runs, one waits
+    until(lambda: len(site.calls("qsub")) == 2 and site.ran())
+    site.fake.faults(partial=True)
+    assert site.fake.run("qdel", "102")[0] == 0
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "it was deleted before it ran" in output
+
+
+def test_a_limit_on_queued_jobs_means_waiting(start: Start) -> None:
+    site = start("openpbs", "--cpus", "4")
+    site.fake.faults(max_queued=1)
+    status, output = site.run(jobs=2)
+    assert status == 0, output
+    assert output.count("waits for qsub") == 1
+    assert "would exceed complex's per-user limit" in output

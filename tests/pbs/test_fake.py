@@ -177,9 +177,12 @@ def test_submissions_are_refused(recording: Recording) -> None:
     fake, _ = recording
     fake.faults(refuse_submits=2)
     assert [fake.run("qsub", "ok.sh")[0] for _ in range(3)] == [162, 162, 0]
-    fake.faults(refuse="Maximum number of jobs")
+    if fake.dialect == "openpbs":
+        fake.faults(max_queued=0)
+        assert fake.run("qsub", "ok.sh") == recorded("openpbs", "qsub_limit")
+    fake.faults(refuse="Job exceeds queue resource limits")
     rc, out, err = fake.run("qsub", "ok.sh")
-    assert (rc, "Maximum number of jobs" in out + err) == (188, True)
+    assert (rc, "Job exceeds queue resource limits" in out + err) == (188, True)
     fake.faults()
 
 

@@ -31,6 +31,9 @@ class Commands:
         flags, words = request["flags"], request["words"]
         if refusal := self._faults.read().get("refuse"):
             return self._dialect.refusal("refuse", refusal, flags, words)
+        queued = sum(job.ended is None for job in self._cluster.jobs)
+        if queued >= self._faults.read().get("max_queued", queued + 1):
+            return self._dialect.refusal("limit", "", flags, words)
         if self._faults.count_down("refuse_submits"):
             return self._dialect.down("qsub", flags, words)
         number = next(self._numbers)

@@ -31,6 +31,7 @@ class OpenPBS(Dialect):
             '"-lresource=" cannot be used with "select" or "place", resource is: {0}',
         ),
         "refuse": (188, "{0}"),
+        "limit": (38, "would exceed complex's per-user limit"),
     }
 
     def down(self, command: str, flags: dict[str, str], words: list[str]) -> Answer:
