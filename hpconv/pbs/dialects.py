@@ -6,7 +6,6 @@ make it invalid.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,16 +19,6 @@ STATES = {
 }
 
 
-@dataclass(frozen=True)
-class Resources:
-    """Resources that a job requests; memory in MiB, walltime in minutes."""
-
-    cpus: int
-    memory: int
-    minutes: int
-    gpus: int = 0
-
-
 class JobStatus(NamedTuple):
     """A job's state in the queue: ``waiting``, ``running`` or ``over``."""
 
@@ -40,10 +29,9 @@ class JobStatus(NamedTuple):
 
 @dataclass(frozen=True)
 class Dialect:
-    """Request and output formats of one scheduler."""
+    """Output formats of one scheduler; ``requests/NAME.txt`` is its request."""
 
     name: str
-    request: Callable[[Resources], list[str]]
     query: tuple[str, ...]  # options of qstat
     job: re.Pattern[str]  # one job in qstat's output: id and fields
     field: str  # pattern of a field's value; {} is the field's name
@@ -77,36 +65,12 @@ def job_id(output: str) -> str | None:
     return next((line for line in reversed(lines) if JOB_ID.fullmatch(line)), None)
 
 
-def _openpbs(resources: Resources) -> list[str]:
-    gpus = f":ngpus={resources.gpus}" if resources.gpus else ""
-    select = f"select=1:ncpus={resources.cpus}:mem={resources.memory}mb{gpus}"
-    # output goes to its final file while the job runs, readable by others
-    direct = ["-k", "oed", "-W", "umask=022"]
-    return ["-l", select, "-l", f"walltime={_clock(resources.minutes)}", *direct]
-
-
-def _torque(resources: Resources) -> list[str]:
-    return [*_nodes(resources), "-W", "umask=022"]
-
-
-def _nodes(resources: Resources) -> list[str]:
-    # a single -l option: Slurm's wrappers use only the last of several
-    gpus = f":gpus={resources.gpus}" if resources.gpus else ""
-    nodes = f"nodes=1:ppn={resources.cpus}{gpus}"
-    return ["-l", f"{nodes},mem={resources.memory}mb,walltime={_clock(resources.minutes)}"]
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}:00"
-
-
 # without the empty line at its end, a job's text is cut off
 TEXT_JOB = re.compile(r"^Job Id:\s*(\S+)\n(.*?)\n\n", re.MULTILINE | re.DOTALL)
 TEXT_FIELD = r"^\s+{} = (.*)$"
 
 OPENPBS = Dialect(
     "openpbs",
-    _openpbs,
     ("-x", "-f"),
     TEXT_JOB,
     TEXT_FIELD,
@@ -116,14 +80,13 @@ OPENPBS = Dialect(
 )
 TORQUE = Dialect(
     "torque",
-    _torque,
     ("-f", "-x"),
     re.compile(r"<Job><Job_Id>(.*?)</Job_Id>(.*?)</Job>", re.DOTALL),
     r"<{0}>(.*?)</{0}>",
     exit_status="exit_status",
     walltime_status=-11,
 )
-SLURM = Dialect("slurm", _nodes, ("-f",), TEXT_JOB, TEXT_FIELD)
+SLURM = Dialect("slurm", ("-f",), TEXT_JOB, TEXT_FIELD)
 DIALECTS = {dialect.name: dialect for dialect in (OPENPBS, TORQUE, SLURM)}
 
 

@@ -17,14 +17,15 @@ import yaml
 from hpconv.doctor import MISSING, Finding
 from hpconv.errors import UserError
 from hpconv.mongodb.network import bind_address
-from hpconv.pbs.dialects import Resources, job_number
+from hpconv.pbs.dialects import job_number
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import ACTIVE, FAILED, JobTracker, read_record
+from hpconv.pbs.request import Resources
 from hpconv.pbs.scheduler import NotNow, Scheduler, SubmitError, find
 
 WAIT_SECONDS, PAUSE, ASK_EVERY = 600.0, 1.0, 10
 GIGABYTES = 10
-PREFIX, FIND = "hpconv-pbs-", ("dialect", "queue", "account", "options")
+PREFIX, FIND = "hpconv-pbs-", ("dialect", "request", "queue", "account", "options")
 
 Settings = dict[str, Any]
 
@@ -34,9 +35,7 @@ def examine(profile: Path) -> Iterator[Finding]:
     settings = _read(profile)
     try:
         ours = {key.removeprefix(PREFIX): value for key, value in settings.items()}
-        scheduler = find(
-            **{key: ours.get(key) for key in ("dialect", "queue", "account", "options")}
-        )
+        scheduler = find(**{key: ours.get(key) for key in FIND})
     except UserError as error:
         yield Finding("scheduler", MISSING, str(error))
         return

@@ -23,10 +23,11 @@ from snakemake_interface_executor_plugins.settings import CommonSettings, Execut
 
 from hpconv.errors import UserError
 from hpconv.pbs import cancel
-from hpconv.pbs.dialects import Resources, job_number
+from hpconv.pbs.dialects import job_number
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, JobState, JobTracker, read_record
-from hpconv.pbs.scheduler import find
+from hpconv.pbs.request import Resources
+from hpconv.pbs.scheduler import find, qsub_options
 from hpconv.pbs.threads import Submission, Submitter, Watcher
 
 FOLDER = Path(".snakemake/hpconv-pbs")
@@ -50,6 +51,9 @@ class ExecutorSettings(ExecutorSettingsBase):
     prologue: Optional[str] = _option(
         None, "Command that each job runs first, such as 'module load gcc'."
     )
+    request: Optional[str] = _option(
+        None, "File with the qsub options of a job; the default is the dialect's."
+    )
     dialect: Optional[str] = _option(None, "openpbs, torque or slurm; detected by default.")
     status_seconds: int = _option(15, "Seconds between calls of qstat.")
     queue_hours: float = _option(48.0, "Hours after which a job that still waits fails.")
@@ -72,7 +76,11 @@ class Executor(RemoteExecutor):
         self._settings = settings
         try:
             self._scheduler = find(
-                settings.dialect, settings.queue, settings.account, settings.options
+                dialect=settings.dialect,
+                request=settings.request,
+                queue=settings.queue,
+                account=settings.account,
+                options=settings.options,
             )
         except UserError as error:
             raise WorkflowError(str(error)) from None
@@ -218,4 +226,5 @@ def _resources(job: JobExecutorInterface) -> Resources:
         int(asked.get("mem_mb") or MEMORY_MB),
         int(asked.get("runtime") or MINUTES),
         int(asked.get("gpus") or 0),
+        qsub_options(*(asked.get(f"pbs_{name}") for name in ("queue", "account", "options"))),
     )

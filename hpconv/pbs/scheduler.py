@@ -17,11 +17,11 @@ from hpconv.pbs.dialects import (
     TORQUE,
     Dialect,
     JobStatus,
-    Resources,
     job_id,
     job_number,
     named,
 )
+from hpconv.pbs.request import Resources, Template
 
 SECONDS = 30  # time limit of a command
 SUBMIT_SECONDS = 180  # after a shorter limit a job could be queued without our knowledge
@@ -99,11 +99,15 @@ class Scheduler:
     """The scheduler of this machine.
 
     Args:
+        request: template of a job's request; by default the dialect's.
         options: additional qsub options of every submission, such as queue and account.
     """
 
-    def __init__(self, dialect: Dialect, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, dialect: Dialect, request: Template | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.dialect = dialect
+        self._request = request or Template.of_dialect(dialect.name)
         self._options = list(options)
         self._query = list(dialect.query)
         self._look_ups: Counter[str] = Counter()
@@ -125,7 +129,8 @@ class Scheduler:
             SubmitError: if the scheduler refuses the job.
         """
         named = ["-N", name[:15], "-j", "oe", "-o", str(output), "-r", "n", "-S", "/bin/bash"]
-        command = ["qsub", *named, *self.dialect.request(resources), *self._options, str(script)]
+        asked = [*self._request.options(resources), *self._options, *resources.options]
+        command = ["qsub", *named, *asked, str(script)]
         with id_file.open("w") as file:
             result = run(command, file, SUBMIT_SECONDS)
         printed = id_file.read_text()
@@ -178,7 +183,9 @@ class Scheduler:
 
 
 def find(
+    *,
     dialect: str | None = None,
+    request: str | None = None,
     queue: str | None = None,
     account: str | None = None,
     options: str | None = None,
@@ -186,10 +193,17 @@ def find(
     """The scheduler of this machine, with the settings of a profile.
 
     Raises:
-        UserError: if there is none, or the dialect is unknown.
+        UserError: if there is none, the dialect is unknown, or the request template is wrong.
     """
+    return Scheduler(
+        named(dialect) if dialect else detect(),
+        Template.read(Path(request)) if request else None,
+        qsub_options(queue, account, options),
+    )
+
+
+def qsub_options(queue: str | None, account: str | None, options: str | None) -> tuple[str, ...]:
+    """Options that select a queue and an account, and further ones."""
     chosen = ["-q", queue] if queue else []
     chosen += ["-A", account] if account else []
-    return Scheduler(
-        named(dialect) if dialect else detect(), [*chosen, *shlex.split(options or "")]
-    )
+    return (*chosen, *shlex.split(options or ""))

@@ -10,9 +10,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from hpconv.pbs.dialects import Resources
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import JobTracker
+from hpconv.pbs.request import Resources
 from hpconv.pbs.scheduler import NotNow, QueueStatus, Scheduler, SubmitError
 
 FIRST_PAUSES, PAUSE = (2.0, 5.0, 15.0), 30.0  # seconds before qsub is tried again

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpconv.errors import UserError
-from hpconv.pbs.dialects import DIALECTS, Dialect, JobStatus, Resources, job_number, named
+from hpconv.pbs.dialects import DIALECTS, Dialect, JobStatus, job_number, named
 
 RECORDED = Path(__file__).parents[1] / "fixtures/pbs"
 FOLDERS = {"openpbs": "openpbs-text", "torque": "torque", "slurm": "slurm-wrappers"}
@@ -79,16 +79,6 @@ def test_an_id_is_known_by_its_number() -> None:
         == job_number("109")
         == "109"
     )
-
-
-def test_requests_are_in_the_schedulers_own_words() -> None:
-    ask = Resources(cpus=4, memory=8000, minutes=90, gpus=1)
-    requests = {name: " ".join(dialect.request(ask)) for name, dialect in DIALECTS.items()}
-    select, nodes = "select=1:ncpus=4:mem=8000mb:ngpus=1", "nodes=1:ppn=4:gpus=1,mem=8000mb"
-    assert requests["openpbs"].startswith(f"-l {select} -l walltime=01:30:00 -k oed")
-    assert requests["torque"].startswith(f"-l {nodes},walltime=01:30:00")
-    assert requests["slurm"] == f"-l {nodes},walltime=01:30:00"
-    assert "gpu" not in " ".join(named("openpbs").request(Resources(1, 1, 1)))
 
 
 def test_an_unknown_dialect_is_refused() -> None:

@@ -240,3 +240,14 @@ def test_a_limit_on_queued_jobs_means_waiting(start: Start) -> None:
     assert status == 0, output
     assert output.count("waits for qsub") == 1
     assert "would exceed complex's per-user limit" in output
+
+
+def test_a_site_that_refuses_select_has_its_own_request(start: Start) -> None:
+    site = start()
+    site.fake.faults(no_select=True)
+    gadi = ("--hpconv-pbs-request", str(ROOT / "profiles/pbs/requests/gadi.txt"))
+    status, output = site.run(*gadi, "--set-resources", "work:pbs_queue=workq")
+    assert status == 0, output
+    (call,) = site.calls("qsub")
+    assert "ncpus=1" in call
+    assert call[call.index("-q") + 1] == "workq"

@@ -31,6 +31,8 @@ class Commands:
         flags, words = request["flags"], request["words"]
         if refusal := self._faults.read().get("refuse"):
             return self._dialect.refusal("refuse", refusal, flags, words)
+        if self._faults.read().get("no_select") and "select" in flags.get("l", ""):
+            return self._dialect.refusal("refuse", "-l select is not allowed here", flags, words)
         queued = sum(job.ended is None for job in self._cluster.jobs)
         if queued >= self._faults.read().get("max_queued", queued + 1):
             return self._dialect.refusal("limit", "", flags, words)
