@@ -38,6 +38,7 @@ checkpoint rank:
         trials=of_winners("trial.json"),
     log:
         f"{LOGS}/rank.log",
+    localrule: True
     conda:
         "../envs/hpconv.yaml"
     params:
@@ -165,6 +166,7 @@ rule evaluate:
         ),
     log:
         f"{LOGS}/evaluate.log",
+    localrule: True
     conda:
         "../envs/hpconv.yaml"
     params:

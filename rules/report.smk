@@ -22,6 +22,7 @@ rule report:
         ),
     log:
         f"{LOGS}/report.log",
+    localrule: True
     conda:
         "../envs/hpconv.yaml"
     params:

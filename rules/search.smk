@@ -95,6 +95,7 @@ rule gather:
         summary=ENDED,
     log:
         f"{LOGS}/gather.log",
+    localrule: True
     conda:
         "../envs/hpconv.yaml"
     params:

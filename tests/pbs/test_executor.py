@@ -110,6 +110,7 @@ def test_the_whole_workflow_runs_on_a_cluster(start: Start) -> None:
     assert (results / "report.html").exists()
     names = {call[call.index("-N") + 1] for call in site.calls("qsub")}
     assert {"hp-driver-mongo", "hp-worker-1", "hp-worker-2"} <= names
+    assert not {"hp-gather", "hp-rank", "hp-evaluate", "hp-report"} & names, "seconds of work"
     assert site.queue() == []
 
 
