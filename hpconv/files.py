@@ -6,13 +6,14 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hpconv.errors import UserError
 
-def printable(path: Path | str) -> str:
-    """A path as text that can be encoded, with escapes for bytes that are not UTF-8."""
-    return os.fsencode(path).decode(errors="backslashreplace")
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 def private_name(path: Path) -> Path:
@@ -63,6 +64,42 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2, default=str) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def read_json(path: Path, form: Any = Any) -> Any:
+    """Read a JSON file and check its form.
+
+    Args:
+        form: type whose keys and values the content must have; it may have more keys.
+
+    Raises:
+        UserError: when the content is not JSON or has another form.
+    """
+    return parse_json(Path(path).read_bytes(), form, str(path))
+
+
+def parse_json(text: bytes | str, form: Any, source: str) -> Any:
+    """Parse JSON text and check its form; source names the text in messages.
+
+    Raises:
+        UserError: when the text is not JSON or has another form.
+    """
+    from pydantic import ValidationError  # here, as 'hpconv --help' imports this module
+
+    try:
+        content = json.loads(text)
+        _checker(form).validate_python(content, strict=True)
+    except ValidationError as invalid:
+        error = invalid.errors(include_url=False)[0]
+        key = ".".join(map(str, error["loc"])) or "its content"
+        raise UserError(
+            f"{source} is damaged or not written by hpconv, {key}: {error['msg']}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{source} is damaged or no JSON file: {error}") from None
+    return content
+
+
+@cache
+def _checker(form: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(form)

@@ -1,17 +1,17 @@
 """Trials: their documents, the files that hold them, and what follows from a document."""
 
 import csv
-import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NotRequired, Required, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, Required
 
 import numpy as np
+from typing_extensions import TypedDict  # pydantic needs it up to Python 3.11
 
 from hpconv.errors import CandidateError, FailureKind
-from hpconv.files import read_json, replacing
+from hpconv.files import parse_json, read_json, replacing
 
 CLASSIFIER_LABELS = ("_l2_reg", "_varthresh", "_remove_std0", "_divrowl2")  # suffixes
 STATUS_FAIL = "fail"  # hyperopt's, whose import takes most of a second
@@ -123,6 +123,29 @@ class Trial(TypedDict, total=False):
     _attachments: list[tuple[str, Any]]
 
 
+class ReadableResult(TypedDict):
+    """What every result has."""
+
+    status: str
+    loss: NotRequired[float]
+    failure: NotRequired[Failure]
+
+
+class ReadableMisc(TypedDict):
+    """What the ``misc`` of every trial has."""
+
+    vals: dict[str, list[Any]]
+    model: NotRequired[dict[str, Any]]
+
+
+class Readable(TypedDict):
+    """What every trial in a file has, also one of an earlier version or of hyperopt."""
+
+    tid: int
+    misc: ReadableMisc
+    result: ReadableResult
+
+
 class TableRow(TypedDict):
     """A trial without its hyperparameters, as in ``trials.csv``."""
 
@@ -146,7 +169,7 @@ class SearchSummary(TypedDict):
 
     search: dict[str, Any]  # the section of the configuration
     stopped: str  # why
-    lost: list[str]  # workers that ended early, and why
+    lost: NotRequired[list[str]]  # workers that ended early, and why
     workers: NotRequired[int]
     run: NotRequired[str]  # of the workflow
 
@@ -154,30 +177,51 @@ class SearchSummary(TypedDict):
 class WorkerRecord(TypedDict):
     """The record of a worker of the workflow."""
 
-    failure: str | None  # why it ended before the search
+    failure: NotRequired[str | None]  # why it ended before the search
 
 
 COLUMNS = tuple(TableRow.__annotations__)
 
 
 def read(path: Path) -> list[Trial]:
-    """Trials of a JSON Lines file, by tid; an incomplete last line is ignored."""
-    with Path(path).open() as file:
-        found = [json.loads(line) for line in file if line.endswith("\n")]
+    """Trials of a JSON Lines file, by tid; an incomplete last line is ignored.
+
+    Raises:
+        UserError: naming the line that is not a trial.
+    """
+    with Path(path).open("rb") as file:
+        lines = [line for line in file if line.endswith(b"\n")]
+    found = [_parsed(path, line, number) for number, line in enumerate(lines, start=1)]
     return sorted(found, key=lambda trial: trial["tid"])
 
 
 def read_first(path: Path) -> Trial | None:
     """The first trial of a JSON Lines file, None if it has none."""
-    with Path(path).open() as file:
+    with Path(path).open("rb") as file:
         line = file.readline()
-    trial: Trial | None = json.loads(line) if line.endswith("\n") else None
+    return _parsed(path, line, 1) if line.endswith(b"\n") else None
+
+
+def _parsed(path: Path, line: bytes, number: int) -> Trial:
+    trial: Trial = parse_json(line, Readable, f"{path} line {number}")
     return trial
+
+
+def read_one(path: Path) -> Trial:
+    """The trial in a JSON file, such as ``trial.json`` of a winner."""
+    trial: Trial = read_json(path, Readable)
+    return trial
+
+
+def read_summary(path: Path) -> SearchSummary:
+    """The record of a search that has ended, ``search.json``."""
+    summary: SearchSummary = read_json(path, SearchSummary)
+    return summary
 
 
 def search_has_ended(summary: Path, search: dict[str, Any]) -> bool:
     """Whether ``search.json`` exists and records a search with these settings."""
-    return summary.exists() and read_json(summary)["search"] == search
+    return summary.exists() and read_summary(summary)["search"] == search
 
 
 def to_builtin_types(value: Any) -> Any:
@@ -281,8 +325,8 @@ def table_row(trial: Trial) -> TableRow:
         "reason": failed and failed["reason"],
         "seconds": round(sum(result.get("seconds", {}).values()), 3),
         "features": "x".join(map(str, result.get("feature_shape", []))),
-        "worker": trial["owner"],
-        "finished": trial["refresh_time"],
+        "worker": trial.get("owner"),
+        "finished": trial.get("refresh_time"),
     }
 
 

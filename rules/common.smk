@@ -6,15 +6,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from hpconv.config import load, resolve, search_record, to_json
-from hpconv.errors import UserError
+from hpconv.config import check_repeated_keys, load, resolve, search_record, to_json
+from hpconv.errors import UserError, visible
 from hpconv.experiments import HISTORIES
 from hpconv.files import read_json, write_json
 
 
 def refuse(reason):
     """End with one line; Snakemake's own errors add positions in files of the workflow."""
-    sys.exit(f"hpconv: {reason}")
+    sys.exit(f"hpconv: {visible(str(reason))}")
 
 
 def warn(message):
@@ -25,6 +25,8 @@ def warn(message):
 
 def resolved_config():
     try:
+        for path in workflow.configfiles:
+            check_repeated_keys(Path(path))
         return resolve(config, warn)
     except UserError as error:
         refuse(error)
@@ -131,7 +133,7 @@ def report_failed_winners():
 
 def report_lost_workers():
     """Name the workers that the search has lost in this run, in one line."""
-    lost = read_json(Path(ENDED))["lost"]
+    lost = read_json(Path(ENDED)).get("lost", [])
     if lost and os.environ.get("HPCONV_RUN") == run_name():
         warn(
             f"the search has ended without {len(lost)} of its workers: {'; '.join(lost)}"

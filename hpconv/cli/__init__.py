@@ -4,7 +4,6 @@ Commands import the packages that they need when they run, so that ``hpconv --he
 completion are fast.
 """
 
-import json
 import logging
 import sys
 from collections.abc import Callable
@@ -31,7 +30,13 @@ from hpconv.cli import (
     worker_job,
 )
 from hpconv.cli.examples import epilog
-from hpconv.errors import EXIT_CANDIDATE_REFUSED, EXIT_USER_ERROR, CandidateError, UserError
+from hpconv.errors import (
+    EXIT_CANDIDATE_REFUSED,
+    EXIT_USER_ERROR,
+    CandidateError,
+    UserError,
+    visible,
+)
 
 EXIT_STATUSES = """\
 Exit status:
@@ -88,9 +93,18 @@ for command in WORKFLOW_STEPS:
     app.command(name, epilog=epilog(name), rich_help_panel=panel)(command)
 
 
+class _VisibleFormatter(logging.Formatter):
+    """Log lines without control characters, whatever a failure text contains."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 def main() -> None:
     """Run a command; user errors are printed in one line, with a non-zero exit status."""
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_VisibleFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("hpconv").setLevel(logging.INFO)
     try:
         app()
@@ -107,10 +121,10 @@ def _user_message(error: Exception) -> str | None:
     """The message for an error that the user can fix; None for a programming error."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, json.JSONDecodeError):
-        return f"invalid JSON ({error}): {error.doc[:60]!r}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, OSError):  # of HDF5, without a number and a file name
+        return f"a file cannot be read, it may be damaged: {error}"
     pymongo = sys.modules.get("pymongo.errors")  # None: not imported, so it raised nothing
     if pymongo is not None and isinstance(error, pymongo.ConnectionFailure):
         reason = str(error).partition(" (configured timeouts")[0]
@@ -119,5 +133,5 @@ def _user_message(error: Exception) -> str | None:
 
 
 def _exit(message: str, status: int) -> None:
-    print(f"hpconv: {message}", file=sys.stderr)
+    print(f"hpconv: {visible(message)}", file=sys.stderr)
     sys.exit(status)

@@ -77,6 +77,8 @@ def _show(rows: list[BestTrial]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hpconv.errors import visible
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 1000  # a file or a pipe has one line for each trial
@@ -87,5 +89,5 @@ def _show(rows: list[BestTrial]) -> None:
         test = "" if row["test_error"] is None else f"{row['test_error']:.4f}"
         size = "x".join(map(str, row["features"] or []))
         error, seconds = f"{row['validation_error']:.4f}", f"{row['seconds']:.1f}"
-        table.add_row(str(row["tid"]), error, test, size, seconds, row["pipeline"])
+        table.add_row(str(row["tid"]), error, test, size, seconds, visible(row["pipeline"]))
     console.print(table)

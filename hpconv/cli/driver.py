@@ -1,6 +1,5 @@
 """Steps of the workflow that belong to a running search: driver and gather."""
 
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -130,14 +129,13 @@ def gather(
 ) -> None:
     """Write the trials of a finished search as JSON Lines and as a table."""
     from hpconv import trials
-    from hpconv.files import read_json, write_atomically, write_json
+    from hpconv.files import parse_json, write_atomically, write_json
 
-    trials.write_csv(trials.read(history), csv)
+    found, record = trials.read(history), trials.read_summary(summary)
+    trials.write_csv(found, csv)
     write_atomically(output, history.read_bytes())
-    records = [json.loads(line or "{}") for line in workers.read_text().splitlines()]
-    failures = [record["failure"] for record in records if record.get("failure")]
-    found: trials.SearchSummary = read_json(summary)
-    write_json(
-        ended,
-        found | {"workers": len(records), "run": run, "lost": found["lost"] + failures},
-    )
+    lines = workers.read_text().splitlines()
+    records = [parse_json(line or "{}", trials.WorkerRecord, str(workers)) for line in lines]
+    failures = [worker["failure"] for worker in records if worker.get("failure")]
+    lost = record.get("lost", []) + failures
+    write_json(ended, {**record, "workers": len(records), "run": run, "lost": lost})

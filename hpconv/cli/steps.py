@@ -7,6 +7,7 @@ import typer
 
 from hpconv.cli import checks
 from hpconv.cli.options import Config, Data, History, Output, TrialFile
+from hpconv.errors import UserError
 
 
 def data(config: Config, output: Output) -> None:
@@ -62,12 +63,12 @@ def features(config: Config, trial: TrialFile, data: Data, output: Output) -> No
 
     A failure is written into the output, and the exit status is 0.
     """
+    from hpconv import trials
     from hpconv.config import load, with_model_of
     from hpconv.evaluation import retrain
-    from hpconv.files import read_json
 
     settings = load(config)
-    model = with_model_of(read_json(trial)["misc"]["model"], settings.model)
+    model = with_model_of(trials.read_one(trial), settings.model)
     retrain.extract_features(trial, data, model, output=output, cache=settings.evaluation.cache)
 
 
@@ -97,14 +98,14 @@ def retrain(
 
     A failure is written into the output, and the exit status is 0.
     """
+    from hpconv import trials
     from hpconv.config import load, with_model_of
     from hpconv.evaluation import retrain
-    from hpconv.files import read_json
 
     settings = load(config)
     retrain.retrain(
         *(trial, data, features),
-        with_model_of(read_json(trial)["misc"]["model"], settings.model),
+        with_model_of(trials.read_one(trial), settings.model),
         output=output,
         scores=scores,
         seeds=settings.evaluation.seeds,
@@ -126,9 +127,11 @@ def ensemble(
     from hpconv.evaluation import retrain
 
     settings = load(config)
-    model = trials.read(history)[0]["misc"]["model"]  # the same in all trials of a search
+    first = trials.read_first(history)
+    if first is None:
+        raise UserError(f"--history is '{history}', which has no trials: run the search first")
     retrain.ensemble(
-        *(history, data, with_model_of(model, settings.model)),
+        *(history, data, with_model_of(first, settings.model)),
         folder=folder,
         output=output,
         cache=settings.evaluation.cache,

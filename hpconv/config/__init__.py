@@ -1,6 +1,14 @@
 """The configuration of an experiment: its description, and how it is read."""
 
-from hpconv.config.read import load, resolve, search_record, to_json, with_model_of
+from hpconv.config.read import (
+    check_repeated_keys,
+    load,
+    model_of,
+    resolve,
+    search_record,
+    to_json,
+    with_model_of,
+)
 from hpconv.config.settings import (
     RESULT_NEUTRAL_SETTINGS,
     Budget,
@@ -25,7 +33,9 @@ __all__ = [
     "RESULT_NEUTRAL_SETTINGS",
     "SearchSection",
     "SearchSettings",
+    "check_repeated_keys",
     "load",
+    "model_of",
     "resolve",
     "search_record",
     "to_json",

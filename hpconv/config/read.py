@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import fields
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from hpconv.config.settings import (
     SearchSettings,
 )
 from hpconv.errors import UserError
+from hpconv.trials import Trial
 
 UNKNOWN = ("unexpected_keyword_argument", "invalid_key")  # pydantic's names of this error
+UNUSABLE = "unusable_text"  # of Section
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,29 @@ def load(path: Path) -> Config:
         raise UserError(f"{path} is not a text file ({error}): write a JSON object") from None
 
 
+def check_repeated_keys(path: Path) -> None:
+    """Refuse a YAML or JSON file that has a key twice, of which YAML readers keep the last.
+
+    Raises:
+        UserError: naming the file, the key and its lines.
+    """
+    import yaml  # here, as only the workflow needs it
+
+    with path.open(encoding="utf-8") as file:
+        nodes = [yaml.compose(file)]
+    while nodes:
+        node = nodes.pop()
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        nodes += [value for _, value in pairs]
+        first: dict[str, int] = {}
+        for key, _ in pairs:
+            line = key.start_mark.line + 1
+            if (earlier := first.setdefault(key.value, line)) != line:
+                raise UserError(
+                    f"{path} has the key '{key.value}' in lines {earlier} and {line}: write it once"
+                )
+
+
 def search_record(config: Config) -> dict[str, Any]:
     """The settings that decide which trials a search makes, as ``search.json`` records them."""
     names = [field.name for field in fields(SearchSettings)]
@@ -65,14 +91,22 @@ def search_record(config: Config) -> dict[str, Any]:
     return chosen | {"ensemble": to_json(config.ensemble) if config.ensemble.grow else {}}
 
 
-def with_model_of(trial_model: dict[str, Any], here: ModelSettings) -> ModelSettings:
-    """The model settings of a trial, with the engine and batch size configured here.
+def model_of(trial: Trial, **changes: Any) -> ModelSettings:
+    """The model settings with which a trial was made, with some keys changed.
 
-    Args:
-        trial_model: ``misc.model`` of the trial.
+    Raises:
+        UserError: when the trial does not record valid settings.
     """
-    own = {key: getattr(here, key) for key in RESULT_NEUTRAL_SETTINGS}
-    return ModelSettings(**trial_model | own)
+    try:
+        return ModelSettings(**trial["misc"].get("model", {}) | changes)
+    except (TypeError, ValidationError) as error:
+        first = str(error).splitlines()[-1]
+        raise UserError(f"trial {trial['tid']} has invalid model settings: {first}") from None
+
+
+def with_model_of(trial: Trial, here: ModelSettings) -> ModelSettings:
+    """The model settings of a trial, with the engine and batch size configured here."""
+    return model_of(trial, **{key: getattr(here, key) for key in RESULT_NEUTRAL_SETTINGS})
 
 
 def to_json(settings: Any) -> dict[str, Any]:
@@ -112,7 +146,12 @@ def _explain(invalid: ValidationError) -> str:
         return f"{name} is unknown, {_suggestion(error['loc'])}"
     if error["type"] == "missing":
         return f"{name} is missing: write for example 'experiment: my-first'"
-    return f"{name} is {error['input']!r}: write {allowed(find(error['loc']))}"
+    value, part = error["input"], find(error["loc"])
+    found = repr(str(value) if isinstance(value, date) else value)
+    hint = ", without braces, control or invalid characters" if error["type"] == UNUSABLE else ""
+    if part.get("type") == "string" and isinstance(value, (int, float, date)):
+        hint = ", in quotes"
+    return f"{name} is {found}: write {allowed(part)}{hint}"
 
 
 def _suggestion(path: tuple[int | str, ...]) -> str:

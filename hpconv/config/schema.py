@@ -14,6 +14,7 @@ BOUNDS = {
     "exclusiveMinimum": "more than {}",
     "maximum": "{} or less",
     "exclusiveMaximum": "less than {}",
+    "maxLength": "at most {} characters",
     "minItems": "{} or more entries",
     "maxItems": "at most {} entries",
     RISING: "rising",

@@ -19,9 +19,13 @@ from hpconv.experiments import CACHE
 RULES = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 
 Share = Annotated[float, Field(gt=0, le=0.45)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Workers = Annotated[int, Field(ge=1, le=10_000)]
+MAX_PIXELS = 4096  # side of a resized image
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # of numpy's and scikit-learn's generators
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Side = Annotated[int, Field(ge=4, le=MAX_PIXELS)]
+LayerSize = Annotated[int, Field(ge=17, le=10_000)]
 
 # Keys of section model that change how features are computed, but not the features.
 RESULT_NEUTRAL_SETTINGS = ("engine", "batch_size")
@@ -41,6 +45,8 @@ Rungs = Annotated[
     Field(json_schema_extra={RISING: True}),
 ]
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
 Channels = Literal["auto", "gray", "rgb"]
 
 
@@ -59,6 +65,9 @@ class Section:
             return None
         if isinstance(value, bool) and allowed is not bool:  # pydantic reads True as 1
             raise PydanticCustomError("unexpected_bool", "not a truth value")
+        if isinstance(value, str) and (not value.isprintable() or set(value) & set("{}")):
+            # Snakemake reads braces as wildcards
+            raise PydanticCustomError("unusable_text", "braces, control or invalid characters")
         return value
 
 
@@ -100,7 +109,7 @@ class DataSettings(Section):
     fraction: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0, description="Share of each split to use; less than 1.0 for quick runs."
     )
-    size: Annotated[int, Field(ge=16)] | None = Field(
+    size: Annotated[int, Field(ge=16, le=MAX_PIXELS)] | None = Field(
         default=None,
         description="Side length in pixels of the squares made from image files; null if all "
         "images are squares of one size.",
@@ -117,15 +126,13 @@ class DataSettings(Section):
 class ModelSettings(Section):
     """Section ``model``: the bounds of the model family that is searched."""
 
-    output_sizes: Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(min_length=1)] = Field(
+    output_sizes: Annotated[tuple[Side, ...], Field(min_length=1)] = Field(
         default=(32, 64),
         description="Side lengths in pixels to which a candidate may resize images.",
     )
-    max_layer_sizes: Annotated[tuple[Annotated[int, Field(ge=17)], ...], Field(max_length=2)] = (
-        Field(
-            default=(64, 128),
-            description="Maximum number of filters of each stackable layer; at most two layers.",
-        )
+    max_layer_sizes: Annotated[tuple[LayerSize, ...], Field(max_length=2)] = Field(
+        default=(64, 128),
+        description="Maximum number of filters of each stackable layer; at most two layers.",
     )
     n_patches: Annotated[int, Field(ge=100)] = Field(
         default=50000, description="Number of image patches from which filters are learned."
@@ -163,7 +170,7 @@ class SearchSettings(Section):
         description="Stop after this many minutes of searching, summed over all runs; null for "
         "no limit.",
     )
-    target_loss: Annotated[float, Field(ge=0)] | None = Field(
+    target_loss: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         default=None, description="Stop when a trial reaches this error rate; null for never."
     )
     no_improvement_trials: Count | None = Field(
@@ -206,15 +213,15 @@ class SearchSettings(Section):
 class Budget(Section):
     """The keys of section ``search`` that limit one trial."""
 
-    trial_seconds: Positive = Field(
+    trial_seconds: Annotated[float, Field(gt=0)] = Field(  # infinity is no limit
         default=600,
         description="Maximum duration of a trial in seconds; a longer one fails as too_slow.",
     )
-    images_per_second: Annotated[float, Field(ge=0)] = Field(
+    images_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=20,
         description="Minimum speed of feature extraction; a slower candidate fails as too_slow.",
     )
-    trial_memory_mb: Count = Field(
+    trial_memory_mb: Annotated[int, Field(ge=1)] = Field(
         default=8192,
         description="Maximum memory of a trial in MiB; a candidate that needs more fails as "
         "out_of_memory.",
@@ -225,7 +232,7 @@ class Budget(Section):
 class SearchSection(Budget, SearchSettings):
     """Section ``search``: when the search stops, what a trial may take, and the workers."""
 
-    workers: Count | None = Field(
+    workers: Workers | None = Field(
         default=None,
         description="Number of workers, which evaluate trials in parallel; null for as many as "
         "there are job slots.",
@@ -282,7 +289,7 @@ class RecheckSettings(Section):
 class EvaluationSettings(Section):
     """Section ``evaluation``: the final evaluation."""
 
-    winners: Count = Field(
+    winners: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=5, description="Number of best trials that are retrained and tested."
     )
     seeds: Annotated[int, Field(ge=1, le=10)] = Field(
@@ -315,7 +322,7 @@ class DatabaseSettings(Section):
 class Config(Section):
     """The whole configuration; docs/ and config/README.md explain it."""
 
-    experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
+    experiment: Annotated[str, Field(pattern=NAME, max_length=200)] = Field(
         description="Name of the experiment; all its files are in results/<experiment>."
     )
     data: DataSettings = field(default_factory=DataSettings)

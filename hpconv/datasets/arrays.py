@@ -1,11 +1,15 @@
 """The user's images as arrays of the form that pipelines take."""
 
+import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from hpconv.errors import UserError
 
+# raised by numpy on damaged files; TypeError on an array, which has no __exit__
+DAMAGED = (OSError, EOFError, ValueError, LookupError, BadZipFile, zlib.error, TypeError)
 MIN_SIZE = 16  # pixels; in smaller images most candidates have nothing to pool
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # weights of R, G and B, ITU-R BT.601
 
@@ -19,8 +23,9 @@ def read_npy(path: Path) -> np.ndarray:
         UserError: when it holds anything else, or images that are not square or too small.
     """
     try:
-        images = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file:
+            images = np.lib.format.read_array(file, allow_pickle=False)
+    except DAMAGED as error:
         raise UserError(f"{path} is not a readable .npy file: {error}") from error
     if images.ndim == 3:
         images = images[:, None]
@@ -28,6 +33,19 @@ def read_npy(path: Path) -> np.ndarray:
         images = images.transpose(0, 3, 1, 2)
     _check_shape(path, images)
     return np.ascontiguousarray(images if images.dtype == np.uint8 else as_unit_float(path, images))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz file, by name.
+
+    Raises:
+        UserError: when it is not one, or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except DAMAGED as error:
+        raise UserError(f"{path} is damaged or no archive of arrays (.npz): {error}") from error
 
 
 def _check_shape(path: Path, images: np.ndarray) -> None:

@@ -164,7 +164,20 @@ def _open(path: Path) -> h5py.File:
     if missing := sorted(REQUIRED - set(file) - set(file.attrs)):
         file.close()
         raise UserError(f"{path} is not a data file of hpconv, it has no '{missing[0]}': {ADVICE}")
+    try:
+        _check_layout(file)
+    except (LookupError, AttributeError, OSError, RuntimeError, ValueError) as error:
+        file.close()
+        raise UserError(f"{path} is damaged, {error}: {ADVICE}") from error
     return file
+
+
+def _check_layout(file: h5py.File) -> None:
+    shapes = {"images": 4, "labels": 1, "classes": 1, "train": 1, "validation": 1}
+    shapes |= {"folds/0/train": 1, "folds/0/test": 1}
+    for name, ndim in shapes.items():
+        if file[name].ndim != ndim:
+            raise ValueError(f"'{name}' has {file[name].ndim} dimensions instead of {ndim}")
 
 
 def verify(path: Path) -> str:

@@ -18,8 +18,7 @@ from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import GRAY, centre_square, pillow_mode, square_size
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_formats import open_image
-from hpconv.errors import UserError
-from hpconv.files import printable
+from hpconv.errors import UserError, printable
 
 THREADS = 2
 HEADERS_PER_BLOCK = 1000  # files

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hpconv.datasets.image_formats import has_image_name
-from hpconv.files import printable
+from hpconv.errors import printable
 
 THUMBNAIL_FOLDERS = ("@eaDir", ".thumbnails")  # of Synology and of desktops
 

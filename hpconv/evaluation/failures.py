@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hpconv.errors import CandidateError, UserError
-from hpconv.files import read_json, write_json
-from hpconv.trials import Failure, error_line
+from hpconv.files import write_json
+from hpconv.trials import Failure, error_line, read_one
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def run_step(trial_path: Path, step: Callable[[], None]) -> Failure | None:
         step()
     except Exception as error:
         failure = _describe(error)
-        tid = read_json(trial_path)["tid"]
+        tid = read_one(trial_path)["tid"]
         log.error("trial %d failed, %s: %s", tid, failure["kind"], failure["reason"])
         return failure
     return None

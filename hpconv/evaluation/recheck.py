@@ -42,7 +42,7 @@ def write(
     found = trials.best_per_pipeline(trials.read(history))[number - 1 : number]
     record: Recheck | None = None
     for trial in found:
-        own = with_model_of(trial["misc"]["model"], model)
+        own = with_model_of(trial, model)
         try:
             with features.extracted(trial, data, own, cache=cache, folder=path.parent) as extracted:
                 record = recheck(trial, own, data, extracted, n_splits)

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypedDict, final
+from typing import Literal, final
 
+from typing_extensions import TypedDict  # pydantic needs it up to Python 3.11
+
+from hpconv import trials
+from hpconv.errors import UserError
 from hpconv.files import read_json
-from hpconv.trials import Failure, hyperparameters
+from hpconv.trials import Failure
 
 FINAL_EVALUATION = "final_evaluation.json"
 
@@ -121,10 +125,11 @@ def read_evaluation(path: Path) -> Evaluation | FailedEvaluation | None:
         path: ``evaluation.json``, with ``trial.json`` beside it.
     """
     try:
-        evaluation, trial = read_json(path), read_json(path.with_name("trial.json"))
-        expected = {"tid": trial["tid"], "hyperparameters": hyperparameters(trial)}
+        evaluation = read_json(path, Evaluation | FailedEvaluation)
+        trial = trials.read_one(path.with_name("trial.json"))
+        expected = {"tid": trial["tid"], "hyperparameters": trials.hyperparameters(trial)}
         return evaluation if {key: evaluation[key] for key in expected} == expected else None
-    except (OSError, ValueError, LookupError):  # missing or damaged
+    except (OSError, UserError):  # missing or damaged
         return None
 
 
@@ -136,14 +141,20 @@ def failure_text(failure: Failure) -> str:
 
 def read_rechecks(paths: Sequence[Path]) -> list[Recheck]:
     """The rechecks of the candidates that could be measured."""
-    found = [read_json(path) for path in paths]
+    found: list[Recheck | None] = [read_json(path, Recheck | None) for path in paths]
     return [recheck for recheck in found if recheck is not None]
 
 
 def read_final(folder: Path) -> FinalEvaluation | None:
     """The final evaluation of an experiment, ``results/<experiment>``; None if there is none."""
     path = folder / FINAL_EVALUATION
-    return read_json(path) if path.exists() else None
+    return read_json(path, FinalEvaluation) if path.exists() else None
+
+
+def read_baseline(path: Path) -> Baseline:
+    """The evaluation of raw pixels, ``baseline.json``."""
+    found: Baseline = read_json(path, Baseline)
+    return found
 
 
 def winners_by_tid(final_evaluation: FinalEvaluation | None) -> dict[int, WinnerEntry]:

@@ -15,7 +15,7 @@ from hpconv.evaluation import failures, records, select
 from hpconv.evaluation.refit import RefitResult, refit_and_test
 from hpconv.evaluation.select import best_ensemble
 from hpconv.evaluation.statistics import format_error, summarise
-from hpconv.files import read_json, replacing, write_json
+from hpconv.files import replacing, write_json
 from hpconv.learners import Classifier, classifier
 from hpconv.model.pipeline import ClassifierSettings
 from hpconv.trials import PairChoice, Trial
@@ -62,7 +62,7 @@ def extract_features(
         output: feature file to write.
         cache: folder of the feature cache.
     """
-    trial = read_json(trial_path)
+    trial = trials.read_one(trial_path)
     step = partial(features.extract, trial, data, model, output, cache=cache)
     if failure := failures.run_step(trial_path, step):
         features.write_failure(output, failure)
@@ -94,7 +94,7 @@ def retrain(
         cache: folder of the feature cache.
         memory_mb: memory limit in MiB.
     """
-    trial = read_json(trial_path)
+    trial = trials.read_one(trial_path)
 
     def step() -> None:
         retrain_variant = partial(

@@ -44,6 +44,11 @@ def choose(history: list[Trial], count: int, rechecks: Mapping[int, Recheck]) ->
         UserError: when there are fewer candidates than count.
     """
     found = best_per_pipeline(history)
+    if not found:
+        raise UserError(
+            f"none of {len(history)} trials succeeded, so none can win: see the failures in the "
+            "report, and raise 'search.max_evals' or change 'model'"
+        )
     if len(found) < count:
         raise UserError(
             f"config key 'evaluation.winners' is {count}, but the {len(succeeded(history))} of "

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hpconv.datasets.arrays import read_arrays
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.protocols import Evaluation, Task
 from hpconv.evaluation.records import (
@@ -15,6 +16,7 @@ from hpconv.evaluation.records import (
     TestStatistics,
     WinnerEntry,
     failure_text,
+    read_baseline,
     read_evaluation,
 )
 from hpconv.evaluation.statistics import summarise
@@ -42,12 +44,12 @@ def write_summary(
         tids = [winner["tid"] for winner in winners]
         entries.append({"rank": "average", "members": tids, **average(data, scores)})
     if ensemble is not None and ensemble.exists():
-        grown: EnsembleEvaluation = read_json(ensemble)
+        grown: EnsembleEvaluation = read_json(ensemble, EnsembleEvaluation)
         entries.append({"rank": "ensemble", **grown})
     with DataFile(data) as file:
         final: FinalEvaluation = {
             "data": {"name": file.name, "checksum": file.checksum},
-            "raw_pixels": read_json(baseline),
+            "raw_pixels": read_baseline(baseline),
             "winners": entries,
             "missing": missing,
         }
@@ -76,8 +78,7 @@ def average(data: Path, scores: Sequence[Path]) -> TestStatistics:
     """
     by_winner = []
     for path in scores:
-        with np.load(path) as arrays:
-            by_winner.append(dict(arrays))
+        by_winner.append(read_arrays(path))
     outcomes = [
         fold.fit_and_test(AveragedDecisions(by_winner, fold.number))
         for fold in Evaluation(data).folds

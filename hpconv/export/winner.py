@@ -7,13 +7,12 @@ from typing import NotRequired, TypedDict
 import numpy as np
 
 from hpconv import __version__, features, trials
-from hpconv.config import ModelSettings
+from hpconv.config import model_of
 from hpconv.datasets import origin, protocols
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.features.extractor import Extractor
 from hpconv.features.user_images import from_assignment
-from hpconv.files import read_json
 from hpconv.learners.feature_matrix import FeatureRows
 from hpconv.learners.linear import LinearSVM
 from hpconv.learners.scaling import Scaler
@@ -87,9 +86,9 @@ def read(rank: int, experiment: Path) -> Winner:
             has other images than the winner was made with.
     """
     folder, data = _folder(rank, experiment), _existing(experiment / "data.h5")
-    trial = read_json(folder / "trial.json")
+    trial = trials.read_one(folder / "trial.json")
     origin.check_trial(trial, data)
-    model = ModelSettings(**trial["misc"]["model"] | {"engine": "auto"})
+    model = model_of(trial, engine="auto")
     unlabelled = protocols.unlabelled(data, model.n_unsupervised)
     extractor = from_assignment(trials.hyperparameters(trial), unlabelled, model)
     with DataFile(data) as file:

@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 
 from hpconv import __version__, experiments, trials
-from hpconv.config import DataSettings, ModelSettings
+from hpconv.config import DataSettings, ModelSettings, model_of
 from hpconv.datasets import arrays, image_files, origin, protocols
 from hpconv.datasets.blocks import checksum
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_folder import list_images
-from hpconv.errors import UserError
+from hpconv.errors import UserError, printable
 from hpconv.features import write_features
 from hpconv.features.extractor import Extractor
 from hpconv.features.learning import learn
@@ -50,8 +50,10 @@ def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
             images than it was made with.
     """
     found = {trial["tid"]: trial for trial in trials.read(experiments.history(folder))}
+    if not found:
+        raise UserError(f"--trial is {tid}, but {folder} has no trials yet: wait for the search")
     if tid not in found:
-        largest = max(found, default=-1)
+        largest = max(found)
         raise UserError(f"--trial is {tid}, but {folder} has trials 0 to {largest}, {ADVICE}")
     if failed := trials.failure(found[tid]):
         cause = f"{failed['kind']}: {failed['reason']}"
@@ -63,7 +65,7 @@ def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
         )
     origin.check_trial(found[tid], data)
     assignment = trials.hyperparameters(found[tid])
-    model = ModelSettings(**found[tid]["misc"]["model"] | {"engine": "auto"})
+    model = model_of(found[tid], engine="auto")
     unlabelled = protocols.unlabelled(data, model.n_unsupervised)
     return assignment, from_assignment(assignment, unlabelled, model)
 
@@ -110,7 +112,7 @@ def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
             raise UserError(f"--images is '{path}': {refusal}\n{READABLE}") from None
         found = memory["images"][()]
     root = path if path.is_dir() else path.parent
-    return Pictures(found, tuple(str(paths[n].relative_to(root)) for n in written), skipped)
+    return Pictures(found, tuple(printable(paths[n].relative_to(root)) for n in written), skipped)
 
 
 def _image_files(folder: Path) -> list[Path]:

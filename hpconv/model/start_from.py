@@ -32,8 +32,8 @@ def read(path: Path) -> list[Trial]:
         reason = "has no trial that succeeded"
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
-    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
-        reason = f"is not a file of trials ({type(error).__name__}: {error})"
+    except UserError as error:
+        reason = f"is not a file of trials ({error})"
     if not found:
         raise UserError(
             f"config key 'search.start_from' is '{path}', which {reason}: write the path of a "

@@ -8,7 +8,6 @@ import yaml
 
 from hpconv import trials
 from hpconv.evaluation.records import FinalEvaluation, winners_by_tid
-from hpconv.files import read_json
 from hpconv.report.trial_rows import seconds
 from hpconv.trials import Trial
 
@@ -45,7 +44,7 @@ def best(history: list[Trial], folder: Path, final: FinalEvaluation | None) -> l
         folder: of the experiment, ``results/<experiment>``.
         final: the final evaluation, if there is one.
     """
-    ranks = {read_json(path)["tid"]: int(path.parent.name) for path in _winners(folder)}
+    ranks = {trials.read_one(path)["tid"]: int(path.parent.name) for path in _winners(folder)}
     winners = winners_by_tid(final)
     found: list[BestTrial] = []
     for place, trial in enumerate(trials.succeeded(history)[:N_BEST], start=1):

@@ -1,10 +1,11 @@
 """Test examples that a winner misclassifies by the largest margins, as images."""
 
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
+from hpconv.datasets.arrays import read_arrays
 from hpconv.datasets.data_file import DataFile
 from hpconv.report import images
 
@@ -34,7 +35,8 @@ def worst(scores: Path, data: Path) -> Mistakes:
     Args:
         scores: decision scores of each fold's test examples, as ``evaluation.retrain`` writes.
     """
-    with np.load(scores) as decisions, DataFile(data) as file:
+    decisions = read_arrays(scores)
+    with DataFile(data) as file:
         folds = [_fold(decisions, file, number) for number in range(len(file.splits.folds))]
         examples, predicted, margins = (np.concatenate(each) for each in zip(*folds, strict=True))
         wrong = np.flatnonzero(predicted != file.labels[examples])
@@ -43,7 +45,9 @@ def worst(scores: Path, data: Path) -> Mistakes:
     return {"count": len(wrong), "examples": len(examples), "shown": shown}
 
 
-def _fold(decisions: Any, file: DataFile, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _fold(
+    decisions: dict[str, np.ndarray], file: DataFile, number: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Test examples of a fold, their predicted classes and their margins, each ``(n,)``."""
     decision, classes = decisions[f"decision/{number}"], decisions[f"classes/{number}"]
     examples = file.splits.folds[number].test

@@ -15,9 +15,9 @@ from hpconv.evaluation.records import (
     FinalEntry,
     FinalEvaluation,
     MissingWinner,
+    read_baseline,
     read_final,
 )
-from hpconv.files import read_json
 from hpconv.report import hyperparameter_rows, random_search, trial_rows
 from hpconv.report.best import BestTrial, best
 from hpconv.report.hyperparameter_rows import HyperparameterRow
@@ -142,14 +142,14 @@ def convergence(history: list[Trial], folder: Path) -> Convergence:
     if tids and history[-1]["tid"] > tids[-1]:
         tids.append(history[-1]["tid"])
         lowest.append(lowest[-1])
-    summary = _read_if_exists(folder / "search.json")
-    baseline = _read_if_exists(folder / "baseline.json")
+    ended, baseline = folder / "search.json", folder / "baseline.json"
+    summary = trials.read_summary(ended) if ended.exists() else None
     drawn = random_search.random_trials(history, summary and summary["search"])
     return {
         "tids": tids,
         "best": lowest,
         "band": random_search.band(drawn, len(history)),
-        "baseline": baseline and baseline["validation_error"],
+        "baseline": read_baseline(baseline)["validation_error"] if baseline.exists() else None,
     }
 
 
@@ -208,10 +208,6 @@ def _result(entry: FinalEntry | Baseline) -> TestResult:
         "tid": optional.get("tid"),
         "members": optional.get("members"),
     }
-
-
-def _read_if_exists(path: Path) -> Any:
-    return read_json(path) if path.exists() else None
 
 
 def _finite(value: Any) -> Any:

@@ -12,7 +12,6 @@ from typing import Any
 
 from hpconv import __version__, trials
 from hpconv.datasets.data_file import DataFile
-from hpconv.files import read_json
 from hpconv.processes import host_of
 from hpconv.trials import Trial
 
@@ -96,14 +95,17 @@ def _engine(result: trials.Result) -> str:
 def _search(summary: Path, history: list[Trial]) -> Facts:
     facts: Facts = {}
     if summary.exists():
-        ended = read_json(summary)
+        ended = trials.read_summary(summary)
         settings = {k: v for k, v in ended["search"].items() if v not in (None, {})}
         if "start_from" in settings:  # without the path to the experiment, which may be private
             settings["start_from"] = "/".join(Path(settings["start_from"]).parts[-2:])
         else:
             settings.pop("start_from_best", None)
         facts = {key.replace("_", " "): _words(value) for key, value in settings.items()}
-        facts |= {"workers": str(ended["workers"]), "reason for the end": ended["stopped"]}
+        facts |= {
+            "workers": str(ended.get("workers", "unknown")),
+            "reason for the end": ended["stopped"],
+        }
     if not history:
         return facts
     seconds = sum(sum(t["result"].get("seconds", {}).values()) for t in history)

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import TypedDict
 
 from hpconv import trials
-from hpconv.config import ModelSettings
+from hpconv.config import ModelSettings, model_of
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.evaluation.records import Evaluation, read_evaluation, read_final
-from hpconv.files import read_json
 from hpconv.model.pipeline import Pipeline, describe
 from hpconv.report import confusion, diagram, learned_filters, misclassified
-from hpconv.trials import Trial
 
 
 class WinnerSection(TypedDict):
@@ -55,10 +53,10 @@ def collect(folder: Path) -> list[WinnerSection]:
 
 
 def _winner(folder: Path, evaluation: Evaluation, data: Path) -> WinnerSection:
-    trial: Trial = read_json(folder / "trial.json")
+    trial = trials.read_one(folder / "trial.json")
     with DataFile(data) as file:
         classes, image_shape, pairs = list(file.classes), file.image_shape, file.has_pairs
-    model = ModelSettings(**trial["misc"]["model"])
+    model = model_of(trial)
     pipeline = describe(trials.hyperparameters(trial), image_shape, model)
     filters, maps = _learned(folder / "features.h5", pipeline, data, model)
     return {

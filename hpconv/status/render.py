@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hpconv.errors import visible
 from hpconv.status.record import Status, WorkerStatus
 
 NAMED_HOSTS = 4  # most hosts that a line names; a panel names all
@@ -23,13 +24,13 @@ def line(status: Status) -> str:
     parts = [trials, f"best error {_best(status)}", _speed(status), _hosts(status), lost]
     reason = _reason(status)
     end = f"{status.state}: {reason}" if reason else None
-    return "; ".join(part for part in [*parts, end] if part)
+    return visible("; ".join(part for part in [*parts, end] if part))
 
 
 def plain(status: Status) -> RenderableType:
     """A status as lines, for a file."""
     title = f"{status.experiment}: {status.state}, {_finished(status)} trials"
-    return Group(Text(title), _facts(status), *_workers(status))
+    return Group(Text(visible(title)), _facts(status), *_workers(status))
 
 
 def panel(status: Status) -> RenderableType:
@@ -42,7 +43,7 @@ def panel(status: Status) -> RenderableType:
     bar.add_row(progress, _finished(status))
     body = Group(bar, _facts(status), *_workers(status))
     title = f"{status.experiment}: {status.state}"
-    return Panel(body, title=Text(title), title_align="left", border_style=colour)
+    return Panel(body, title=Text(visible(title)), title_align="left", border_style=colour)
 
 
 def duration(seconds: float) -> str:
@@ -69,7 +70,7 @@ def _facts(status: Status) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for name, fact in facts.items():
         if fact:
-            table.add_row(name, Text(fact))
+            table.add_row(name, Text(visible(fact)))
     return table
 
 
@@ -80,7 +81,9 @@ def _workers(status: Status) -> list[RenderableType]:
         table.add_column(column)
     for host, found in groupby(status.workers, lambda worker: worker.host):
         workers = list(found)
-        table.add_row(Text(host), str(len(workers)), Text(_current_trials(workers, _age(status))))
+        table.add_row(
+            Text(visible(host)), str(len(workers)), Text(_current_trials(workers, _age(status)))
+        )
     return [Text(), table] if status.workers else []
 
 

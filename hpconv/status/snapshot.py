@@ -1,16 +1,13 @@
 """Reads the status of a search from its files: needs no server and no password."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from hpconv import trials
 from hpconv.errors import UserError
-from hpconv.files import read_json
 from hpconv.status.progress import Progress
 from hpconv.status.record import Status
 
@@ -37,8 +34,8 @@ def read(folder: Path) -> Status | None:
         if (folder / STATUS).exists():
             return _with_age(Status.from_json((folder / STATUS).read_bytes()))
         if (folder / "search.json").exists() and (folder / "trials.jsonl").exists():
-            return _with_age(_from_trials(folder, read_json(folder / "search.json")))
-    except (PermissionError, json.JSONDecodeError) as error:
+            return _with_age(_from_trials(folder, trials.read_summary(folder / "search.json")))
+    except PermissionError as error:
         raise UserError(f"the status of {folder} cannot be read: {error}") from None
     except ValidationError as invalid:
         first = invalid.errors()[0]
@@ -62,7 +59,7 @@ def _with_age(status: Status) -> Status:
     return replace(status, age_seconds=round(age, 1), state=state)
 
 
-def _from_trials(folder: Path, ended: dict[str, Any]) -> Status:
+def _from_trials(folder: Path, ended: trials.SearchSummary) -> Status:
     """The status of a search that ended before there were status files."""
     progress = Progress()
     last = _tell(progress, trials.read(folder / "trials.jsonl"))
@@ -72,7 +69,7 @@ def _from_trials(folder: Path, ended: dict[str, Any]) -> Status:
         experiment=folder.resolve().name,
         state="ended",
         reason=ended["stopped"],
-        trials=progress.counts(ended["search"]["max_evals"]),
+        trials=progress.counts(ended["search"].get("max_evals", progress.finished)),
         failures=dict(progress.failures.most_common()),
         best=progress.best,
         trials_per_hour=round(3600 * progress.finished / seconds, 1) if seconds else None,

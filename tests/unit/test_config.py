@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from hpconv import datasets
-from hpconv.config import load, resolve, schema, to_json
+from hpconv.config import check_repeated_keys, load, resolve, schema, to_json
 from hpconv.datasets import cropping
 from hpconv.errors import UserError
 
@@ -24,7 +25,12 @@ def read(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("config", "key", "found", "allowed"),
     [
-        ({"search": {"workers": 0}}, "search.workers", "0", "an integer (1 or more) or null"),
+        (
+            {"search": {"workers": 0}},
+            "search.workers",
+            "0",
+            "an integer (1 or more, 10000 or le",
+        ),
         ({"search": {"workers": "two"}}, "search.workers", "'two'", "integer"),
         ({"search": {"max_evals": True}}, "search.max_evals", "True", "integer"),
         ({"search": {"max_evals": 2.5}}, "search.max_evals", "2.5", "integer"),
@@ -48,7 +54,13 @@ def read(name: str) -> dict[str, Any]:
         ({"model": None}, "model", "None", "a section with the keys output_sizes"),
         ({"ensemble": {"grow": "perhaps"}}, "ensemble.grow", "'perhaps'", "true or false"),
         ({"experiment": "a b"}, "experiment", "'a b'", "letters"),
-        ({"experiment": 5}, "experiment", "5", "text"),
+        ({"experiment": 5}, "experiment", "5", "these three), in quotes"),
+        ({"experiment": date(2024, 11, 30)}, "experiment", "'2024-11-30'", ", in quotes"),
+        ({"experiment": "demo\n"}, "experiment", "'demo\\n'", "without braces, control"),
+        ({"data": {"path": "a{b}"}}, "data.path", "'a{b}'", "null, without braces, control"),
+        ({"search": {"workers": 10**9}}, "search.workers", "1000000000", "10000 or less"),
+        ({"search": {"seed": 2**32}}, "search.seed", "4294967296", "4294967295 or less"),
+        ({"search": {"max_minutes": float("inf")}}, "search.max_minutes", "inf", "a number"),
     ],
 )
 def test_error_names_key_value_and_allowed_values(
@@ -72,6 +84,18 @@ def test_growing_ensembles_have_no_rungs(rungs: list[float] | None) -> None:
         return
     with pytest.raises(UserError, match=r"'search.rungs' is \[0.1, 0.3\].*write 'rungs: null'"):
         resolve(both)
+
+
+def test_section_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("experiment: a\nsearch:\n  seed: 1\nmodel: {}\nsearch:\n  seed: 2\n")
+    with pytest.raises(UserError, match=r"own.yaml has the key 'search' in lines 2 and 5: write"):
+        check_repeated_keys(path)
+    path.write_text("experiment: a\nsearch:\n  seed: 1\n  seed: 2\n")
+    with pytest.raises(UserError, match="the key 'seed' in lines 3 and 4"):
+        check_repeated_keys(path)
+    path.write_text("")
+    check_repeated_keys(path)
 
 
 def test_missing_experiment_name_is_refused() -> None:

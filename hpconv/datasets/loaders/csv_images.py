@@ -10,7 +10,7 @@ from hpconv.config import DataSettings
 from hpconv.datasets import csv_table, image_files, user_data
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
-from hpconv.files import printable
+from hpconv.errors import printable
 
 
 def load(settings: DataSettings, writer: ImageWriter) -> Content:

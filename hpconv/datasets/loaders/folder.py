@@ -18,7 +18,7 @@ from hpconv.datasets import image_files, user_data
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
 from hpconv.datasets.image_folder import Ignored, list_folders, list_images
-from hpconv.files import printable
+from hpconv.errors import printable
 
 PARTS = {"train": "train", "test": "test"} | dict.fromkeys(
     ("val", "valid", "validation"), "validation"

@@ -36,8 +36,18 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], **attributes: Any) -
 
 
 def read(path: Path) -> h5py.File:
-    """Open an HDF5 file that never changes: without a lock, which NFS and Lustre may refuse."""
-    return h5py.File(path, locking=False)
+    """Open an HDF5 file that never changes: without a lock, which NFS and Lustre may refuse.
+
+    Raises:
+        FileNotFoundError, PermissionError: when it cannot be opened.
+        UserError: when it is damaged.
+    """
+    try:
+        return h5py.File(path, locking=False)
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise UserError(f"{path} is damaged or not an HDF5 file: extract again") from error
 
 
 def sound(path: Path, **attributes: Any) -> bool:
@@ -48,7 +58,7 @@ def sound(path: Path, **attributes: Any) -> bool:
                 return False
             arrays = (file[name] for name in _arrays(file))
             return checksum(*arrays) == file.attrs["checksum"]
-    except (OSError, KeyError, RuntimeError, ValueError):  # HDF5 on damaged files
+    except (OSError, UserError, KeyError, RuntimeError, ValueError):  # HDF5 on damaged files
         return False
 
 

@@ -95,11 +95,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: Path) -> Path:
     ]
     (folder / "trials.jsonl").write_text("".join(json.dumps(t) + "\n" for t in trials))
     write_csv(succeeded(trials), folder / "best_trials.tsv", dialect="excel-tab")
+    tested = {"test_error": 0.1, "interval": [0.05, 0.2], "standard_error": None}
+    tested |= {"seed_deviation": None, "test_errors": [0.1], "confusion": [[1]]}
+    of_trial = {"hyperparameters": {}, "feature_shape": [800], "seconds": {}, **tested}
     winners = [
-        {"rank": 1, "tid": 1, "test_error": 0.1875},
-        {"rank": "average", "members": [1], "test_error": 0.1},
+        {"rank": 1, "tid": 1, "validation_error": 0.125, **of_trial, "test_error": 0.1875},
+        {"rank": "average", "members": [1], **tested},
     ]
-    (folder / "final_evaluation.json").write_text(json.dumps({"winners": winners}))
+    data = {"name": "digits", "checksum": "0"}
+    pixels = {"method": "pixels", "validation_error": 0.5, **tested}
+    final = {"data": data, "raw_pixels": pixels, "winners": winners, "missing": []}
+    (folder / "final_evaluation.json").write_text(json.dumps(final))
     np.save(tmp_path / "mine.npy", np.zeros((2, 20, 20), "uint8"))
     np.save(tmp_path / "oblong.npy", np.zeros((2, 20, 24), "uint8"))
     return tmp_path

@@ -137,7 +137,11 @@ def test_best_trial_of_each_pipeline_is_read_best_first(
         (b"\x89HDF\n", "is not a file of trials"),
         (b"3\n", "is not a file of trials"),
         (b'{"tid": 1, "result": {"loss": 0.1}}\n', "is not a file of trials"),
-        (b'{"tid": 1, "result": {}}\n', "has no trial that succeeded"),
+        (b'{"tid": 1, "result": {}}\n', "is not a file of trials .*line 1 .*: Field required"),
+        (
+            b'{"tid": 1, "misc": {"vals": {}}, "result": {"status": "fail"}}\n',
+            "has no trial that succeeded",
+        ),
         (b"", "has no trial that succeeded"),
     ],
 )

@@ -81,13 +81,16 @@ def finished(folder: Path, trials: list[Trial]) -> Path:
     """A folder of an experiment whose two winners, trials 33 and 32, have been tested."""
     write(folder, trials)
     tested = {"interval": [0.1, 0.3], "seed_deviation": None, "confusion": [[1, 0], [0, 1]]}
+    tested |= {"standard_error": None, "test_errors": [0.2]}
+    of_trial = {"hyperparameters": {}, "feature_shape": [8], "seconds": {}, **tested}
     winners = [
-        {"rank": 1, "tid": 33, "test_error": 0.2, "validation_error": 0.12, **tested},
+        {"rank": 1, "tid": 33, "test_error": 0.2, "validation_error": 0.12, **of_trial},
         {"rank": "average", "members": [33, 32], "test_error": 0.15, **tested},
     ]
     pixels = {"test_error": 0.4, "validation_error": 0.35, "method": "pixels", **tested}
     missing = [{"rank": 2, "reason": "it was not begun"}]
-    final = {"raw_pixels": pixels, "winners": winners, "missing": missing}
+    data = {"name": "digits", "checksum": "0"}
+    final = {"data": data, "raw_pixels": pixels, "winners": winners, "missing": missing}
     write_json(folder / "final_evaluation.json", final)
     write_json(folder / "baseline.json", pixels)
     for rank, tid in enumerate((33, 32), start=1):
