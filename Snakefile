@@ -11,6 +11,8 @@ configfile: "config/config.yaml"
 include: "rules/common.smk"
 
 
+warn_of_lock()
+
 GROWS_ENSEMBLE = settings.ensemble.grow
 
 
@@ -36,6 +38,10 @@ onstart:
         Path(CONNECTION).unlink(missing_ok=True)
         remove_earlier_runs()
     write_config()
+
+
+onerror:
+    report_errors()
 
 
 onsuccess:

@@ -4,6 +4,7 @@ import secrets
 import shlex
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from hpconv.config import check_repeated_keys, load, resolve, search_record, to_json
@@ -140,6 +141,27 @@ def report_lost_workers():
         )
 
 
+def report_errors():
+    """Repeat the messages of the jobs that failed, as Snakemake prints more after them."""
+    for log in sorted(Path(LOGS).glob("*.log")):
+        if log.stat().st_mtime > STARTED:
+            last = log.read_text(errors="replace").rstrip().rpartition("\n")[2]
+            if last.startswith("hpconv: "):
+                print(f"{last} ({log})", file=sys.stderr)
+
+
+def warn_of_lock():
+    """Explain the lock that a killed run leaves, which Snakemake then refuses in a traceback."""
+    locks = Path(".snakemake/locks").glob("*.output.lock")
+    if "--unlock" not in sys.argv and any(
+        f"{RESULTS}/" in lock.read_text() for lock in locks
+    ):
+        warn(
+            f"{RESULTS} is locked by a run that is still going on, or that was killed: in the "
+            "second case add --unlock to this command once, then start it again; nothing is lost"
+        )
+
+
 def final_outputs():
     tables = [f"{RESULTS}/trials.csv", f"{RESULTS}/best_trials.tsv", IMPORTANCE]
     winners = [*of_winners("features.h5"), *of_winners("evaluation.json")]
@@ -199,6 +221,7 @@ def check_slots():
         )
 
 
+STARTED = time.time()
 settings = resolved_config()
 RESULTS = f"results/{settings.experiment}"
 LOGS = f"{RESULTS}/logs"

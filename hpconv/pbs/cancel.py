@@ -17,10 +17,8 @@ SECONDS, PAUSE = 600.0, 2.0
 SUBMISSION_SECONDS = 30.0  # for a running qsub to write its job id
 
 
-def delete_all(
-    scheduler: Scheduler, folder: JobFiles, token: str, settle: float, seconds: float
-) -> list[str]:
-    """Delete the jobs of a run (or, with ``*``, of all) until they are gone.
+def delete_all(scheduler: Scheduler, files: JobFiles, settle: float, seconds: float) -> list[str]:
+    """Delete the jobs of a run until they are gone, and then its files.
 
     Args:
         settle: seconds during which new job ids may still appear.
@@ -32,13 +30,14 @@ def delete_all(
     begun = time.monotonic()
 
     def all_gone() -> bool:
-        left = folder.submitted_ids(token)
+        left = files.submitted_ids()
         gone = _delete(scheduler, list(left.values())) if left else set()
-        folder.remove(stem for stem, job in left.items() if job_number(job) in gone)
+        files.remove(stem for stem, job in left.items() if job_number(job) in gone)
         return not left and time.monotonic() - begun >= settle
 
-    poll_until(all_gone, seconds, PAUSE)
-    return list(folder.submitted_ids(token).values())
+    if poll_until(all_gone, seconds, PAUSE):
+        files.clear()
+    return list(files.submitted_ids().values())
 
 
 def _delete(scheduler: Scheduler, jobs: Sequence[str]) -> set[str]:
@@ -49,5 +48,6 @@ def _delete(scheduler: Scheduler, jobs: Sequence[str]) -> set[str]:
 
 
 if __name__ == "__main__":
-    dialect, path, run = sys.argv[1:]
-    delete_all(Scheduler(named(dialect)), JobFiles(Path(path)), run, SUBMISSION_SECONDS, SECONDS)
+    dialect, folder, token = sys.argv[1:]
+    files = JobFiles(Path(folder), token)
+    delete_all(Scheduler(named(dialect)), files, SUBMISSION_SECONDS, SECONDS)

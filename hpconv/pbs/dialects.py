@@ -6,10 +6,12 @@ make it invalid.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from hpconv.errors import UserError
+from hpconv.pbs.verdicts import OPENPBS_VERDICTS, TORQUE_VERDICTS, JobState
 
 JOB_ID = re.compile(r"\d+(\[\d*\])?(\.[\w.-]+)?")
 STATES = {
@@ -35,6 +37,7 @@ class Dialect:
     query: tuple[str, ...]  # options of qstat
     job: re.Pattern[str]  # one job in qstat's output: id and fields
     field: str  # pattern of a field's value; {} is the field's name
+    verdicts: Mapping[int, JobState]  # by exit status of the scheduler's own
     wraps: bool = False  # long values continue in lines that begin with a tab
     exit_status: str = ""  # name of that field; Slurm's wrappers do not print it
     walltime_status: int | None = None  # exit status of a job that exceeded its walltime
@@ -77,6 +80,7 @@ OPENPBS = Dialect(
     wraps=True,
     exit_status="Exit_status",
     walltime_status=-29,
+    verdicts=OPENPBS_VERDICTS,
 )
 TORQUE = Dialect(
     "torque",
@@ -85,8 +89,9 @@ TORQUE = Dialect(
     r"<{0}>(.*?)</{0}>",
     exit_status="exit_status",
     walltime_status=-11,
+    verdicts=TORQUE_VERDICTS,
 )
-SLURM = Dialect("slurm", ("-f",), TEXT_JOB, TEXT_FIELD)
+SLURM = Dialect("slurm", ("-f",), TEXT_JOB, TEXT_FIELD, verdicts={})
 DIALECTS = {dialect.name: dialect for dialect in (OPENPBS, TORQUE, SLURM)}
 
 

@@ -19,9 +19,10 @@ from hpconv.errors import UserError
 from hpconv.mongodb.network import bind_address
 from hpconv.pbs.dialects import job_number
 from hpconv.pbs.job_files import JobFiles
-from hpconv.pbs.job_state import ACTIVE, FAILED, JobTracker, read_record
+from hpconv.pbs.job_state import JobTracker, read_record
 from hpconv.pbs.request import Resources
 from hpconv.pbs.scheduler import NotNow, Scheduler, SubmitError, find
+from hpconv.pbs.verdicts import ACTIVE, SUCCESS
 
 WAIT_SECONDS, PAUSE, ASK_EVERY = 600.0, 1.0, 10
 GIGABYTES = 10
@@ -69,8 +70,9 @@ def _conda() -> Finding:
 
 def _test_job(scheduler: Scheduler, settings: Settings) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix=".hpconv-doctor-", dir=Path.cwd()) as here:
-        folder, token = JobFiles(Path(here)), Path(here, "token")
+        folder, token = JobFiles(Path(here), "doctor"), Path(here, "token")
         folder.begin()
+        folder.heartbeat.touch()
         token.write_text("seen")
         stem = folder.stem("hp-doctor")
         with closing(socket.create_server((_own_address(), 0))) as listener:
@@ -118,7 +120,7 @@ def _await(scheduler: Scheduler, stem: Path, job: str) -> str | None:
         unknown = status is not None and job_number(job) in status.unknown
         kind, reason = tracker.state(read_record(stem.with_suffix(".record")), row, unknown)
         if kind != ACTIVE:
-            return reason if kind == FAILED else None
+            return None if kind == SUCCESS else reason
         time.sleep(PAUSE)
     return (
         f"it is still waiting after {WAIT_SECONDS / 60:.0f} minutes: is the queue full or stopped?"

@@ -5,6 +5,8 @@ react to Ctrl-C at once.
 """
 
 import atexit
+import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -25,12 +27,16 @@ from hpconv.errors import UserError
 from hpconv.pbs import cancel
 from hpconv.pbs.dialects import job_number
 from hpconv.pbs.job_files import JobFiles
-from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, JobState, JobTracker, read_record
+from hpconv.pbs.job_state import JobTracker, read_record
 from hpconv.pbs.request import Resources
+from hpconv.pbs.runs import Heart, is_alive
 from hpconv.pbs.scheduler import find, qsub_options
 from hpconv.pbs.threads import Submission, Submitter, Watcher
+from hpconv.pbs.unneeded import Unneeded
+from hpconv.pbs.verdicts import ACTIVE, DELETED, FAILED, LOST, REFUSED, SUCCESS, JobState
 
 FOLDER = Path(".snakemake/hpconv-pbs")
+RUN_VARIABLE = "HPCONV_RUN"  # name of the run, and of its folder in FOLDER
 ORPHAN_SECONDS = 120.0  # for jobs of an earlier run to end
 SHUTDOWN_SECONDS = 0.5
 ATTEMPTS = 3  # of a job whose node fails
@@ -84,27 +90,34 @@ class Executor(RemoteExecutor):
             )
         except UserError as error:
             raise WorkflowError(str(error)) from None
-        self._files = JobFiles(FOLDER)
+        # jobs get it too, and may look for the files of their run
+        self._files = JobFiles(FOLDER, os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(4)))
+        self._heart = Heart(self._files.heartbeat)
+        self._reasons: list[str] = []  # of failed jobs
+        self._unneeded = Unneeded(self._scheduler, self._files, self.logger)
         self._submitter = Submitter(self._scheduler, self._files, self.logger)
         self._watcher = Watcher(self._scheduler, settings.status_seconds, self.logger)
         self._remove_orphans()
         self._files.begin()
+        self._heart.beat()
         self._cancelled = False
+        atexit.register(self._print_reasons)
         atexit.register(self._delete_jobs)
 
     def _remove_orphans(self) -> None:
-        """Delete jobs of a run that was killed, so that no work is done twice."""
-        orphans = self._files.submitted_ids()
-        if not orphans:
-            return
-        names = " ".join(orphans.values())
-        self.logger.info(f"Deleting jobs of an earlier run that are still in the queue: {names}")
-        left = cancel.delete_all(self._scheduler, self._files, "*", 0, ORPHAN_SECONDS)
-        if left:
-            raise WorkflowError(
-                f"jobs of an earlier run do not end: {' '.join(left)}. New jobs would do the same "
-                "work: wait until they end or ask your administrator, then start again"
-            )
+        """Delete jobs of runs that were killed, so that no work is done twice."""
+        for heartbeat in FOLDER.glob("*/run"):
+            files = JobFiles(FOLDER, heartbeat.parent.name)
+            if is_alive(heartbeat):
+                continue
+            files.end()
+            if names := " ".join(files.submitted_ids().values()):
+                self.logger.info(f"Deleting jobs of a killed run that are in the queue: {names}")
+            if left := cancel.delete_all(self._scheduler, files, 0, ORPHAN_SECONDS):
+                raise WorkflowError(
+                    f"jobs of a killed run do not end: {' '.join(left)}. New jobs would do the "
+                    "same work: wait until they end or ask your administrator, then start again"
+                )
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Queue a job for submission."""
@@ -117,7 +130,10 @@ class Executor(RemoteExecutor):
         self._files.write_script(stem, work, resources.minutes, self._settings.prologue or "")
         patience = self.workflow.execution_settings.latency_wait
         tracker = JobTracker(self._scheduler.dialect, resources.minutes, patience)
-        submission = Submission(name, stem, resources, tracker, attempt)
+        until = job.resources.get("pbs_until")
+        submission = Submission(
+            name, stem, resources, tracker, attempt, until=Path(until) if until else None
+        )
         self._submitter.put(submission)
         return SubmittedJobInfo(job, aux={"submission": submission})
 
@@ -125,25 +141,37 @@ class Executor(RemoteExecutor):
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report jobs that have ended; yield the other ones."""
+        self._heart.beat()
         submissions = [info.aux["submission"] for info in active_jobs]
         self._watcher.poll([each.job for each in submissions if each.job])
         for info, submission in zip(active_jobs, submissions, strict=True):
             info.external_jobid = submission.job
             state = self._state(submission)
-            if state.kind == ACTIVE:
+            if self._unneeded.includes(submission, state):
+                self._leave_out(info, submission, state)
+            elif state.kind == ACTIVE:
                 yield info
             elif (again := self._reason_to_repeat(submission, state)) is not None:
                 self._files.remove([submission.stem])
                 self.logger.info(f"{submission.name} is resubmitted: {again}")
-                yield self._put(info.job, submission.attempt + (state.kind == LOST))
+                yield self._put(info.job, submission.attempt + (state.kind != SUCCESS))
             elif state.kind == SUCCESS:
                 self._files.remove([submission.stem])
                 self.report_job_success(info)
+            elif submission.until and state.kind != REFUSED:
+                self._leave_out(info, submission, state)
             else:
                 self._report_failure(info, submission, state.reason)
+        self._unneeded.delete_removed()
+
+    def _leave_out(self, info: SubmittedJobInfo, submission: Submission, state: JobState) -> None:
+        self._unneeded.remove(info.job, submission, state)
+        self.report_job_success(info)
 
     def _reason_to_repeat(self, submission: Submission, state: JobState) -> str | None:
-        if state.kind == LOST and submission.attempt < ATTEMPTS:
+        # a job that others do without is also repeated if it has failed by itself
+        repeated = (LOST, FAILED) if submission.until else (LOST,)
+        if state.kind in repeated and submission.attempt < ATTEMPTS:
             return state.reason
         if state.kind == SUCCESS and submission.stem.with_suffix(".again").exists():
             return "its walltime is used up and work remains"
@@ -151,7 +179,7 @@ class Executor(RemoteExecutor):
 
     def _state(self, submission: Submission) -> JobState:
         if submission.refusal:
-            return JobState(FAILED, submission.refusal)
+            return JobState(REFUSED, submission.refusal)
         if submission.job is None:
             return JobState(ACTIVE)
         status, job = self._watcher.status, job_number(submission.job)
@@ -161,17 +189,23 @@ class Executor(RemoteExecutor):
         submission.started |= bool(record) or (row is not None and row.state != "waiting")
         hours = (time.monotonic() - submission.begun) / 3600
         if state.kind == ACTIVE and not submission.started and hours > self._settings.queue_hours:
-            return JobState(FAILED, f"it waited for {hours:.0f} hours (hpconv-pbs-queue-hours)")
+            return JobState(DELETED, f"it waited for {hours:.0f} hours (hpconv-pbs-queue-hours)")
         return state
 
     def _report_failure(self, info: SubmittedJobInfo, submission: Submission, why: str) -> None:
         if submission.job and not submission.stem.with_suffix(".record").exists():
             self._scheduler.delete([submission.job])  # it may wait in the queue for ever
         self._files.remove([submission.stem])
-        self._files.mark_failed(submission.name)
+        self._files.mark_failed(submission.name, f"the job of {submission.name} failed: {why}")
         log = self._files.log(submission.stem)
         logs = [str(log)] if log.exists() else []
+        self._reasons.append(f"{submission.name} failed: {why}; see {log}")
         self.report_job_error(info, msg=f"{submission.name} failed: {why}. ", aux_logs=logs)
+
+    def _print_reasons(self) -> None:
+        """Print why jobs have failed: Snakemake prints nothing about a group, or not last."""
+        for reason in self._reasons:
+            print(f"hpconv: {reason}", file=sys.stderr)
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Delete all jobs of this run; active_jobs lacks those being checked at the moment."""
@@ -184,7 +218,10 @@ class Executor(RemoteExecutor):
         """
         self._submitter.stop()
         self._files.end()
-        if self._cancelled or not self._files.submitted():
+        if not self._files.submitted():
+            self._files.clear()
+            return
+        if self._cancelled:
             return
         self._cancelled = True
         command = [sys.executable, "-m", "hpconv.pbs.cancel", self._scheduler.dialect.name]

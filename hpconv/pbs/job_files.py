@@ -1,8 +1,8 @@
 """Files of submitted jobs: scripts, ids, records, logs. They outlive a killed workflow."""
 
 import os
-import secrets
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -18,33 +18,35 @@ OURS = "HPCONV_"  # may hold passwords: passed in a private file, never on a com
 
 
 class JobFiles:
-    """Files of the jobs of one run; a job's stem is the path of its files without suffix."""
+    """Files of the jobs of one run; a job's stem is the path of its files without suffix.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self.token = secrets.token_hex(4)  # of this run
+    Args:
+        folder: of all runs; only the logs of jobs are kept there after a run.
+        token: name of the run.
+
+    Attributes:
+        heartbeat: file that exists while the run goes on.
+    """
+
+    def __init__(self, folder: Path, token: str) -> None:
+        self._logs, self._path = folder.absolute() / "logs", folder.absolute() / token
+        self.token = token
+        self.heartbeat = self._path / "run"
         self._numbers = count(1)
 
     def begin(self) -> None:
-        """Begin a run; scripts of earlier runs that start later exit at once."""
+        """Begin the run."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        for leftover in self._path.glob("*.*"):
-            leftover.unlink()
-        write_atomically(self._run, self.token)
         write_atomically(self._environment, "".join(_exports(os.environ)), mode=0o600)
 
     def end(self) -> None:
-        """End a run; jobs that start later exit at once."""
+        """End the run; jobs that start later exit at once."""
+        self.heartbeat.unlink(missing_ok=True)
         self._environment.unlink(missing_ok=True)
-        self._run.unlink(missing_ok=True)
 
-    @property
-    def _logs(self) -> Path:
-        return self._path / "logs"
-
-    @property
-    def _run(self) -> Path:
-        return self._path / "run"
+    def clear(self) -> None:
+        """Remove everything but the logs."""
+        shutil.rmtree(self._path, ignore_errors=True)
 
     @property
     def _environment(self) -> Path:
@@ -62,8 +64,7 @@ class JobFiles:
         """Write the job script that runs the shell command ``work``."""
         values = {
             "PLACE": shlex.quote(str(stem)),
-            "RUN": shlex.quote(str(self._run)),
-            "TOKEN": self.token,
+            "RUN": shlex.quote(str(self.heartbeat)),
             "ENVIRONMENT": shlex.quote(str(self._environment)),
             "SECONDS": str(60 * minutes),
             "PROLOGUE": prologue,
@@ -82,16 +83,16 @@ class JobFiles:
 
     def submitted(self) -> bool:
         """Whether this run has submitted jobs, or is submitting one."""
-        return any(self._path.glob(f"*-{self.token}-*.id"))
+        return any(self._path.glob("*.id"))
 
-    def submitted_ids(self, token: str = "*") -> dict[Path, str]:
-        """Ids of submitted jobs of one run, or of all runs, by stem."""
-        found = {path: job_id(path.read_text()) for path in self._path.glob(f"*-{token}-*.id")}
+    def submitted_ids(self) -> dict[Path, str]:
+        """Ids of the jobs that this run has submitted, by stem."""
+        found = {path: job_id(path.read_text()) for path in self._path.glob("*.id")}
         return {path.with_suffix(""): job for path, job in found.items() if job}
 
-    def mark_failed(self, name: str) -> None:
-        """Mark a job as failed, for processes that wait for it."""
-        (self._path / f"{name}.failed").touch()
+    def mark_failed(self, name: str, reason: str) -> None:
+        """Write why a job has failed, for processes that wait for it."""
+        write_atomically(self._path / f"{name}.failed", reason)
 
     def remove(self, stems: Iterable[Path]) -> None:
         """Remove the files of ended jobs, except their logs."""

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hpconv.pbs.dialects import Dialect, JobStatus
+from hpconv.pbs.verdicts import ACTIVE, DELETED, FAILED, LOST, REFUSED, SUCCESS, JobState
 
-ACTIVE, SUCCESS, FAILED = "active", "success", "failed"
-LOST = "lost"  # its node failed: it may be submitted again
 WALLTIME_SLACK = 30.0
 # exit status after SIGTERM, in a job's record and in PBS
-TERMINATED, DELETED = 128 + 15, 256 + 15
+TERMINATED, DELETED_STATUS = 128 + 15, 256 + 15
 
 
 class Record(NamedTuple):
@@ -21,13 +20,6 @@ class Record(NamedTuple):
     began: float
     ended: float
     signalled: bool = False  # it received a signal, perhaps without time to write its exit status
-
-
-class JobState(NamedTuple):
-    """A job's state, with the reason of a failure."""
-
-    kind: str
-    reason: str = ""
 
 
 def read_record(path: Path) -> Record | None:
@@ -68,9 +60,9 @@ class JobTracker:
         if record is not None and record.status == 0:
             return JobState(SUCCESS)
         if record is not None and record.status is not None:
-            return JobState(FAILED, self._explain(record, row))
+            return self._judged(record, row)
         if reason := _reason_never_runs(row):
-            return JobState(FAILED, reason)
+            return JobState(REFUSED, reason)
         if unknown or (row is not None and row.state == "over"):
             return self._over(record, row)
         return JobState(ACTIVE)
@@ -80,31 +72,29 @@ class JobTracker:
         self._over_since = self._over_since or now
         if now - self._over_since < self._patience and not (row and row.exit_status):
             return JobState(ACTIVE)  # its record may not be visible yet
-        told = (record and record.signalled) or (row and row.exit_status is not None)
-        lost = self._ran and not told
-        return JobState(LOST if lost else FAILED, self._explain(record, row))
+        return self._judged(record, row)
 
-    def _explain(self, record: Record | None, row: JobStatus | None) -> str:
+    def _judged(self, record: Record | None, row: JobStatus | None) -> JobState:
+        """Whose fault the end of a job was, and why."""
         status = row.exit_status if row else None
         where = f" on {record.host}" if record else ""
         if self._walltime_was_up(record, status):
-            return f"its walltime of {self._minutes} minutes was exceeded{where}"
-        if status == DELETED or _was_signalled(record):
-            return f"it was ended by a signal{where}: deleted with qdel or preempted"
+            used = f"its walltime of {self._minutes} minutes was exceeded{where}"
+            return JobState(FAILED, used)
+        if status is not None and status in self._dialect.verdicts:
+            kind, reason = self._dialect.verdicts[status]
+            comment = f" ({row.comment})" if row and row.comment else ""
+            return JobState(kind, f"{reason}{where}: Exit_status {status}{comment}")
+        if status == DELETED_STATUS or _was_signalled(record):
+            reason = f"it was ended by a signal{where}: deleted with qdel or preempted"
+            return JobState(DELETED, reason)
         if record is not None and record.status is not None:
-            return f"it exited with status {record.status}{where}"
+            return JobState(FAILED, f"it exited with status {record.status}{where}")
         if status is None:
             what = "its node was lost" if self._ran else "it was deleted before it ran"
-            return f"it ended without a status record: {what}"
-        if status == 0:
-            return (
-                "the scheduler reports success, but the job's record is not visible here: is "
-                "the working directory on a file system that the nodes share?"
-            )
-        if status < 0:
-            comment = row.comment if row else ""
-            return f"the scheduler could not run it (Exit_status {status}): {comment}"
-        return f"it exited with status {status} and wrote no status record"
+            kind = LOST if self._ran else DELETED
+            return JobState(kind, f"it ended without a status record: {what}")
+        return JobState(FAILED, _unrecorded(status))
 
     def _walltime_was_up(self, record: Record | None, status: int | None) -> bool:
         if status is not None and status == self._dialect.walltime_status:
@@ -112,6 +102,15 @@ class JobTracker:
         if record is None or not _was_signalled(record):
             return False
         return record.ended - record.began > self._minutes * 60 - WALLTIME_SLACK
+
+
+def _unrecorded(status: int) -> str:
+    if status == 0:
+        return (
+            "the scheduler reports success, but the job's record is not visible here: is "
+            "the working directory on a file system that the nodes share?"
+        )
+    return f"it exited with status {status} and wrote no status record"
 
 
 def _was_signalled(record: Record | None) -> bool:

@@ -1,10 +1,10 @@
 #!/bin/bash
 # A job of a workflow. It leaves a record of how it ended, which no scheduler keeps for sure.
 place=@PLACE@
+host=$(hostname)
 began=$(date +%s)
-record() {
-    printf '%s %s %s %s\n' "$1" "$(hostname)" "$began" "$(date +%s)" >"$place.record.new" &&
-        mv "$place.record.new" "$place.record"
+record() { # without other programs: Torque sends SIGKILL right after SIGTERM
+    printf '%s %s %s %(%s)T\n' "$1" "$host" "$began" -1 >"$place.record"
 }
 stop() { # qdel, or the end of the walltime: not every scheduler tells more than this shell
     trap '' TERM INT USR1 XCPU
@@ -13,8 +13,8 @@ stop() { # qdel, or the end of the walltime: not every scheduler tells more than
     kill -TERM -- "-$work" 2>/dev/null
 }
 record running
-# a run that has been replaced since must not do the same work beside its successor
-[ "$(cat @RUN@)" = @TOKEN@ ] || { rm -f "$place.record"; exit 1; }
+# a run that has ended since must not do the same work beside its successor
+[ -e @RUN@ ] || { rm -f "$place.record"; exit 1; }
 . @ENVIRONMENT@
 export HPCONV_AGAIN="$place.again"
 # what PBS, or only Torque, tells a job; Slurm's wrappers do not
@@ -34,6 +34,7 @@ while kill -0 "$work" 2>/dev/null; do # the wait was cut short by a signal
     wait "$work"
     status=$?
 done
+[ -e "$place.again" ] && status=0 # it has ended in order, to be submitted again
 [ "$told" ] && [ "$status" -ne 0 ] && status=143 # whatever the work made of it
 record "$status"
 exit "$status"

@@ -34,6 +34,12 @@ class Submission:
     job: str | None = None  # id, once submitted
     refusal: str = ""  # reason why the scheduler refused it
     started: bool = False
+    until: Path | None = None  # file that makes it unneeded
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether it is still being submitted."""
+        return self.job is None and not self.refusal
 
 
 class Submitter:

@@ -16,6 +16,9 @@ MARGIN = 60.0  # seconds of walltime for the server to shut down
 class Interruptions:
     """A context for the driver: its workers learn at once that it has stopped, and why.
 
+    Raises:
+        UserError: if the walltime of the job leaves no time to search.
+
     Args:
         connection: connection file of the server, which is shut down at the end of the walltime.
         stopped: file for the reason.
@@ -25,6 +28,11 @@ class Interruptions:
     def __init__(self, connection: Path, stopped: Path | None, workers: Path | None) -> None:
         self._connection, self._stopped, self._workers = connection, stopped, workers
         self._walltime = Walltime(None)
+        if (left := self._walltime.seconds_left()) < 1.25 * MARGIN:
+            raise UserError(
+                f"the walltime of the driver's job is too short: it ends in {left:.0f} s, and needs "
+                f"{MARGIN:.0f} s to end in order"
+            )
 
     def check(self) -> None:
         """Raise an error if the driver must end.

@@ -16,6 +16,7 @@ from tests.pbs.fake.harness import FAKE, Fake
 
 ROOT = Path(__file__).parents[2]
 MINI = str(ROOT / "tests/pbs/mini.smk")
+HELPERS = str(ROOT / "tests/pbs/helpers.smk")
 DIALECTS = ("openpbs", "torque", "slurm")
 Start = Callable[..., "Site"]
 
@@ -97,16 +98,21 @@ def test_jobs_run_and_one_call_asks_for_all_of_them(start: Start, dialect: str) 
     assert len(site.calls("qsub")) == 12
     assert 1 <= len(site.calls("qstat")) < 20
     assert max(len(call) for call in site.calls("qstat")) >= 12
-    assert not list((site.folder / ".snakemake/hpconv-pbs").glob("*.*")), "nothing is left"
+    (left,) = (site.folder / ".snakemake/hpconv-pbs").iterdir()
+    assert left.name == "logs"
 
 
 def test_the_whole_workflow_runs_on_a_cluster(start: Start) -> None:
     site = start("openpbs", "--cpus", "16")
     tiny = ["--configfile", str(ROOT / "tests/workflow/tiny.yaml")]
-    status, output = site.run(*tiny, snakefile=str(ROOT / "Snakefile"))
+    # a driver ends a minute before its job does, and is submitted again
+    short = ["--hpconv-pbs-prologue", "export PBS_WALLTIME=80"]
+    longer = {"search": "{max_evals: 16}"}
+    status, output = site.run(*tiny, *short, snakefile=str(ROOT / "Snakefile"), **longer)
     assert status == 0, output
+    assert "driver-mongod is resubmitted: its walltime is used up" in output
     results = site.folder / "results/demo"
-    assert len(read(results / "trials.jsonl")) == 8
+    assert len(read(results / "trials.jsonl")) == 16
     assert (results / "report.html").exists()
     names = {call[call.index("-N") + 1] for call in site.calls("qsub")}
     assert {"hp-driver-mongo", "hp-worker-1", "hp-worker-2"} <= names
@@ -119,11 +125,9 @@ def test_a_failure_says_why_and_where(start: Start) -> None:
     status, output = site.run(body="echo the disk is on fire >&2; exit 3")
     assert status == 1
     assert "work-0 failed: it exited with status 1 on" in output
-    assert (site.folder / ".snakemake/hpconv-pbs/work-0.failed").exists(), "others may wait for it"
-    (log,) = [line for line in output.split() if line.endswith(".log") and "hpconv-pbs" in line][
-        -1:
-    ]
-    assert "the disk is on fire" in Path(log).read_text()
+    last = output.splitlines()[-1]
+    assert last.startswith("hpconv: work-0 failed: it exited with status 1 on")
+    assert "the disk is on fire" in Path(last.split("see ")[1]).read_text()
 
 
 def test_a_job_that_somebody_deletes_is_told_apart(start: Start) -> None:
@@ -193,6 +197,52 @@ def test_a_job_may_ask_for_another_one(start: Start) -> None:
     assert output.count("its walltime is used up and work remains") == 2
 
 
+def test_runs_side_by_side_leave_each_others_jobs_alone(start: Start) -> None:
+    site = start("openpbs", "--cpus", "4")
+    body = "until [ -e go.txt ]; do sleep 0.1; done"
+    runs = [site.begin("out/0.txt", jobs=2, body=body)]
+    until(lambda: len(site.ran()) == 1)
+    runs.append(site.begin("out/1.txt", jobs=2, body=body))
+    until(lambda: len(site.ran()) == 2)
+    (site.folder / "go.txt").touch()
+    for run in runs:
+        output = run.communicate(timeout=60)[0]
+        assert run.returncode == 0, output
+    assert len(site.calls("qsub")) == 2
+
+
+def test_jobs_that_are_not_needed_leave_the_queue(start: Start) -> None:
+    site = start("openpbs", "--cpus", "2")
+    process = site.begin(snakefile=HELPERS, helpers=3)  # one runs, two wait
+    until(lambda: len(site.calls("qsub")) == 4 and site.ran())
+    (site.folder / "go.txt").touch()
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert len(site.ran()) == 1
+    records = [(site.folder / f"helper/{number}.txt").read_text() for number in range(3)]
+    assert sorted(records) == ["", "", "helped\n"]
+    assert site.queue() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "starts", "reason"),
+    [("exit 3", 3, "it exited with status"), ("sleep 60", 1, "it was ended by a signal")],
+)
+def test_work_goes_on_without_a_helper(start: Start, body: str, starts: int, reason: str) -> None:
+    site = start("openpbs", "--cpus", "2")
+    process = site.begin(snakefile=HELPERS, body=body)
+    until(lambda: len(site.ran()) == starts)
+    if starts == 1:
+        assert site.fake.run("qdel", site.ran()[0].split()[0])[0] == 0
+    helper = site.folder / "helper/0.txt"
+    until(helper.exists)
+    (site.folder / "go.txt").touch()
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert f"helper-0 is left out: {reason}" in output
+    assert len(site.ran()) == starts
+
+
 @pytest.mark.parametrize("fault", [None, "slow"])
 def test_ctrl_c_returns_at_once_and_the_jobs_go(start: Start, fault: str | None) -> None:
     site = start("torque", "--cpus", "4")
@@ -209,14 +259,14 @@ def test_ctrl_c_returns_at_once_and_the_jobs_go(start: Start, fault: str | None)
 
 def test_a_restart_after_kill_9_runs_no_job_twice(start: Start) -> None:
     site = start("openpbs", "--cpus", "2")
-    process = site.begin(jobs=3, body="sleep 8")  # two run, one waits
+    process = site.begin(jobs=3, body="sleep 60")  # two run, one waits
     until(lambda: len(site.calls("qsub")) == 3 and len(site.ran()) == 2)
     process.kill()
     process.wait()
     assert site.run("--unlock", jobs=3)[0] == 0
     status, output = site.run(jobs=3, body="sleep 1")
     assert status == 0, output
-    assert "Deleting jobs of an earlier run that are still in the queue" in output
+    assert "Deleting jobs of a killed run that are in the queue" in output
     began = [line.split()[0] for line in site.ran() if "began" in line]
     ended = [line.split()[0] for line in site.ran() if "ended" in line]
     assert len(began) == 5

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hpconv.pbs.dialects import DIALECTS, JobStatus
-from hpconv.pbs.job_state import ACTIVE, FAILED, LOST, SUCCESS, JobTracker, Record, read_record
+from hpconv.pbs.job_state import JobTracker, Record, read_record
+from hpconv.pbs.verdicts import ACTIVE, DELETED, FAILED, LOST, REFUSED, SUCCESS
 
 RUNNING, OVER = JobStatus("running"), JobStatus("over", 0)
 
@@ -36,42 +37,41 @@ def test_a_record_may_come_later_than_the_schedulers_word() -> None:
     assert judge.state(ended(0), None, unknown=True).kind == SUCCESS
 
 
+WALLTIME = "walltime of 60 minutes was exceeded"
+QDEL = "ended by a signal"
+UNRAN = "ended without a status record: it was deleted before it ran"
+
+
 @pytest.mark.parametrize(
-    ("record", "row", "reason"),
+    ("record", "row", "kind", "reason"),
     [
-        (ended(3), RUNNING, "exited with status 3 on n1"),
-        (ended(143), JobStatus("over", 271), "ended by a signal on n1: deleted with qdel"),
-        (ended(None), JobStatus("over"), "ended by a signal on n1"),
-        (ended(143, 3595), JobStatus("over", -29), "walltime of 60 minutes was exceeded on n1"),
-        (ended(None, 3595), JobStatus("over"), "walltime of 60 minutes was exceeded on n1"),
-        (None, JobStatus("over", -29), "walltime of 60 minutes was exceeded"),
-        (None, JobStatus("over", 271), "deleted with qdel"),
-        (
-            None,
-            JobStatus("over", -3, "no such user"),
-            "could not run it (Exit_status -3): no such user",
-        ),
-        (None, JobStatus("over", 9), "exited with status 9 and wrote no status record"),
-        (None, OVER, "is the working directory on a file system that the nodes share?"),
-        (None, JobStatus("over"), "ended without a status record: it was deleted before it ran"),
-        (None, None, "ended without a status record: it was deleted before it ran"),
-        (None, JobStatus("waiting", None, "Can Never Run: Insufficient ncpus"), "will never run"),
-        (
-            None,
-            JobStatus("waiting", None, "job held, too many failed attempts to run"),
-            "never run",
-        ),
+        (ended(3), RUNNING, FAILED, "exited with status 3 on n1"),
+        (ended(143), JobStatus("over", 271), DELETED, f"{QDEL} on n1: deleted with qdel"),
+        (ended(None), JobStatus("over"), DELETED, f"{QDEL} on n1"),
+        (ended(None), None, DELETED, f"{QDEL} on n1"),  # Torque that keeps no completed jobs
+        (ended(143, 3595), JobStatus("over", -29), FAILED, f"{WALLTIME} on n1"),
+        (ended(None, 3595), JobStatus("over"), FAILED, f"{WALLTIME} on n1"),
+        (None, JobStatus("over", -29), FAILED, WALLTIME),
+        (None, JobStatus("over", 271), DELETED, "deleted with qdel"),
+        (None, JobStatus("over", -3, "no folder"), LOST, "not start it: Exit_status -3 (no folder"),
+        (None, JobStatus("over", -10), REFUSED, "the node refuses this user: Exit_status -10"),
+        (None, JobStatus("over", -18), REFUSED, "a hook of the site ended it"),
+        (ended(143), JobStatus("over", -27), FAILED, "exceeded its memory on n1: Exit_status -27"),
+        (ended(None), JobStatus("over", -20), LOST, "its node failed on n1: Exit_status -20"),
+        (None, JobStatus("over", 9), FAILED, "exited with status 9 and wrote no status record"),
+        (None, OVER, FAILED, "is the working directory on a file system that the nodes share?"),
+        (None, JobStatus("over"), DELETED, UNRAN),
+        (None, None, DELETED, UNRAN),
+        (None, JobStatus("waiting", None, "Can Never Run: ncpus"), REFUSED, "will never run"),
+        (None, JobStatus("waiting", None, "too many failed attempts"), REFUSED, "never run"),
     ],
 )
-def test_failure_reasons_are_distinguished(
-    judge: JobTracker,
-    record: Record | None,
-    row: JobStatus | None,
-    reason: str,
+def test_end_of_a_job_tells_whose_fault_it_was(
+    judge: JobTracker, record: Record | None, row: JobStatus | None, kind: str, reason: str
 ) -> None:
-    kind, why = judge.state(record, row, unknown=row is None)
-    assert kind == FAILED
-    assert reason in why
+    state = judge.state(record, row, unknown=row is None)
+    assert state.kind == kind
+    assert reason in state.reason
 
 
 @pytest.mark.parametrize("row", [None, JobStatus("over")])

@@ -1,0 +1,59 @@
+"""Jobs that others can do without: those of a rule with the resource ``pbs_until``, a file.
+
+Such a job never fails the workflow, unless the scheduler refuses it. When the file exists, the job
+is no longer needed: it is removed from the queue, and deleted if it does not end by itself.
+"""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+
+from hpconv.pbs.job_files import JobFiles
+from hpconv.pbs.scheduler import Scheduler
+from hpconv.pbs.threads import Submission
+from hpconv.pbs.verdicts import ACTIVE, DELETED, JobState
+
+ENDING_SECONDS = 60.0  # for a running job to see that it is not needed
+
+Logger = Any  # Snakemake's
+
+
+class Unneeded:
+    """Finds the jobs that are no longer needed, and removes jobs without failing the workflow."""
+
+    def __init__(self, scheduler: Scheduler, files: JobFiles, logger: Logger) -> None:
+        self._scheduler, self._files, self._logger = scheduler, files, logger
+        self._since: dict[Path, float] = {}  # when a file was first seen
+        self._removed: dict[Path, str | None] = {}  # by stem, the id of a job to delete
+
+    def includes(self, submission: Submission, state: JobState) -> bool:
+        """Whether a job is no longer needed, and need not be waited for."""
+        until = submission.until
+        if until is None or not until.exists() or submission.in_progress:
+            return False
+        waits = state.kind == ACTIVE and not submission.started
+        since = self._since.setdefault(until, time.monotonic())
+        return waits or state.kind != ACTIVE or time.monotonic() - since > ENDING_SECONDS
+
+    def remove(self, job: JobExecutorInterface, submission: Submission, state: JobState) -> None:
+        """Write the outputs that a job has not written, empty; it is deleted later."""
+        if state.reason:
+            self._logger.warning(f"{submission.name} is left out: {state.reason}")
+        for output in map(Path, job.output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.touch()
+        self._removed[submission.stem] = submission.job if state.kind in (ACTIVE, DELETED) else None
+
+    def delete_removed(self) -> None:
+        """Delete the removed jobs in the background."""
+        if self._removed:
+            threading.Thread(target=self._delete, args=(self._removed,)).start()
+            self._removed = {}
+
+    def _delete(self, removed: dict[Path, str | None]) -> None:
+        if jobs := [job for job in removed.values() if job]:
+            self._scheduler.delete(jobs)
+        self._files.remove(removed)
