@@ -21,6 +21,7 @@ rule work:
 rule helper:
     output:
         "helper/{number}.txt",
+    threads: 3
     resources:
         mem_mb=500,
         runtime=5,

@@ -212,7 +212,7 @@ def test_runs_side_by_side_leave_each_others_jobs_alone(start: Start) -> None:
 
 
 def test_jobs_that_are_not_needed_leave_the_queue(start: Start) -> None:
-    site = start("openpbs", "--cpus", "2")
+    site = start("openpbs", "--cpus", "4")
     process = site.begin(snakefile=HELPERS, helpers=3)  # one runs, two wait
     until(lambda: len(site.calls("qsub")) == 4 and site.ran())
     (site.folder / "go.txt").touch()
@@ -229,7 +229,7 @@ def test_jobs_that_are_not_needed_leave_the_queue(start: Start) -> None:
     [("exit 3", 3, "it exited with status"), ("sleep 60", 1, "it was ended by a signal")],
 )
 def test_work_goes_on_without_a_helper(start: Start, body: str, starts: int, reason: str) -> None:
-    site = start("openpbs", "--cpus", "2")
+    site = start("openpbs", "--cpus", "4")
     process = site.begin(snakefile=HELPERS, body=body)
     until(lambda: len(site.ran()) == starts)
     if starts == 1:
