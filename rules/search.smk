@@ -37,7 +37,8 @@ rule worker:
         temp(f"{RUN}/worker-{{number}}.json"),
     log:
         f"{LOGS}/worker-{{number}}.log",
-    retries: 0 if workflow.nodes else RESTARTS  # on a cluster the executor starts it again
+    # on a cluster the executor starts it again
+    retries: RESTARTS if workflow.is_main_process and workflow.nodes is None else 0
     conda:
         "../envs/hpconv.yaml"
     threads: settings.search.worker_threads

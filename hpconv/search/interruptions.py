@@ -28,10 +28,10 @@ class Interruptions:
     def __init__(self, connection: Path, stopped: Path | None, workers: Path | None) -> None:
         self._connection, self._stopped, self._workers = connection, stopped, workers
         self._walltime = Walltime(None)
-        if (left := self._walltime.seconds_left()) < 1.25 * MARGIN:
+        if self._walltime.total < 1.25 * MARGIN:
             raise UserError(
-                f"the walltime of the driver's job is too short: it ends in {left:.0f} s, and needs "
-                f"{MARGIN:.0f} s to end in order"
+                f"the walltime of the driver's job is {self._walltime.total:.0f} s: give it more, "
+                f"it needs {MARGIN:.0f} s to end in order"
             )
 
     def check(self) -> None:

@@ -56,6 +56,9 @@ class Walltime:
     Args:
         given: the walltime of the job. By default ``PBS_WALLTIME`` (set by Torque), or else
             qstat's answer for ``PBS_JOBID``, or else no limit.
+
+    Attributes:
+        total: seconds from the start of this process to the end of its job.
     """
 
     def __init__(self, given: str | None) -> None:
@@ -68,6 +71,7 @@ class Walltime:
             self._end = now + _left_by_qstat(job, now - begun)
         else:
             self._end = inf
+        self.total = self._end - begun
 
     def seconds_left(self) -> float:
         """Seconds until the scheduler ends this job; infinite without a limit."""

@@ -1,5 +1,6 @@
 """Snakemake on a scheduler that misbehaves: no job is lost, doubled or left behind."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from tests.pbs.fake.harness import FAKE, Fake
 
 ROOT = Path(__file__).parents[2]
 MINI = str(ROOT / "tests/pbs/mini.smk")
+WORKFLOW, HISTORY = str(ROOT / "Snakefile"), "results/demo/trials.jsonl"
+TINY = ["--configfile", str(ROOT / "tests/workflow/tiny.yaml")]
 HELPERS = str(ROOT / "tests/pbs/helpers.smk")
 DIALECTS = ("openpbs", "torque", "slurm")
 Start = Callable[..., "Site"]
@@ -104,20 +107,29 @@ def test_jobs_run_and_one_call_asks_for_all_of_them(start: Start, dialect: str) 
 
 def test_the_whole_workflow_runs_on_a_cluster(start: Start) -> None:
     site = start("openpbs", "--cpus", "16")
-    tiny = ["--configfile", str(ROOT / "tests/workflow/tiny.yaml")]
-    # a driver ends a minute before its job does, and is submitted again
-    short = ["--hpconv-pbs-prologue", "export PBS_WALLTIME=80"]
-    longer = {"search": "{max_evals: 16}"}
-    status, output = site.run(*tiny, *short, snakefile=str(ROOT / "Snakefile"), **longer)
+    status, output = site.run(*TINY, snakefile=WORKFLOW)
     assert status == 0, output
-    assert "driver-mongod is resubmitted: its walltime is used up" in output
     results = site.folder / "results/demo"
-    assert len(read(results / "trials.jsonl")) == 16
+    assert len(read(results / "trials.jsonl")) == 8
     assert (results / "report.html").exists()
     names = {call[call.index("-N") + 1] for call in site.calls("qsub")}
     assert {"hp-driver-mongo", "hp-worker-1", "hp-worker-2"} <= names
     assert not {"hp-gather", "hp-rank", "hp-evaluate", "hp-report"} & names, "seconds of work"
     assert site.queue() == []
+
+
+def test_a_search_outlives_the_walltime_of_its_driver(start: Start) -> None:
+    site = start("openpbs", "--cpus", "16")
+    results = site.folder / "results/demo"
+    # the first driver ends a minute before its job would
+    short = f"test -e {results}/mongodb/db || export PBS_WALLTIME=76"
+    options = [HISTORY, *TINY, "--hpconv-pbs-prologue", short]
+    status, output = site.run(*options, snakefile=WORKFLOW, search="{max_evals: 20}")
+    assert status == 0, output
+    assert output.count("driver-mongod is resubmitted: its walltime is used up") == 1
+    assert "is left out" not in output
+    assert len(read(results / "trials.jsonl")) == 20
+    assert json.loads((results / "search.json").read_text())["lost"] == []
 
 
 def test_a_failure_says_why_and_where(start: Start) -> None:
