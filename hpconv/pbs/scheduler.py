@@ -175,11 +175,13 @@ class Scheduler:
             unknown.add(job_number(jobs[0]))
         return QueueStatus(found, frozenset(unknown))
 
-    def delete(self, jobs: Sequence[str]) -> None:
-        """Request the deletion of jobs; it may take a while."""
+    def delete(self, jobs: Sequence[str]) -> bool:
+        """Request the deletion of jobs, which may take a while; returns whether it was accepted."""
         result = run(["qdel", *jobs])
         if result.returncode not in (0, *UNKNOWN_STATUSES):
             log.warning("qdel: %s", " ".join((result.stdout + result.stderr).split()))
+            return False
+        return True
 
 
 def find(

@@ -35,11 +35,7 @@ class Submission:
     refusal: str = ""  # reason why the scheduler refused it
     started: bool = False
     until: Path | None = None  # file that makes it unneeded
-
-    @property
-    def in_progress(self) -> bool:
-        """Whether it is still being submitted."""
-        return self.job is None and not self.refusal
+    withdrawn: bool = False  # not to be submitted any more
 
 
 class Submitter:
@@ -62,7 +58,7 @@ class Submitter:
     def _work(self) -> None:
         while True:
             submission = self._queue.get()
-            if not self._stopping.is_set():
+            if not (self._stopping.is_set() or submission.withdrawn):
                 self._submit(submission)
 
     def _submit(self, submission: Submission) -> None:
@@ -76,15 +72,15 @@ class Submitter:
             resources=submission.resources,
         )
         try:
-            submission.job = self._retry(submit, name)
+            submission.job = self._retry(submit, submission)
         except (SubmitError, OSError) as refusal:
             submission.refusal = str(refusal)
         if submission.job:
             self._logger.info(f"Submitted {name} as {submission.job}, output in {log}")
 
-    def _retry(self, submit: Callable[[], str], name: str) -> str | None:
-        """Submit a job as soon as the scheduler takes it; None if this run stops before."""
-        reason, told = "", 0.0
+    def _retry(self, submit: Callable[[], str], submission: Submission) -> str | None:
+        """Submit a job as soon as the scheduler takes it; None if it is not needed before."""
+        name, reason, told = submission.name, "", 0.0
         for pause in chain(FIRST_PAUSES, repeat(PAUSE)):
             try:
                 return submit()
@@ -92,7 +88,7 @@ class Submitter:
                 if str(delay) != reason or time.monotonic() - told >= REMIND_SECONDS:
                     reason, told = str(delay), time.monotonic()
                     self._logger.info(f"{name} waits for qsub, which is tried again: {reason}")
-            if self._stopping.wait(pause):
+            if self._stopping.wait(pause) or submission.withdrawn:
                 break
         return None
 

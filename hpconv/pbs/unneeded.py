@@ -32,7 +32,7 @@ class Unneeded:
     def includes(self, submission: Submission, state: JobState) -> bool:
         """Whether a job is no longer needed, and need not be waited for."""
         until = submission.until
-        if until is None or not until.exists() or submission.in_progress:
+        if until is None or not until.exists():
             return False
         waits = state.kind == ACTIVE and not submission.started
         since = self._since.setdefault(until, time.monotonic())
@@ -45,6 +45,7 @@ class Unneeded:
         for output in map(Path, job.output):
             output.parent.mkdir(parents=True, exist_ok=True)
             output.touch()
+        submission.withdrawn = True
         self._removed[submission.stem] = submission.job if state.kind in (ACTIVE, DELETED) else None
 
     def delete_removed(self) -> None:
@@ -54,6 +55,6 @@ class Unneeded:
             self._removed = {}
 
     def _delete(self, removed: dict[Path, str | None]) -> None:
-        if jobs := [job for job in removed.values() if job]:
-            self._scheduler.delete(jobs)
-        self._files.remove(removed)
+        jobs = [job for job in removed.values() if job]
+        if not jobs or self._scheduler.delete(jobs):  # else they are deleted at the end of the run
+            self._files.remove(removed)
