@@ -69,10 +69,11 @@ def extract(
     from hpconv.datasets import arrays
     from hpconv.features import user_images
 
+    white = None
     if trial is not None:
-        values, extractor = user_images.from_trial(
-            trial, experiments.find_experiment(experiment, experiments.HISTORIES)
-        )
+        folder = experiments.find_experiment(experiment, experiments.HISTORIES)
+        values, extractor = user_images.from_trial(trial, folder)
+        white = user_images.white(folder)
     elif assignment is not None and unsupervised is not None:
         learn_from = arrays.read_npy(unsupervised)
         bounds = {
@@ -89,7 +90,7 @@ def extract(
         raise UserError(
             "no pipeline is given: write --trial N, or --assignment FILE and --unsupervised FILE"
         )
-    mine = user_images.read_pictures(images, extractor.pipeline.image_shape)
+    mine = user_images.read_pictures(images, extractor.pipeline.image_shape, white=white)
     shape = user_images.extract(extractor, values, mine, output)
     count = f"{shape[0]} image{'s' if shape[0] > 1 else ''}"
     print(f"{output}: features of {count}, {'x'.join(map(str, shape[1:]))} each")

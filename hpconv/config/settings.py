@@ -117,6 +117,11 @@ class DataSettings(Section):
     channels: Channels = Field(
         default="auto", description="Colours of image files; auto is gray if all files are gray."
     )
+    levels: Literal["auto", "full"] = Field(
+        default="auto",
+        description="Range of 16-bit images that becomes 0 to 255: auto is that of the fewest bits "
+        "that hold the values of all images, full is that of 16 bits.",
+    )
     corrupt: Literal["refuse", "skip"] = Field(
         default="refuse", description="What to do with a file that is not a readable image."
     )

@@ -2,7 +2,7 @@
 
 An image is resized, antialiased, so that its shorter side has the requested number of pixels, and
 the centre square is kept. Transparent pixels become white, colour becomes gray by luminance
-(ITU-R BT.601), and 16-bit gray becomes 8-bit.
+(ITU-R BT.601), and 16-bit gray becomes 8-bit, from the range of ``data.levels``.
 """
 
 import numpy as np
@@ -13,6 +13,7 @@ from hpconv.datasets.arrays import MIN_SIZE
 from hpconv.errors import UserError
 
 SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow
+WHITE_16_BITS = 65535
 GRAY = ("1", "L", "LA", "F", *SIXTEEN_BITS)
 
 
@@ -25,8 +26,13 @@ def pillow_mode(channels: Channels, gray: bool) -> str:
     return "L" if channels == "gray" or (channels == "auto" and gray) else "RGB"
 
 
-def centre_square(image: Image.Image, size: int, mode: str) -> np.ndarray:
+def centre_square(
+    image: Image.Image, size: int, mode: str, *, white: int = WHITE_16_BITS
+) -> np.ndarray:
     """The centre of an image as ``(C, size, size)`` uint8.
+
+    Args:
+        white: value of 16-bit images that becomes 255.
 
     Raises:
         ValueError: when its pixels are floats or have more than 16 bits.
@@ -34,7 +40,7 @@ def centre_square(image: Image.Image, size: int, mode: str) -> np.ndarray:
     side = min(image.size)
     left, top = ((length - side) // 2 for length in image.size)
     box = (left, top, left + side, top + side)
-    plain = _opaque(_eight_bits(image))
+    plain = _opaque(_eight_bits(image, white))
     if plain.mode != mode:  # convert() would copy it
         plain = plain.convert(mode)
     square = plain.resize((size, size), Image.Resampling.BICUBIC, box)
@@ -61,15 +67,20 @@ def square_size(wanted: int | None, smallest: tuple[int, int], name: str) -> int
     return size
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def white_of(largest: int) -> int:
+    """The largest value of the fewest bits, at least eight, that hold a value."""
+    return int(2 ** max(8, largest.bit_length()) - 1)
+
+
+def _eight_bits(image: Image.Image, white: int) -> Image.Image:
     if image.mode == "F":
         raise ValueError("pixels are floats of unknown range")
     if image.mode not in SIXTEEN_BITS:
         return image
     levels = np.asarray(image)
-    if levels.min() < 0 or levels.max() > 65535:
+    if levels.min() < 0 or levels.max() > WHITE_16_BITS:
         raise ValueError("pixels have more than 16 bits")
-    return Image.fromarray(np.rint(levels / 257).astype("uint8"))
+    return Image.fromarray(np.rint(levels * (255 / white)).astype("uint8"))
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -108,6 +108,12 @@ class DataFile:
         channels, height, width = self.images.shape[1:]
         return channels, height, width
 
+    @property
+    def white(self) -> int | None:
+        """The value of 16-bit images that has become 255; None if the file does not record it."""
+        found = self.images.attrs.get("white")
+        return None if found is None else int(found)
+
     @cached_property
     def labels(self) -> np.ndarray:
         """Class numbers ``(M,)`` of the examples."""

@@ -46,11 +46,13 @@ class ImageWriter:
 
     Attributes:
         digests: of the images so far; equal images have the same.
+        white: value of 16-bit images that has become 255; None if it was not asked for.
     """
 
     def __init__(self, file: h5py.File) -> None:
         self._file = file
         self.digests: list[bytes] = []
+        self.white: int | None = None
 
     def append(self, block: np.ndarray) -> None:
         """Add images ``(n, C, H, W)`` uint8; all blocks have images of the same shape."""
@@ -61,6 +63,8 @@ class ImageWriter:
                 chunks=(_chunk_rows(shape), *shape), compression="gzip", compression_opts=1,
             )  # fmt: skip
         images = self._file["images"]
+        if self.white is not None:
+            images.attrs["white"] = self.white
         images.resize(len(images) + len(block), axis=0)
         images[len(images) - len(block) :] = block
         self.digests += [hashlib.sha256(image.tobytes()).digest() for image in block]

@@ -15,7 +15,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hpconv.config import DataSettings
 from hpconv.datasets.blocks import block_rows
-from hpconv.datasets.cropping import GRAY, centre_square, pillow_mode, square_size
+from hpconv.datasets.cropping import (
+    GRAY,
+    SIXTEEN_BITS,
+    WHITE_16_BITS,
+    centre_square,
+    pillow_mode,
+    square_size,
+    white_of,
+)
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_formats import open_image
 from hpconv.errors import UserError, printable
@@ -29,12 +37,19 @@ log = logging.getLogger(__name__)
 
 
 def decode_files(
-    paths: Sequence[Path], settings: DataSettings, writer: ImageWriter
+    paths: Sequence[Path],
+    settings: DataSettings,
+    writer: ImageWriter,
+    *,
+    white: int | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Decode image files and append them to a data file in the order of paths, block by block.
 
     Without ``data.size``, the side of the squares is the shortest side of all images. Sizes and
     colour modes are taken from the headers, also those of files whose pixels are damaged.
+
+    Args:
+        white: value of 16-bit images that becomes 255; by default as ``data.levels`` says.
 
     Returns:
         The indices in paths of the decoded images, and ``path: reason`` of each skipped file.
@@ -45,7 +60,7 @@ def decode_files(
     """
     written: list[int] = []
     with _reader(paths) as reader:
-        for squares in _squares(reader, settings):
+        for squares in _squares(reader, settings, writer, white):
             writer.append(np.stack(list(squares.values())))
             written += squares
     skipped = tuple(
@@ -55,7 +70,9 @@ def decode_files(
     return np.array(written, int), skipped
 
 
-def _squares(reader: "_Reader", settings: DataSettings) -> Iterator[dict[int, np.ndarray]]:
+def _squares(
+    reader: "_Reader", settings: DataSettings, writer: ImageWriter, white: int | None
+) -> Iterator[dict[int, np.ndarray]]:
     """Blocks of decoded squares by index of the file."""
     headers: dict[int, _Header] = {}
     for block in reader.blocks(_header, range(len(reader.paths)), HEADERS_PER_BLOCK):
@@ -63,7 +80,8 @@ def _squares(reader: "_Reader", settings: DataSettings) -> Iterator[dict[int, np
     if headers:
         mode = pillow_mode(settings.channels, all(header.gray for header in headers.values()))
         size = _size(reader.paths, headers, settings.size)
-        decode = partial(_decoded, size=size, mode=mode)
+        writer.white = white or _white(reader, headers, settings.levels == "full")
+        decode = partial(_decoded, size=size, mode=mode, white=writer.white)
         yield from reader.blocks(decode, list(headers), block_rows((len(mode), size, size)))
 
 
@@ -74,6 +92,7 @@ class _Header:
     width: int
     height: int
     gray: bool
+    deep: bool  # 16 bits
 
 
 class _Reader:
@@ -114,19 +133,43 @@ def _reader(paths: Sequence[Path]) -> Iterator[_Reader]:
 
 def _header(path: Path) -> _Header:
     with open_image(path) as image:
-        return _Header(*image.size, image.mode in GRAY)
+        return _Header(*image.size, image.mode in GRAY, image.mode in SIXTEEN_BITS)
 
 
-def _decoded(path: Path, size: int, mode: str) -> np.ndarray:
+def _white(reader: "_Reader", headers: dict[int, _Header], full: bool) -> int:
+    """The value of 16-bit images that becomes 255; a line in the log says which."""
+    deep = [number for number, header in headers.items() if header.deep]
+    if full or not deep:
+        return WHITE_16_BITS
+    blocks = reader.blocks(_largest, deep, HEADERS_PER_BLOCK)
+    largest = max((value for block in blocks for value in block.values()), default=WHITE_16_BITS)
+    white = min(white_of(largest), WHITE_16_BITS)
+    log.info(
+        f"{len(deep)} images have 16 bits and values up to {largest}: 0 to {white} becomes 0 to "
+        f"255; 'data.levels: full' takes 0 to {WHITE_16_BITS} instead"
+    )
+    return white
+
+
+def _largest(path: Path) -> int:
+    with open_image(path) as image:
+        return int(np.asarray(image).max())
+
+
+def _decoded(path: Path, size: int, mode: str, white: int) -> np.ndarray:
     with open_image(path) as image:
         image.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at reduced size
         ImageOps.exif_transpose(image, in_place=True)
-        return centre_square(image, size, mode)
+        return centre_square(image, size, mode, white=white)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return f"has more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
+    if "MAX_TEXT" in str(error):  # of Pillow's PNG reader
+        return "has too much text in its metadata: save it without"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

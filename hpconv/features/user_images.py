@@ -14,6 +14,7 @@ from hpconv import __version__, experiments, trials
 from hpconv.config import DataSettings, ModelSettings, model_of
 from hpconv.datasets import arrays, image_files, origin, protocols
 from hpconv.datasets.blocks import checksum
+from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.data_writer import ImageWriter
 from hpconv.datasets.image_folder import list_images
 from hpconv.errors import UserError, printable
@@ -85,12 +86,22 @@ class Pictures:
     skipped: tuple[str, ...] = ()
 
 
-def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
+def white(folder: Path) -> int | None:
+    """The value of 16-bit images that an experiment has made 255; None if it is not recorded."""
+    with DataFile(folder / "data.h5") as data:
+        return data.white
+
+
+def read_pictures(
+    path: Path, image_shape: tuple[int, ...], *, white: int | None = None
+) -> Pictures:
     """Read a .npy file unchanged, or image files as squares of the size of the search's images.
 
     Args:
         path: a .npy file, an image file, or a folder with image files at any depth.
         image_shape: ``(C, H, W)`` of the images of the search.
+        white: value of 16-bit images that becomes 255; by default that of the fewest bits that
+            hold all values.
 
     Raises:
         UserError: when the path is none of these, or no file can be decoded.
@@ -107,7 +118,9 @@ def read_pictures(path: Path, image_shape: tuple[int, ...]) -> Pictures:
     )
     with h5py.File("images", "w", driver="core", backing_store=False) as memory:
         try:
-            written, skipped = image_files.decode_files(paths, settings, ImageWriter(memory))
+            written, skipped = image_files.decode_files(
+                paths, settings, ImageWriter(memory), white=white
+            )
         except UserError as refusal:
             raise UserError(f"--images is '{path}': {refusal}\n{READABLE}") from None
         found = memory["images"][()]

@@ -112,7 +112,6 @@ READERS = {
         [
             "status",
             f"gather {HISTORY} --summary {E}/search.json {GATHERED}",
-            f"worker-job {CONFIG} --connection none {ENDED} --workdir new {OUT}",
             f"wait {CONFIG} --connection none {ENDED}",
             "report --output new",
         ],
