@@ -101,7 +101,8 @@ class Driver:
             UserError: if no worker appears, the last one ended on a programming error, too many
                 trials in a row fail, or another driver leads this search.
         """
-        self._store.search.open(self._fingerprint, self._name, digest(self._domain.expr))
+        space = digest(self._domain.expr)
+        self._seconds = self._store.search.open(self._fingerprint, self._name, space)
         try:
             return self._run()
         finally:
@@ -160,8 +161,9 @@ class Driver:
         if not force and now - self._last_heartbeat < HEARTBEAT_SECONDS:
             return
         self._check()
-        beat = self._store.search.heartbeat(self._name, now - self._last_heartbeat)
-        self._seconds, self._last_heartbeat = beat.searched, now
+        self._seconds += now - self._last_heartbeat
+        self._last_heartbeat = now
+        beat = self._store.search.heartbeat(self._name, self._seconds)
         self._workers = self._store.count_live_workers()
         self._publisher.update(self._seconds)
         if beat.unbroken > RECONNECT_SECONDS:

@@ -6,6 +6,7 @@ from typing import Any, TypedDict, cast
 import cloudpickle
 from bson import ObjectId
 from gridfs import GridFS
+from gridfs.errors import FileExists
 from hyperopt.base import Domain
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
@@ -34,16 +35,20 @@ class Attachments:
         self._exp_key = exp_key
         connection.retry(self._index)
 
-    @retries_when_unreachable
     def put_objective(self, domain: Domain) -> None:
         """Attach the search space and objective as hyperopt does, replacing an earlier one.
 
         The new one is written before the old one is deleted, so that workers always find one.
         """
         blob = cloudpickle.dumps(domain)
-        new = self._gridfs().put(blob, filename=OBJECTIVE, exp_key=self._exp_key)
-        for old in self._files().find({**self._named_objective(), "_id": {"$ne": new}}):
-            self._gridfs().delete(old["_id"])
+        new = self._put(OBJECTIVE, blob)
+        for old in self._objectives():
+            if old != new:
+                self.delete(old)
+
+    @retries_when_unreachable
+    def _objectives(self) -> list[ObjectId]:
+        return [file["_id"] for file in self._files().find(self._named_objective())]
 
     @retries_when_unreachable
     def objective(self) -> ObjectId | None:
@@ -60,10 +65,21 @@ class Attachments:
         """
         return self._gridfs().get(file).read()
 
-    @retries_when_unreachable
     def put(self, trial: Trial | TrialId, name: str, blob: bytes) -> ObjectId:
         """Write a file of a trial, to be listed in it by ``Store.finish``."""
-        return self._gridfs().put(blob, filename=f"{trial['_id']}_{name}", exp_key=self._exp_key)
+        return self._put(f"{trial['_id']}_{name}", blob)
+
+    def _put(self, filename: str, blob: bytes) -> ObjectId:
+        file = ObjectId()  # the same in every attempt, so that none leaves a second file
+        self._connection.retry(lambda: self._write(file, filename, blob))
+        return file
+
+    def _write(self, file: ObjectId, filename: str, blob: bytes) -> None:
+        try:
+            self._gridfs().put(blob, _id=file, filename=filename, exp_key=self._exp_key)
+        except FileExists:  # in part or in full, by an attempt whose answer was lost
+            self._gridfs().delete(file)
+            self._write(file, filename, blob)
 
     @retries_when_unreachable
     def delete(self, file: ObjectId) -> None:

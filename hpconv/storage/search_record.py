@@ -39,7 +39,6 @@ class Beat(NamedTuple):
 
     time: datetime  # the server's, UTC
     unbroken: float  # seconds since the first heartbeat after a break
-    searched: float  # seconds of searching by all drivers of the experiment
 
 
 class SearchRecord:
@@ -49,11 +48,14 @@ class SearchRecord:
         self._connection = connection
         self._exp_key = exp_key
 
-    def open(self, fingerprint: str, driver: str, space: str | None = None) -> None:
+    def open(self, fingerprint: str, driver: str, space: str | None = None) -> float:
         """Begin or continue the search with this driver as its only leader.
 
         Args:
             space: hash of the search space; None if it is unknown.
+
+        Returns:
+            seconds of searching by earlier drivers.
 
         Raises:
             UserError: if another driver leads it, or the experiment was begun with other data,
@@ -82,6 +84,7 @@ class SearchRecord:
                 "version of hpconv: continue it with that version, or choose a new 'experiment' "
                 "name"
             )
+        return begun["seconds"]
 
     @retries_when_unreachable
     def _take(self, fingerprint: str, driver: str, space: str | None) -> SearchDocument | None:
@@ -103,8 +106,10 @@ class SearchRecord:
         )
 
     @retries_when_unreachable
-    def heartbeat(self, driver: str, seconds: float) -> Beat:
-        """Record the driver's heartbeat, and the seconds of searching since the last one.
+    def heartbeat(self, driver: str, searched: float) -> Beat:
+        """Record the driver's heartbeat, and the seconds of searching by all drivers so far.
+
+        They are a sum, so that a retry after a lost answer adds nothing.
 
         Raises:
             UserError: if another driver has taken over.
@@ -114,7 +119,7 @@ class SearchRecord:
         change = {
             "driver.beat": "$$NOW",
             "driver.since": {"$cond": [is_break, "$$NOW", "$driver.since"]},
-            "seconds": {"$add": ["$seconds", seconds]},
+            "seconds": searched,
         }
         led = self._searches().find_one_and_update(
             {"_id": self._exp_key, "driver.name": driver},
@@ -125,7 +130,7 @@ class SearchRecord:
             raise UserError(f"another driver, {self._leader()}, has taken this search over")
         leader = cast(Leader, led["driver"])
         unbroken = (leader["beat"] - leader["since"]).total_seconds()
-        return Beat(leader["beat"], unbroken, led["seconds"])
+        return Beat(leader["beat"], unbroken)
 
     @retries_when_unreachable
     def close(self, driver: str) -> None:
