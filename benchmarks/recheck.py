@@ -31,11 +31,11 @@ BEST, SPLITS = 10, 5
 SEARCHES, SHARE = 200, 1 / 3  # of the evaluated trials in a search
 
 
-def measure(assignment: dict[str, Any], data: Path) -> list[float]:
+def measure(assignment: dict[str, Any], data: Path, model: ModelSettings = MODEL) -> list[float]:
     """Validation error, errors on other divisions, and test error of a candidate."""
     selection, (fold,) = Selection(data), Evaluation(data).folds
-    pipeline = describe(assignment, selection.images.shape[1:], MODEL)
-    extractor = learn(pipeline, selection.unlabelled(MODEL.n_unsupervised), MODEL)
+    pipeline = describe(assignment, selection.images.shape[1:], model)
+    extractor = learn(pipeline, selection.unlabelled(model.n_unsupervised), model)
     rows = used_rows(data)
     features = extractor.transform(ImageRows(data, rows))
     divisions = [selection, *map(selection.redivided, range(1, SPLITS + 1))]
