@@ -1,7 +1,10 @@
-"""Checks this machine: Python, kernels, engine and mongod, with advice for what is missing."""
+"""Checks this machine: Python, libraries, kernels, engine and mongod, with advice."""
 
+import os
 import platform
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 from hpconv import __version__, engines, kernels
@@ -11,6 +14,7 @@ from hpconv.mongodb.open_files import allowed_files, max_workers
 
 MISSING = "missing"
 MANY_WORKERS = 500
+LIBRARIES = ("numpy", "scipy", "h5py", "pytensor", "sklearn", "PIL", "pymongo", "hyperopt")
 
 
 class Finding(NamedTuple):
@@ -24,10 +28,31 @@ class Finding(NamedTuple):
 def examine(mongod: str | None) -> Iterator[Finding]:
     """Check Python, kernels, engine and server."""
     yield Finding("hpconv", f"{__version__}, Python {platform.python_version()}")
+    yield _home()
+    yield from _foreign()
     yield _kernels()
     yield _attempt("engine", lambda: engines.choose("auto"))
     yield _attempt("mongod", lambda: find_mongod(mongod).path)
     yield _workers()
+
+
+def _home() -> Finding:
+    """Libraries keep compiled code in the home folder."""
+    home = Path.home()
+    if os.access(home, os.W_OK | os.X_OK):
+        return Finding("home", str(home))
+    advice = "set HOME to a folder of your own: libraries keep compiled code there"
+    return Finding("home", f"{home}, which cannot be written", advice)
+
+
+def _foreign() -> Iterator[Finding]:
+    """Packages that PYTHONPATH puts before those that hpconv was installed with."""
+    folders = [Path(each).resolve() for each in os.environ.get("PYTHONPATH", "").split(":") if each]
+    for name in LIBRARIES:
+        spec = find_spec(name)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is not None and any(folder in origin.parents for folder in folders):
+            yield Finding(name, f"{origin.parent}, from PYTHONPATH", "unset PYTHONPATH")
 
 
 def _kernels() -> Finding:

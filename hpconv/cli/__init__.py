@@ -5,6 +5,7 @@ completion are fast.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -125,6 +126,9 @@ def _user_message(error: Exception) -> str | None:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, OSError):  # of HDF5, without a number and a file name
         return f"a file cannot be read, it may be damaged: {error}"
+    if isinstance(error, ImportError) and (foreign := os.environ.get("PYTHONPATH")):
+        first = str(error).strip().splitlines()[0]
+        return f"{first}: PYTHONPATH is '{foreign}', its packages hide those of hpconv: unset it"
     pymongo = sys.modules.get("pymongo.errors")  # None: not imported, so it raised nothing
     if pymongo is not None and isinstance(error, pymongo.ConnectionFailure):
         reason = str(error).partition(" (configured timeouts")[0]

