@@ -28,6 +28,7 @@ from hpconv.pbs import cancel
 from hpconv.pbs.dialects import job_number
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import JobTracker, read_record
+from hpconv.pbs.memory import memory_advice
 from hpconv.pbs.request import Resources
 from hpconv.pbs.runs import Heart, is_alive
 from hpconv.pbs.scheduler import find, qsub_options
@@ -93,7 +94,7 @@ class Executor(RemoteExecutor):
         # jobs get it too, and may look for the files of their run
         self._files = JobFiles(FOLDER, os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(4)))
         self._heart = Heart(self._files.heartbeat)
-        self._reasons: list[str] = []  # of failed jobs
+        self._reasons: dict[str, str] = {}  # by the name of a failed job
         self._unneeded = Unneeded(self._scheduler, self._files, self.logger)
         self._submitter = Submitter(self._scheduler, self._files, self.logger)
         self._watcher = Watcher(self._scheduler, settings.status_seconds, self.logger)
@@ -157,6 +158,7 @@ class Executor(RemoteExecutor):
                 yield self._put(info.job, submission.attempt + (state.kind != SUCCESS))
             elif state.kind == SUCCESS:
                 self._files.remove([submission.stem])
+                self._reasons.pop(submission.name, None)  # Snakemake's `retries` had tried it again
                 self.report_job_success(info)
             elif submission.until and state.kind != REFUSED:
                 self._leave_out(info, submission, state)
@@ -196,15 +198,16 @@ class Executor(RemoteExecutor):
         if submission.job and not submission.stem.with_suffix(".record").exists():
             self._scheduler.delete([submission.job])  # it may wait in the queue for ever
         self._files.remove([submission.stem])
-        self._files.mark_failed(submission.name, f"the job of {submission.name} failed: {why}")
         log = self._files.log(submission.stem)
+        why += memory_advice(why, log, submission.resources.memory)
+        self._files.mark_failed(submission.name, f"the job of {submission.name} failed: {why}")
         logs = [str(log)] if log.exists() else []
-        self._reasons.append(f"{submission.name} failed: {why}; see {log}")
+        self._reasons[submission.name] = f"{submission.name} failed: {why}; see {log}"
         self.report_job_error(info, msg=f"{submission.name} failed: {why}. ", aux_logs=logs)
 
     def _print_reasons(self) -> None:
         """Print why jobs have failed: Snakemake prints nothing about a group, or not last."""
-        for reason in self._reasons:
+        for reason in self._reasons.values():
             print(f"hpconv: {reason}", file=sys.stderr)
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from snakemake.common.tests import TestWorkflowsLocalStorageBase
 
+from hpconv.pbs.executor import ExecutorSettings
 from hpconv.trials import read
 from tests.conftest import until
 from tests.pbs.fake.harness import FAKE, Fake
@@ -314,3 +317,37 @@ def test_a_site_that_refuses_select_has_its_own_request(start: Start) -> None:
     (call,) = site.calls("qsub")
     assert "ncpus=1" in call
     assert call[call.index("-q") + 1] == "workq"
+
+
+def test_a_job_out_of_memory_is_tried_again_with_more(start: Start) -> None:
+    site = start()
+    more = ("--retries", "1", "--set-resources", "work:mem_mb=600*attempt")
+    killed_once = "test $(grep -c began ran.txt) -gt 1 || kill -9 $$"
+    status, output = site.run(*more, body=killed_once)
+    assert status == 0, output
+    assert "probably out of memory" in output
+    assert "it requested 600 MiB" in output
+    assert [re.search(r"mem=(\d+)mb", " ".join(call))[1] for call in site.calls("qsub")] == [
+        "600",
+        "1200",
+    ]
+    assert "hpconv: work-0 failed" not in output, "it has succeeded"
+
+
+class TestAnyWorkflow(TestWorkflowsLocalStorageBase):
+    """The tests that Snakemake has for executors."""
+
+    __test__ = True
+
+    @pytest.fixture(autouse=True)
+    def cluster(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+        site = start()
+        monkeypatch.setenv("PATH", f"{FAKE}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setenv("FAKE_PBS", str(site.fake.folder))
+        monkeypatch.delenv("HPCONV_RUN", raising=False)
+
+    def get_executor(self) -> str:
+        return "hpconv-pbs"
+
+    def get_executor_settings(self) -> ExecutorSettings:
+        return ExecutorSettings(status_seconds=1)
