@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_NEW, Domain
 
-from benchmarks.samplers.fast_tpe import FastTPE
+from benchmarks.samplers.fast_tpe import N_CANDIDATES, FastTPE
 from hpconv.model.space import Node
 from hpconv.model.space_table import table
 from hpconv.search.forest import ForestSampler
@@ -54,8 +54,8 @@ class Parzen(Random):
         if len(self._tpe) < STARTUP:
             yield from super().suggestions(seed)
         rng = np.random.default_rng(seed)
-        while True:
-            yield self._tpe.suggest(int(rng.integers(2**32)))
+        for attempt in count():
+            yield self._tpe.suggest(int(rng.integers(2**32)), max(1, N_CANDIDATES >> attempt))
 
 
 class Forest:

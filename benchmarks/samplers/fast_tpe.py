@@ -23,6 +23,7 @@ class FastTPE:
         self._entries = [_read(entry) for entry in entries]
         self._number = {entry[0]: k for k, entry in enumerate(self._entries)}
         self._told: dict[int, tuple[np.ndarray, float]] = {}
+        self._mixtures: dict[int, tuple[Any, ...]] = {}  # by hyperparameter
         self._history: tuple[np.ndarray, np.ndarray] | None = None  # since the last telling
 
     def __len__(self) -> int:
@@ -36,21 +37,24 @@ class FastTPE:
         self._told[tid] = (row, loss)
         self._history = None
 
-    def suggest(self, seed: int) -> Values:
+    def suggest(self, seed: int, n_candidates: int = N_CANDIDATES) -> Values:
         _seed(seed % 2**32)
         if self._history is None:
-            self._history = self._columns()
+            self._history, self._mixtures = self._columns(), {}
         columns, below = self._history
         values: Values = {}
-        for column, (label, condition, options, is_log, *prior) in zip(
-            columns, self._entries, strict=True
-        ):
-            if all(values.get(name) in allowed for name, allowed in condition.items()):
+        for number, (label, conditions, options, is_log, *prior) in enumerate(self._entries):
+            for name, allowed in conditions:
+                if values.get(name) not in allowed:
+                    break
+            else:
                 if options:
-                    values[label] = int(_choice(column, below, options))
-                else:
-                    drawn = _number(column, below, is_log, *prior)
-                    values[label] = math.exp(drawn) if is_log and not prior[-1] else drawn
+                    values[label] = int(_choice(columns[number], below, options, n_candidates))
+                    continue
+                if number not in self._mixtures:
+                    self._mixtures[number] = _mixtures(columns[number], below, *prior[:4])
+                drawn = _number(*self._mixtures[number], is_log, *prior[2:], n_candidates)
+                values[label] = math.exp(drawn) if is_log and not prior[-1] else drawn
         return values
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +69,7 @@ class FastTPE:
 
 def _read(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     """Label, condition, options, whether logarithmic; prior mean, deviation, bounds, quantum."""
-    name, condition = entry["label"], entry["condition"]
+    name, condition = entry["label"], list(entry["condition"].items())
     if entry["dist"] == "randint":
         return (name, condition, entry["args"][0], False, 0.0, 0.0, 0.0, 0.0, 0.0)
     normal, is_log = "normal" in entry["dist"], "log" in entry["dist"]
@@ -93,7 +97,7 @@ def _weights(count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _choice(column, below, options):  # type: ignore[no-untyped-def]
+def _choice(column, below, options, n_candidates):  # type: ignore[no-untyped-def]
     tables = np.ones((2, options))
     for part in range(2):
         seen = column[(below == (part == 0)) & ~np.isnan(column)]
@@ -102,7 +106,7 @@ def _choice(column, below, options):  # type: ignore[no-untyped-def]
         tables[part] /= tables[part].sum()
     best, score = 0, -np.inf
     edges = np.cumsum(tables[0])
-    for _ in range(N_CANDIDATES):
+    for _ in range(n_candidates):
         drawn = min(np.searchsorted(edges, np.random.random(), "right"), options - 1)
         if tables[0, drawn] / tables[1, drawn] > score:
             best, score = drawn, tables[0, drawn] / tables[1, drawn]
@@ -140,30 +144,41 @@ def _cdf(x, mu, sigma):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _accepted(mixture, low, high):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for w, mu, sigma in zip(*mixture):  # noqa: B905
+        total += w * (_cdf(high, mu, sigma) - _cdf(low, mu, sigma))
+    return total
+
+
+@njit(cache=True)
 def _density(x, mixture, low, high, quantum, is_log):  # type: ignore[no-untyped-def]
-    weights, centres, widths = mixture
-    total = accepted = 0.0
+    total = 0.0
     upper, lower = x + quantum / 2, x - quantum / 2
     if is_log and quantum:
         upper = math.log(min(upper, math.exp(high)))
         lower = math.log(max(lower, math.exp(low)))
-    for w, mu, sigma in zip(weights, centres, widths):  # noqa: B905
-        accepted += w * (_cdf(high, mu, sigma) - _cdf(low, mu, sigma))
+    for w, mu, sigma in zip(*mixture):  # noqa: B905
         if quantum:
             total += w * _cdf(min(upper, high), mu, sigma) - w * _cdf(max(lower, low), mu, sigma)
         else:
             total += w / sigma * math.exp(-0.5 * ((x - mu) / sigma) ** 2)
-    return total / accepted
+    return total
 
 
 @njit(cache=True)
-def _number(column, below, is_log, mu, sigma, low, high, quantum):  # type: ignore[no-untyped-def]
+def _mixtures(column, below, mu, sigma, low, high):  # type: ignore[no-untyped-def]
     known = ~np.isnan(column)
     good = _parzen(column[known & below], mu, sigma)
     bad = _parzen(column[known & ~below], mu, sigma)
+    return good, bad, _accepted(good, low, high) / _accepted(bad, low, high)
+
+
+@njit(cache=True)
+def _number(good, bad, accepted, is_log, low, high, quantum, n_candidates):  # type: ignore[no-untyped-def]
     edges = np.cumsum(good[0])
-    best, score = mu, -np.inf
-    for _ in range(N_CANDIDATES):
+    best, score = good[1][0], -np.inf
+    for _ in range(n_candidates):
         while True:
             which = min(np.searchsorted(edges, np.random.random(), "right"), len(edges) - 1)
             drawn = np.random.normal(good[1][which], good[2][which])
@@ -171,7 +186,7 @@ def _number(column, below, is_log, mu, sigma, low, high, quantum):  # type: igno
                 break
         if quantum:
             drawn = np.round((math.exp(drawn) if is_log else drawn) / quantum) * quantum
-        dense = _density(drawn, good, low, high, quantum, is_log)
+        dense = _density(drawn, good, low, high, quantum, is_log) / accepted
         ratio = dense / max(_density(drawn, bad, low, high, quantum, is_log), 1e-300)
         if ratio > score:
             best, score = drawn, ratio

@@ -165,7 +165,7 @@ class SearchSettings(Section):
     algorithm: Literal["tpe", "forest", "random", "anneal"] = Field(
         default="tpe",
         description="Algorithm that suggests candidates: hyperopt's tpe, random or anneal, or "
-        "forest, which needs about a third of the trials of random search.",
+        "forest, whose trees learn from all exits at once.",
     )
     max_evals: Count = Field(
         default=200, description="Number of trials to finish, failed and stopped trials included."

@@ -32,8 +32,12 @@ class Algorithm(Protocol):
         state NEW or RUNNING are pending: they count as bad until they are replaced.
         """
 
-    def suggest(self, tid: int, seed: int) -> dict[str, Any]:
-        """The active hyperparameters of the next trial: label to value, choices by index."""
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
+        """The active hyperparameters of the next trial: label to value, choices by index.
+
+        Args:
+            refusals: number of suggestions for this trial that were refused before this one.
+        """
 
 
 class HyperoptAlgorithm:
@@ -48,7 +52,7 @@ class HyperoptAlgorithm:
         """Add trials, or replace those with the same tid."""
         self._history.update((trial["tid"], trial) for trial in trials)
 
-    def suggest(self, tid: int, seed: int) -> dict[str, Any]:
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
         """The active hyperparameters of the next trial: label to value, choices by index."""
         history = trials_from_docs(self._history.values(), validate=False)
         (trial,) = self._suggest([tid], self._domain, history, seed)

@@ -23,9 +23,9 @@ import numpy as np
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, Domain
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
-from sklearn.tree import ExtraTreeRegressor
 
 from hpconv.model.space_table import table
+from hpconv.search.trees import Trees, fit
 from hpconv.search.unit_space import Roles, UnitSpace
 from hpconv.trials import Trial, hyperparameters
 
@@ -33,10 +33,9 @@ GOOD = 0.15  # share of trials that are varied (Watanabe, 2023)
 VARIATIONS, DRAWS = 300, 200  # candidates per suggestion
 RATE, WIDTH = 0.15, 0.2  # share of hyperparameters that a variation changes, and by how much
 EXIT_RATE = 0.5  # probability that a variation changes the exit, the most informative choice
-MAX_TRIALS = 1000  # that are learned from: the best half and the latest half
+MAX_TRIALS = 400  # that are learned from: the best half and the latest half
 INACTIVE = -0.5  # outside the unit coordinates
 N_TREES = 20
-TREE: dict[str, Any] = {"min_samples_leaf": 2, "max_features": 0.5}
 
 
 class ForestSampler:
@@ -51,7 +50,7 @@ class ForestSampler:
         self._losses: dict[int, float] = {}  # by tid; infinite if failed or pending
         self._rows: dict[int, np.ndarray] = {}  # roles, by tid
         self._pending: set[int] = set()
-        self._trees: list[ExtraTreeRegressor] = []  # empty after new trials
+        self._trees: Trees | None = None  # fitted to the trials told so far
 
     def tell(self, trials: Iterable[Trial]) -> None:
         """Add trials, or replace those with the same tid."""
@@ -66,7 +65,7 @@ class ForestSampler:
             loss = trial["result"].get("loss") if state == JOB_STATE_DONE else None
             self._losses[tid] = math.inf if loss is None or math.isnan(loss) else loss
             (self._rows[tid],) = self._roles.of_rows(self._space.row(hyperparameters(trial))[None])
-        self._trees = []
+        self._trees = None
 
     @property
     def source(self) -> str:
@@ -74,19 +73,18 @@ class ForestSampler:
         ended = len(self._losses) - len(self._pending)
         return "random" if ended < self._startup_trials else "forest"
 
-    def suggest(self, tid: int, seed: int) -> dict[str, Any]:
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
         """The active hyperparameters of the next trial: label to value, choices by index."""
         rng = np.random.default_rng(seed)
         if self.source == "random":
             return self._space.values(self._space.draw(1, rng)[0])
         known, losses = self._history()
         scores = _normal_scores(losses)
-        if not self._trees:
-            self._trees = [_fit(self._features(known), scores, k) for k in range(N_TREES)]
+        if self._trees is None:
+            self._trees = fit(self._features(known), scores, N_TREES, seed=0)
         good = np.argsort(scores, kind="stable")[: max(2, math.ceil(GOOD * len(scores)))]
         rows = self._roles.to_rows(self._candidates(known[good], rng))
-        features = self._features(self._roles.of_rows(rows))
-        predicted = np.array([tree.predict(features, check_input=False) for tree in self._trees])
+        predicted = self._trees.predict(self._features(self._roles.of_rows(rows)))
         return self._space.values(rows[_expected_improvement(predicted, scores.min()).argmax()])
 
     def _history(self) -> tuple[np.ndarray, np.ndarray]:
@@ -114,11 +112,6 @@ class ForestSampler:
 
     def _features(self, roles: np.ndarray) -> np.ndarray:
         return np.nan_to_num(roles[:, ~self._is_seed], nan=INACTIVE).astype("float32")
-
-
-def _fit(features: np.ndarray, scores: np.ndarray, seed: int) -> ExtraTreeRegressor:
-    # tree by tree: scikit-learn's forest takes twice as long for few trials
-    return ExtraTreeRegressor(**TREE, random_state=seed).fit(features, scores, check_input=False)
 
 
 def _normal_scores(losses: np.ndarray) -> np.ndarray:

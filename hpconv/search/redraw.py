@@ -58,5 +58,5 @@ def suggest_feasible(
 def _draw(algorithm: Algorithm, tid: int, seed: int, attempt: int) -> Suggestion:
     """One draw, seeded by search, trial and attempt: a resumed driver repeats it."""
     entropy = np.random.SeedSequence([seed, tid, attempt])  # a final 0 changes nothing
-    values = algorithm.suggest(tid, int(entropy.generate_state(1)[0]))
+    values = algorithm.suggest(tid, int(entropy.generate_state(1)[0]), attempt)
     return Suggestion(to_builtin_types(values), algorithm.source, attempt)

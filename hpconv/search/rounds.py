@@ -77,9 +77,9 @@ class Rounds:
             self._round(parent).tell(group, self._settings.absolute_loss_thresh)
         self._members = self._chain()
 
-    def suggest(self, tid: int, seed: int) -> dict[str, Any]:
-        """The active hyperparameters of the next trial: label to value, choices by index."""
-        return self._current().suggest(tid, seed)
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
+        """The active hyperparameters of the next trial, by the algorithm of its round."""
+        return self._current().suggest(tid, seed, refusals)
 
     @property
     def source(self) -> str:

@@ -69,12 +69,16 @@ class TPE:
         """How the next suggestion is drawn: at random, until there are trials to learn from."""
         return "random" if self._seen < self._startup_trials else "tpe"
 
-    def suggest(self, tid: int, seed: int) -> dict[str, Any]:
-        """The active hyperparameters of the next trial: label to value, choices by index."""
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
+        """The active hyperparameters of the next trial: label to value, choices by index.
+
+        Each refusal halves the number of candidates of which the best is suggested. With all
+        candidates, suggestions are so similar that the next one is mostly refused as well.
+        """
         if self.source == "random":
             (doc,) = rand.suggest([tid], self._domain, Trials(), seed)
             return {label: value.item() for label, value in hyperparameters(doc).items()}
-        memo = self._memo(seed)
+        memo = self._memo(seed, max(1, names.N_CANDIDATES >> refusals))
         drawn = {label: self._evaluate(node, memo) for label, node in self._values.items()}
         return {
             label: values[0].item() + self._offset(label)
@@ -82,7 +86,7 @@ class TPE:
             if len(values)
         }
 
-    def _memo(self, seed: int) -> Memo:
+    def _memo(self, seed: int, n_candidates: int) -> Memo:
         """The values of the graph's inputs."""
         losses, order = np.array(self._losses), np.argsort(self._tids)
         order = order[~np.isnan(losses[order])]  # rows of the trials seen, by tid
@@ -92,7 +96,7 @@ class TPE:
         ranks[order] = np.arange(len(order))
         below[order[by_loss[: min(n_below, names.MAX_BELOW)]]] = True
         return {
-            self._domain.s_new_ids: list(range(names.N_CANDIDATES)),
+            self._domain.s_new_ids: list(range(n_candidates)),
             self._domain.s_rng: np.random.default_rng(seed),
             self._observed["idxs"]: self._rows,
             self._observed["vals"]: self._columns,

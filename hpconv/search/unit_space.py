@@ -88,10 +88,8 @@ class UnitSpace:
         """Set inactive values of complete rows to NaN, in place."""
         chosen = np.nan_to_num(rows, nan=0).astype(int).T
         for tests, places in self._conditional:
-            active = np.ones(len(rows), bool)
-            for which, allowed in tests:
-                active &= allowed[chosen[which]]
-            rows[np.ix_(~active, np.array(places))] = math.nan
+            active = np.logical_and.reduce([allowed[chosen[which]] for which, allowed in tests])
+            rows[:, places] = np.where(active[:, None], rows[:, places], math.nan)
         return rows
 
 

@@ -21,11 +21,13 @@ class Recorder:
     def __init__(self, source: str) -> None:
         self.source = source
         self.seeds: list[int] = []
+        self.refusals: list[int] = []
 
     def tell(self, trials: Iterable[Trial]) -> None: ...
 
-    def suggest(self, tid: int, seed: int) -> dict[str, Any]:
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
         self.seeds.append(seed)
+        self.refusals.append(refusals)
         return {"seed": seed}
 
 
@@ -50,7 +52,7 @@ def test_the_first_feasible_suggestion_is_taken(
     seeds = model.seeds + at_random.seeds
     source = "tpe" if refusals <= MODEL_REDRAWS else "random"
     assert found == Suggestion({"seed": seeds[-1]}, source, redrawn=refusals)
-    assert len(model.seeds) == min(refusals, MODEL_REDRAWS) + 1
+    assert model.refusals == list(range(min(refusals, MODEL_REDRAWS) + 1))
     assert len(set(seeds)) == len(seeds) == refusals + 1
 
 

@@ -71,10 +71,11 @@ def history(domain: Domain, count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def of_hyperopt(
-    domain: Domain, docs: list[dict[str, Any]], seed: int, startup: int = STARTUP
+    domain: Domain, docs: list[dict[str, Any]], seed: int, startup: int = STARTUP, **settings: Any
 ) -> dict[str, Any]:
     trials = trials_from_docs(docs, validate=False)
-    (doc,) = tpe.suggest([999], domain, trials, seed, n_startup_jobs=startup, verbose=False)
+    settings |= {"n_startup_jobs": startup, "verbose": False}
+    (doc,) = tpe.suggest([999], domain, trials, seed, **settings)
     return hyperparameters(doc)
 
 
@@ -95,6 +96,15 @@ def test_suggestions_equal_hyperopts(domain: Domain, count: int) -> None:
     ours = told(domain, docs)
     for seed in range(8):
         assert ours.suggest(999, seed) == of_hyperopt(domain, docs, seed)
+
+
+@pytest.mark.parametrize(("refusals", "candidates"), [(1, 12), (3, 3), (4, 1), (20, 1)])
+def test_each_refusal_halves_hyperopts_candidates(
+    domain: Domain, refusals: int, candidates: int
+) -> None:
+    docs = history(domain, 60)
+    ours = told(domain, docs).suggest(999, 3, refusals)
+    assert ours == of_hyperopt(domain, docs, 3, n_EI_candidates=candidates)
 
 
 def test_order_of_told_trials_does_not_matter(domain: Domain) -> None:
