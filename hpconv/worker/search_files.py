@@ -16,10 +16,11 @@ import psutil
 from hpconv.mongodb import connection_file
 from hpconv.mongodb.connection_file import ServerRecord
 from hpconv.processes import Pulse, Reminder
-from hpconv.worker.walltime import Walltime
+from hpconv.worker.walltime import Walltime, WalltimeUsed, may_submit_again
 
 PAUSE = 1.0
 HEARTBEAT = "run"  # file of the executor
+YIELD_SECONDS = 900.0  # without a server, after which a job leaves its node to the driver's job
 SILENT_SECONDS = 300.0  # a workflow without a heartbeat for so long has been killed
 
 
@@ -60,7 +61,7 @@ class SearchFiles:
         self._heartbeat = failure.with_name(HEARTBEAT) if failure.parent.exists() else None
         self._pulse = Pulse()
         self._parent = os.getppid()
-        self._uri = ""
+        self._uri, self._last_seen = "", time.monotonic()
 
     def wait(self) -> None:
         """Wait until the server has published its address.
@@ -79,7 +80,8 @@ class SearchFiles:
         Raises:
             SearchOver: if the driver has written its summary.
             SearchStopped: if no server will come.
-            WalltimeUsed: if this job has no time to wait for one.
+            WalltimeUsed: if this job has no time to wait for one, or has waited so long that it
+                should queue behind the driver's job.
         """
         if self._is_over():
             raise SearchOver
@@ -87,6 +89,10 @@ class SearchFiles:
         if reason := record.error or self._reason_to_stop(record):
             raise SearchStopped(reason)
         self._walltime.check()
+        if record.uri:
+            self._last_seen = time.monotonic()
+        elif may_submit_again() and time.monotonic() - self._last_seen > YIELD_SECONDS:
+            raise WalltimeUsed(f"no server for {YIELD_SECONDS / 60:.0f} minutes, its job may wait")
         self._uri = record.uri or self._uri
         return self._uri
 

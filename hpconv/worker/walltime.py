@@ -26,6 +26,11 @@ class WalltimeUsed(Exception):
     """This job has no time to go on."""
 
 
+def may_submit_again() -> bool:
+    """Whether there is an executor that submits this job again if it asks for it."""
+    return AGAIN_VARIABLE in os.environ
+
+
 def submit_again(reason: WalltimeUsed) -> None:
     """End this process and have its job submitted again, if there is an executor that does it."""
     log.info("exiting: %s", reason)

@@ -205,7 +205,7 @@ class Worker:
                 with pymongo.timeout(HEARTBEAT_SECONDS):
                     self._store.heartbeat(self._owner, self._trial)
             except PyMongoError:
-                with contextlib.suppress(FileNotFoundError, UserError):
+                with contextlib.suppress(FileNotFoundError, UserError, WalltimeUsed):
                     self._store.connection.follow()
             self._last_heartbeat = time.monotonic()
         return due

@@ -11,6 +11,8 @@ import pytest
 
 from hpconv.config import resolve, search_record
 from hpconv.storage.store import Store
+from hpconv.worker import search_files
+from hpconv.worker.walltime import Walltime, WalltimeUsed
 from tests import objectives
 from tests.conftest import until
 
@@ -125,3 +127,20 @@ def test_worker_without_time_to_wait_asks_for_another_job(start: Start, tmp_path
     assert process.wait(30) == 75
     assert (tmp_path / "again").exists()
     assert not (tmp_path / "output").exists()
+
+
+def test_worker_leaves_its_node_to_the_drivers_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_files, "YIELD_SECONDS", 0.5)
+    monkeypatch.setattr(search_files, "PAUSE", 0.1)
+    monkeypatch.setenv("HPCONV_AGAIN", str(tmp_path / "again"))
+    files = search_files.SearchFiles(
+        tmp_path / "connection",
+        lambda: False,
+        stopped=tmp_path / "stopped",
+        failure=tmp_path / "run/failed",
+        walltime=Walltime(None),
+    )
+    with pytest.raises(WalltimeUsed, match="no server for"):
+        files.wait()
