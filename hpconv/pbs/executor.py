@@ -148,7 +148,7 @@ class Executor(RemoteExecutor):
         for info, submission in zip(active_jobs, submissions, strict=True):
             info.external_jobid = submission.job
             state = self._state(submission)
-            if self._unneeded.includes(submission, state):
+            if self._unneeded.includes(submission, state, bool(self._reasons)):
                 self._leave_out(info, submission, state)
             elif state.kind == ACTIVE:
                 yield info

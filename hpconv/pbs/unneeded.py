@@ -1,7 +1,8 @@
 """Jobs that others can do without: those of a rule with the resource ``pbs_until``, a file.
 
 Such a job never fails the workflow, unless the scheduler refuses it. When the file exists, the job
-is no longer needed: it is removed from the queue, and deleted if it does not end by itself.
+is no longer needed: it is removed from the queue, and deleted if it does not end by itself. It is
+also removed from the queue when another job has failed.
 """
 
 import threading
@@ -29,12 +30,18 @@ class Unneeded:
         self._since: dict[Path, float] = {}  # when a file was first seen
         self._removed: dict[Path, str | None] = {}  # by stem, the id of a job to delete
 
-    def includes(self, submission: Submission, state: JobState) -> bool:
-        """Whether a job is no longer needed, and need not be waited for."""
+    def includes(self, submission: Submission, state: JobState, has_failed: bool) -> bool:
+        """Whether a job is no longer needed, and need not be waited for.
+
+        Args:
+            has_failed: whether another job has failed, so that the workflow is about to end.
+        """
         until = submission.until
+        waits = state.kind == ACTIVE and not submission.started
+        if until is not None and has_failed and waits:
+            return True
         if until is None or not until.exists():
             return False
-        waits = state.kind == ACTIVE and not submission.started
         since = self._since.setdefault(until, time.monotonic())
         return waits or state.kind != ACTIVE or time.monotonic() - since > ENDING_SECONDS
 

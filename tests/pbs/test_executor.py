@@ -239,6 +239,21 @@ def test_jobs_that_are_not_needed_leave_the_queue(start: Start) -> None:
     assert site.queue() == []
 
 
+def test_helpers_leave_the_queue_when_another_job_has_failed(start: Start) -> None:
+    site = start("openpbs", "--cpus", "4")
+    body = "until ls .snakemake/hpconv-pbs/$HPCONV_RUN/work.failed; do sleep 0.1; done"
+    process = site.begin(snakefile=HELPERS, helpers=3, body=body)  # one runs, two wait
+    until(lambda: len(site.calls("qsub")) == 4 and site.ran())
+    row = next(line for line in site.queue() if "hp-work " in line)
+    until(lambda: site.fake.state(row.split()[0]) == "R")
+    assert site.fake.run("qdel", row.split()[0])[0] == 0
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1, output
+    assert len(site.ran()) == 1
+    assert output.splitlines()[-1].startswith("hpconv: work failed: it was ended by a signal")
+    assert site.queue() == []
+
+
 @pytest.mark.parametrize(
     ("body", "starts", "reason"),
     [("exit 3", 3, "it exited with status"), ("sleep 60", 1, "it was ended by a signal")],
