@@ -210,7 +210,7 @@ class SearchSettings(Section):
     seed: Seed = Field(default=0, description="Random seed of the suggestions.")
     patience_minutes: Positive = Field(
         default=720,
-        description="Stop the search if no worker has been seen for this many minutes.",
+        description="Stop the search after this many minutes in which all workers wait in a queue.",
     )
 
 
