@@ -83,9 +83,10 @@ def parse_json(text: bytes | str, form: Any, source: str) -> Any:
         UserError: when the text is not JSON or has another form.
     """
     from pydantic import ValidationError  # here, as 'hpconv --help' imports this module
+    from pydantic_core import from_json
 
     try:
-        content = json.loads(text)
+        content = from_json(text)  # equal short strings are one object, in all calls
         _checker(form).validate_python(content, strict=True)
     except ValidationError as invalid:
         error = invalid.errors(include_url=False)[0]

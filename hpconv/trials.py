@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NotRequired, Required
@@ -83,7 +83,7 @@ class Misc(TypedDict, total=False):
     tid: Required[int]
     cmd: list[str]
     workdir: None
-    idxs: Required[dict[str, list[int]]]
+    idxs: dict[str, list[int]]  # hyperopt's, in the database only
     vals: Required[dict[str, list[Any]]]  # numbers, of numpy where hyperopt just drew them
     source: str  # random, tpe, anneal or start_from
     redrawn: int  # suggestions that sizes, warp or memory refused before this one
@@ -189,10 +189,26 @@ def read(path: Path) -> list[Trial]:
     Raises:
         UserError: naming the line that is not a trial.
     """
+    return sorted(_trials(path), key=lambda trial: trial["tid"])
+
+
+def read_summaries(path: Path) -> list[Trial]:
+    """As ``read``, but of the trials' traces only versions and names: a fifth of the memory."""
+    return sorted(map(_summary, _trials(path)), key=lambda trial: trial["tid"])
+
+
+def _trials(path: Path) -> Iterator[Trial]:
     with Path(path).open("rb") as file:
-        lines = [line for line in file if line.endswith(b"\n")]
-    found = [_parsed(path, line, number) for number, line in enumerate(lines, start=1)]
-    return sorted(found, key=lambda trial: trial["tid"])
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n"):
+                yield _parsed(path, line, number)
+
+
+def _summary(trial: Trial) -> Trial:
+    if trace := trial["result"].get("trace"):
+        parts = [{"what": part["what"]} for part in trace["parts"]]
+        trial["result"]["trace"] = {"versions": trace["versions"], "parts": parts}
+    return trial
 
 
 def read_first(path: Path) -> Trial | None:

@@ -31,7 +31,7 @@ def best(
     from hpconv.evaluation.records import winner_test_errors
 
     folder = experiments.find_experiment(experiment, experiments.HISTORIES)
-    ranked = trials.succeeded(trials.read(experiments.history(folder)))[:number]
+    ranked = trials.succeeded(trials.read_summaries(experiments.history(folder)))[:number]
     if not ranked:
         raise UserError(
             f"no trial of {folder} has succeeded yet: 'hpconv status' lists the failures"

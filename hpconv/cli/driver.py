@@ -103,7 +103,7 @@ def _search(
             show=show,
             check=check,
         ).run()
-    driver.export(store.finished(), output)
+    driver.export(store.history(), output)
     lost = [f"worker {name} was killed, or is out of reach" for name in store.worker_names()]
     write_json(summary, {"search": search_record(settings), "stopped": reason, "lost": lost})
 
@@ -131,8 +131,8 @@ def gather(
     from hpconv import trials
     from hpconv.files import parse_json, write_atomically, write_json
 
-    found, record = trials.read(history), trials.read_summary(summary)
-    trials.write_csv(found, csv)
+    record = trials.read_summary(summary)
+    trials.write_csv(trials.read_summaries(history), csv)
     write_atomically(output, history.read_bytes())
     lines = workers.read_text().splitlines()
     records = [parse_json(line or "{}", trials.WorkerRecord, str(workers)) for line in lines]

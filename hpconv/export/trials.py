@@ -46,7 +46,7 @@ def write(folder: Path, path: Path) -> int:
     Raises:
         UserError: when there are none.
     """
-    history = trials.read(experiments.history(folder))
+    history = trials.read_summaries(experiments.history(folder))
     if path.suffix == ".csv":
         trials.write_csv(history, path)
         return len(history)

@@ -22,7 +22,7 @@ def write(folder: Path, path: Path, importance_csv: Path | None = None) -> None:
     # imported here because it loads engines and learners, which takes seconds
     from hpconv.report import importance, page, payload, provenance, winner
 
-    history = trials.read(experiments.history(folder))
+    history = trials.read_summaries(experiments.history(folder))
     if history and (folder / "data.h5").exists():
         origin.check_trial(history[0], folder / "data.h5")
     found = payload.collect(folder, history)

@@ -61,7 +61,7 @@ class Source:
 
     def _collect(self, stamps: list[Stamp]) -> tuple[LivePayload, provenance.Provenance]:
         try:
-            history = trials.read(experiments.history(self.folder))
+            history = trials.read_summaries(experiments.history(self.folder))
             found = payload.collect(self.folder, history, self._importance)
             facts = provenance.collect(self.folder, history)
         except (OSError, ValueError) as error:  # an incomplete line, on a cluster's file system

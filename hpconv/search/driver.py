@@ -127,9 +127,14 @@ class Driver:
         pending = self._store.unfinished()
         self._waiting = {trial["tid"] for trial in pending}
         self._rounds.tell(pending)
-        ended = self._store.finished()
-        self._record_finished(ended)
-        self._next_tid = 1 + max([*self._waiting, *(trial["tid"] for trial in ended)], default=-1)
+        tids = []
+        for trial in self._store.outcomes():
+            self._progress.tell(trial)
+            tids.append(trial["tid"])
+        for ended in self._store.in_batches(tids):
+            self._add_to_history(ended)
+        self._next_tid = 1 + max([*self._waiting, *tids], default=-1)
+        self._waiting.difference_update(tids)
         self._heartbeat(force=True)
 
     def _search(self) -> str:
@@ -151,9 +156,12 @@ class Driver:
             self._progress.tell(trial)
         if ended:  # also by a hyperopt worker, which has no heartbeat
             self._last_seen_worker = time.monotonic()
+        self._add_to_history(ended)
+        self._waiting.difference_update(trial["tid"] for trial in ended)
+
+    def _add_to_history(self, ended: list[Trial]) -> None:
         self._rounds.tell(ended)
         self._publisher.add(ended)
-        self._waiting.difference_update(trial["tid"] for trial in ended)
 
     def _heartbeat(self, force: bool = False) -> None:
         """Send a heartbeat and check leases and workers, once per ``HEARTBEAT_SECONDS``."""

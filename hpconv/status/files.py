@@ -21,13 +21,13 @@ class StatusFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._unwritten: list[Trial] = []
+        self._unwritten: list[str] = []  # lines
         self._file: tuple[int, int] | None = None  # trials.jsonl: inode, and size of its lines
         self._warned = False
 
     def add(self, ended: Iterable[Trial]) -> None:
         """Add trials that have ended; the next call of ``write`` writes them."""
-        self._unwritten += ended
+        self._unwritten += map(as_line, ended)
 
     def write(self, status: Status) -> None:
         """Write trials and status; what cannot be written is written by the next call."""
@@ -40,17 +40,18 @@ class StatusFiles:
             self._warned = True
 
     def _write_trials(self, path: Path) -> None:
-        lines = map(as_line, self._unwritten)
         if self._file is None:
-            self._file = _write(path, lines)
+            self._file = _write(path, self._unwritten)
         elif self._unwritten:
-            self._file = _append(path, "".join(lines).encode(), *self._file)
+            self._file = _append(path, "".join(self._unwritten).encode(), *self._file)
         self._unwritten.clear()
 
 
 def as_line(trial: Trial) -> str:
-    """A trial of the database as a line of JSON."""
-    document = {key: value for key, value in trial.items() if key != "_id"}
+    """A trial of the database as a line of JSON, with its active hyperparameters only."""
+    active = {label: values for label, values in trial["misc"]["vals"].items() if values}
+    misc = {key: value for key, value in trial["misc"].items() if key != "idxs"} | {"vals": active}
+    document = {key: value for key, value in trial.items() if key != "_id"} | {"misc": misc}
     return json.dumps(document, default=str) + "\n"
 
 

@@ -62,7 +62,7 @@ def _with_age(status: Status) -> Status:
 def _from_trials(folder: Path, ended: trials.SearchSummary) -> Status:
     """The status of a search that ended before there were status files."""
     progress = Progress()
-    last = _tell(progress, trials.read(folder / "trials.jsonl"))
+    last = _tell(progress, trials.read_summaries(folder / "trials.jsonl"))
     started = progress.started or last
     seconds = (last - started).total_seconds()
     return Status(

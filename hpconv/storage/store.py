@@ -6,9 +6,10 @@ are the server's, so the clocks of hosts may differ. Methods with ``retries_when
 for a server that is unreachable; those that a worker calls during an evaluation do not.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, NamedTuple, TypedDict, cast
 
 from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
@@ -27,6 +28,7 @@ Query = dict[str, Any]  # in MongoDB's query language
 
 LEASE_SECONDS = 60  # a worker loses its trial after this time without a heartbeat
 MAX_ATTEMPTS = 3
+BATCH = 500  # trials in memory at a time when all are read, 10 to 60 KB each
 LOST = CandidateError("lost", f"{MAX_ATTEMPTS} workers stopped responding during this trial")
 FINISHED = (JOB_STATE_DONE, JOB_STATE_ERROR)
 OPEN = {"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]}
@@ -306,6 +308,24 @@ class Store:
         if tids is not None:
             query["tid"] = {"$in": list(tids)}
         return list(self._jobs.find(query).sort("tid", ASCENDING))
+
+    @retries_when_unreachable
+    def outcomes(self) -> list[Trial]:
+        """Trials that have ended, in that order, without hyperparameters and traces."""
+        bulky = dict.fromkeys(("misc.idxs", "misc.vals", "misc.model", "result.trace"), False)
+        ended = self._jobs.find(self._query(state={"$in": FINISHED}), bulky)
+        return list(ended.sort("refresh_time", ASCENDING))
+
+    def in_batches(self, tids: Iterable[int]) -> Iterator[list[Trial]]:
+        """Trials with these tids that have ended, by tid; holds few of them at a time."""
+        ordered = sorted(tids)
+        for start in range(0, len(ordered), BATCH):
+            yield self.finished(ordered[start : start + BATCH])
+
+    def history(self) -> Iterator[Trial]:
+        """All trials that have ended, by tid; holds few of them at a time."""
+        tids = [trial["tid"] for trial in self.outcomes()]
+        return chain.from_iterable(self.in_batches(tids))
 
     @retries_when_unreachable
     def unfinished(self) -> list[Trial]:

@@ -3,7 +3,6 @@
 import json
 import logging
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -272,7 +271,8 @@ def test_queue_holds_one_and_a_half_trials_per_worker(store: Store) -> None:
 def test_second_driver_is_refused(store: Store) -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(driver(store, replace(SETTINGS, patience_minutes=10 * SECOND)).run)
-        time.sleep(0.5)
+        led = {"_id": store.exp_key, "driver.name": {"$gt": ""}}
+        until(lambda: store.search._searches().find_one(led))
         with pytest.raises(UserError, match="another driver, .*, leads the search"):
             driver(store).run()
         assert not store.search.is_over()
@@ -311,7 +311,7 @@ def test_fingerprint_includes_what_defines_an_ensembles_loss() -> None:
 def test_export_and_live_files_hold_every_trial(store: Store, tmp_path: Path) -> None:
     live = tmp_path / "live"
     search(store, live=StatusFiles(live))
-    export(store.finished(), tmp_path / "trials.jsonl")
+    export(store.history(), tmp_path / "trials.jsonl")
     exported = trials.read(tmp_path / "trials.jsonl")
     assert [trial["tid"] for trial in exported] == list(range(8))
     assert [trials.hyperparameters(t) for t in exported] == [
@@ -355,7 +355,7 @@ def test_status_lists_workers_and_their_trials(store: Store) -> None:
     store.reserve("node9:33")  # of hyperopt, which has no heartbeat
     leader._publisher._last_query = float("-inf")  # it is time to look again
     leader._heartbeat(force=True)
-    first, status = said
+    first, status = said[0], said[-1]  # a slow machine publishes more
     assert [worker.tid for worker in first.workers] == [None, None]
     workers = [(each.host, each.name, each.tid) for each in status.workers]
     assert workers == [

@@ -332,6 +332,7 @@ def test_no_operation_scans_a_collection(store: Store) -> None:
         assert (store.count_live_workers(), store.count(), store.count(JOB_STATE_DONE)) == (1, 3, 1)
         store.finished([0, 1])
         store.unfinished()
+        list(store.history())
         store.queue_state()
         store.durations(10)
         store.attachments.objective()
