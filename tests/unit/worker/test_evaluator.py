@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cloudpickle
@@ -45,6 +46,28 @@ def evaluate(evaluator: Evaluator) -> dict[str, Any]:
     outcomes: list[Any] = []
     until(lambda: outcomes.append(evaluator.outcome(0.1)) or outcomes[-1])
     return outcomes[-1].result
+
+
+def evaluation_processes() -> set[psutil.Process]:
+    children = psutil.Process().children()
+    return {child for child in children if "spawn_main" in " ".join(child.cmdline())}
+
+
+def test_process_killed_while_it_starts() -> None:
+    others = evaluation_processes()
+
+    def kill() -> None:
+        until(lambda: evaluation_processes() - others)
+        for process in evaluation_processes() - others:
+            process.kill()
+
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill)
+        evaluator = Evaluator(bytes(2**20), None)  # more than a pipe holds
+        killed.result()
+    with pytest.raises(EvaluatorDied, match="ended with status -9"):
+        until(lambda: evaluator.ready(0.1))
+    evaluator.close()
 
 
 def test_process_killed_while_idle_is_found_before_the_next_trial(evaluator: Evaluator) -> None:
