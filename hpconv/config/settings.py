@@ -117,6 +117,11 @@ class DataSettings(Section):
     channels: Channels = Field(
         default="auto", description="Colours of image files; auto is gray if all files are gray."
     )
+    layout: Literal["auto", "first", "last"] = Field(
+        default="auto",
+        description="Place of the channels in arrays: first for (N, C, H, W), last for "
+        "(N, H, W, C); auto if only one is possible with up to 64 channels and 16 or more pixels.",
+    )
     levels: Literal["auto", "full"] = Field(
         default="auto",
         description="Range of 16-bit images that becomes 0 to 255: auto is that of the fewest bits "

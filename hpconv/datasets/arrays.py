@@ -10,6 +10,7 @@ from hpconv.errors import UserError
 
 # raised by numpy on damaged files; TypeError on an array, which has no __exit__
 DAMAGED = (OSError, EOFError, ValueError, LookupError, BadZipFile, zlib.error, TypeError)
+MAX_CHANNELS = 64
 MIN_SIZE = 16  # pixels; in smaller images most candidates have nothing to pool
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # weights of R, G and B, ITU-R BT.601
 
@@ -17,7 +18,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])  # weights of R, G and B, ITU-R BT.6
 def read_npy(path: Path) -> np.ndarray:
     """Images of a .npy file as ``(N, C, H, W)``, uint8 or float32 in [0, 1].
 
-    The file may hold ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)`` with 1 or 3 channels.
+    The file may hold ``(N, H, W)``, ``(N, C, H, W)`` or, if that is not possible, ``(N, H, W, C)``.
 
     Raises:
         UserError: when it holds anything else, or images that are not square or too small.
@@ -29,7 +30,7 @@ def read_npy(path: Path) -> np.ndarray:
         raise UserError(f"{path} is not a readable .npy file: {error}") from error
     if images.ndim == 3:
         images = images[:, None]
-    elif images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
+    elif images.ndim == 4 and channels_first(images.shape, "auto") is False:
         images = images.transpose(0, 3, 1, 2)
     _check_shape(path, images)
     return np.ascontiguousarray(images if images.dtype == np.uint8 else as_unit_float(path, images))
@@ -48,11 +49,24 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is damaged or no archive of arrays (.npz): {error}") from error
 
 
+def channels_first(shape: tuple[int, ...], layout: str) -> bool | None:
+    """Whether images ``(N, a, b, c)`` have their channels first; None if it cannot be told.
+
+    Args:
+        layout: ``data.layout``.
+    """
+    first = shape[1] <= MAX_CHANNELS and min(shape[2:]) >= MIN_SIZE
+    last = shape[3] <= MAX_CHANNELS and min(shape[1:3]) >= MIN_SIZE
+    if layout != "auto":
+        return layout == "first" if (first if layout == "first" else last) else None
+    return first if first != last else None
+
+
 def _check_shape(path: Path, images: np.ndarray) -> None:
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+    if images.ndim != 4 or not 0 < images.shape[1] <= MAX_CHANNELS or not len(images):
         raise UserError(
             f"{path} has shape {images.shape}, which must be (N, H, W), (N, C, H, W) or "
-            "(N, H, W, C) with one or three channels"
+            f"(N, H, W, C) with 1 to {MAX_CHANNELS} channels"
         )
     height, width = images.shape[2:]
     if height != width or height < MIN_SIZE:
@@ -77,9 +91,18 @@ def as_unit_float(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def with_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Convert images ``(N, C, H, W)`` to 1 or 3 channels; images that have them are unchanged."""
+    """Convert images ``(N, C, H, W)`` from 1 to 3 channels or back; others must have them.
+
+    Raises:
+        UserError: when they have other channels.
+    """
     if images.shape[1] == channels:
         return images
+    if {images.shape[1], channels} != {1, 3}:
+        raise UserError(
+            f"images have {images.shape[1]} channels, those of the search {channels}: write images "
+            "with the same channels"
+        )
     if channels == 3:
         return np.repeat(images, 3, axis=1)
     gray = np.tensordot(images, LUMINANCE, axes=(1, 0))[:, None]

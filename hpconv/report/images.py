@@ -33,7 +33,11 @@ class Picture:
 
 
 def thumbnail(image: np.ndarray, alt: str) -> Picture:
-    """An image ``(C, H, W)`` uint8 of one or three channels, THUMBNAIL pixels at most."""
+    """An image ``(C, H, W)`` uint8, THUMBNAIL pixels at most.
+
+    Of images with other than one or three channels, the first three or the first are shown.
+    """
+    image = image[:3] if len(image) > 3 else image[:1] if len(image) == 2 else image
     size = image.shape[-1]
     if size <= CRISP:
         enlarged = _enlarged(image.transpose(1, 2, 0), THUMBNAIL // size)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from hpconv.config import DataSettings
 from hpconv.datasets import user_data
-from hpconv.datasets.arrays import as_unit_float
+from hpconv.datasets.arrays import MAX_CHANNELS, MIN_SIZE, as_unit_float, channels_first
 from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import centre_square, pillow_mode, square_size
 from hpconv.datasets.data_file import Splits
@@ -98,36 +98,51 @@ def _check_rows(path: Path, rows: np.ndarray, total: int) -> None:
 def _write_images(
     path: Path, source: h5py.Dataset, settings: DataSettings, writer: ImageWriter
 ) -> None:
-    height, width, channels = _shape(path, source)
+    first = _channels_first(path, source.shape, settings.layout)
+    height, width, channels = _channels_last(source[:1], first).shape[1:]
     size = square_size(settings.size, (width, height), str(path))
     if not settings.size and height != width:
         log.info(
             f"Images have {width}x{height} pixels: their centre squares of {size}x{size} are kept"
         )
     mode = pillow_mode(settings.channels, channels == 1)
+    if channels not in (1, 3):
+        log.info(f"Images have {channels} channels, all of which are kept")
+        if settings.channels != "auto":
+            raise user_data.path_error(
+                path, f"has images of {channels} channels: write 'data.channels: auto'"
+            )
     step = block_rows((channels, height, width))
     for start in range(0, len(source), step):
-        block = _channels_last(_eight_bits(path, source[start : start + step]))
-        writer.append(np.stack([centre_square(_image(array), size, mode) for array in block]))
+        block = _channels_last(_eight_bits(path, source[start : start + step]), first)
+        writer.append(np.stack([_square(array, size, mode) for array in block]))
 
 
-def _shape(path: Path, source: h5py.Dataset) -> tuple[int, int, int]:
-    shape = _channels_last(source[:1]).shape[1:]
-    if len(shape) != 3 or shape[2] not in (1, 3):
+def _channels_first(path: Path, shape: tuple[int, ...], layout: str) -> bool:
+    """Whether images have their channels first; images without channels have neither."""
+    first = channels_first(shape, layout) if len(shape) == 4 else None
+    if first is None and len(shape) != 3:
         raise user_data.path_error(
             path,
-            f"has images {source.shape}, which must be (N, H, W), (N, C, H, W) or (N, H, W, C) "
-            "with one or three channels",
+            f"has images {shape}, which must be (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 to "
+            f"{MAX_CHANNELS} channels and {MIN_SIZE} or more pixels: write 'data.layout: first' or "
+            "'data.layout: last' if both are possible",
         )
-    return shape
+    return bool(first)
 
 
-def _channels_last(images: np.ndarray) -> np.ndarray:
+def _channels_last(images: np.ndarray, first: bool) -> np.ndarray:
     if images.ndim == 3:
         return images[..., None]
-    if images.ndim == 4 and images.shape[1] in (1, 3):
-        return images.transpose(0, 2, 3, 1)
-    return images
+    return images.transpose(0, 2, 3, 1) if first else images
+
+
+def _square(array: np.ndarray, size: int, mode: str) -> np.ndarray:
+    """The centre of an array ``(H, W, C)`` as ``(C, size, size)``, one channel after another."""
+    if array.shape[2] in (1, 3):
+        return centre_square(_image(array), size, mode)
+    bands = np.moveaxis(array, 2, 0)[..., None]
+    return np.concatenate([centre_square(_image(band), size, "L") for band in bands])
 
 
 def _eight_bits(path: Path, block: np.ndarray) -> np.ndarray:

@@ -493,6 +493,7 @@ def arrays(tmp_path: Path) -> Callable[..., Path]:
 
 LABELS = np.arange(12) % 3
 COLOUR = RNG.integers(0, 256, (12, 3, 20, 20), "uint8")
+BANDS = RNG.integers(0, 256, (12, 13, 20, 20), "uint8")
 
 
 @pytest.mark.parametrize(
@@ -502,6 +503,9 @@ COLOUR = RNG.integers(0, 256, (12, 3, 20, 20), "uint8")
         (COLOUR.transpose(0, 2, 3, 1), COLOUR),
         (COLOUR[:, 0], COLOUR[:, :1]),
         (COLOUR[:, :1], COLOUR[:, :1]),
+        (BANDS, BANDS),
+        (BANDS.transpose(0, 2, 3, 1), BANDS),
+        (BANDS[:, :2], BANDS[:, :2]),
         (COLOUR.astype("float32") / 255, COLOUR),
     ],
 )
@@ -512,6 +516,19 @@ def test_hdf5_accepts_usual_array_layouts(
     np.testing.assert_array_equal(file["images"], expected)
     np.testing.assert_array_equal(file["labels"], LABELS)
     assert list(file["classes"].asstr()) == ["5", "6", "7"]
+
+
+def test_unclear_place_of_channels_is_asked_for(
+    tmp_path: Path, arrays: Callable[..., Path]
+) -> None:
+    images = RNG.integers(0, 256, (12, 20, 20, 20), "uint8")
+    path = arrays(images=images, labels=LABELS)
+    with pytest.raises(UserError, match="write 'data.layout: first' or 'data.layout: last'"):
+        written(tmp_path, "hdf5", path)
+    with written(tmp_path, "hdf5", path, layout="first") as file:
+        np.testing.assert_array_equal(file["images"], images)
+    with written(tmp_path, "hdf5", path, layout="last") as file:
+        np.testing.assert_array_equal(file["images"], images.transpose(0, 3, 1, 2))
 
 
 def test_hdf5_images_are_resized_over_many_blocks(
@@ -546,8 +563,8 @@ def test_hdf5_row_numbers_set_the_splits(tmp_path: Path, arrays: Callable[..., P
         ({"labels": LABELS[:5]}, "has labels (5,) and images (12, 3, 20, 20)"),
         ({"labels": LABELS / 2}, "has labels of type float64"),
         ({"labels": np.arange(12) // 10}, "has 2 usable examples of class '1'"),
-        ({"images": COLOUR[:, :2]}, "has images (12, 2, 20, 20), which must be"),
-        ({"images": COLOUR[..., :8]}, "has 8x20 pixels: set it to 16 or more"),
+        ({"images": COLOUR[:, :, :2]}, "has images (12, 3, 2, 20), which must be"),
+        ({"images": COLOUR[:, 0, :, :8]}, "has 8x20 pixels: set it to 16 or more"),
         ({"images": COLOUR.astype("int32")}, "holds int32 images, which must be uint8 or float"),
         ({"images": COLOUR.astype("float64")}, "floats must be in [0, 1]"),
         ({"labels": np.array([b"owl\xff"] * 12)}, "has labels that are not UTF-8"),

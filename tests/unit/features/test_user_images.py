@@ -92,12 +92,23 @@ def test_features_of_enlarged_images_correlate(digits: Path) -> None:
     assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.8
 
 
+def test_images_of_many_channels_are_transformed(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 13), "uint8")
+    np.save(tmp_path / "bands.npy", images)
+    bands = arrays.read_npy(tmp_path / "bands.npy")
+    np.testing.assert_array_equal(bands, images.transpose(0, 3, 1, 2))
+    extractor = from_assignment(CANDIDATE, bands, MODEL)
+    assert np.isfinite(extractor.transform(bands)).all()
+    with pytest.raises(UserError, match="have 13 channels, those of the search 3: write images"):
+        arrays.with_channels(bands, 3)
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [
         (np.zeros((2, 20, 24), "uint8"), "must be square"),
         (np.zeros((2, 8, 8), "uint8"), "at least 16x16"),
-        (np.zeros((2, 5, 20, 20), "uint8"), "one or three channels"),
+        (np.zeros((2, 70, 80, 80), "uint8"), "1 to 64 channels"),
         (np.zeros((20, 20), "uint8"), "which must be (N, H, W)"),
         (np.zeros((2, 20, 20), "int64"), "must be uint8 or float"),
         (np.full((2, 20, 20), 7.0), "floats must be in [0, 1]"),
