@@ -87,6 +87,7 @@ rule retrain:
     output:
         evaluation=f"{RESULTS}/winners/{{rank}}/evaluation.json",
         scores=f"{RESULTS}/winners/{{rank}}/scores.npz",
+        classifier=f"{RESULTS}/winners/{{rank}}/classifier.npz",
     log:
         f"{LOGS}/retrain-{{rank}}.log",
     conda:
@@ -104,7 +105,8 @@ rule retrain:
         "Winner {wildcards.rank}: retraining and testing"
     shell:
         "hpconv retrain --config {params.config} --trial {input.trial} --data {input.data}"
-        " --features {input.features} --scores {output.scores} --output {output.evaluation}"
+        " --features {input.features} --scores {output.scores}"
+        " --classifier {output.classifier} --output {output.evaluation}"
         " > {log} 2>&1"
 
 

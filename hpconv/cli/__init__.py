@@ -23,6 +23,7 @@ from hpconv.cli import (
     export,
     extract,
     mongod,
+    predict,
     report,
     space,
     status,
@@ -75,7 +76,8 @@ def _options(
 
 
 USER_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(space.space, demo.demo, status.status, best.best, extract.extract, export.export),
+    *(space.space, demo.demo, status.status, best.best, extract.extract),
+    *(predict.predict, export.export),
     *(worker.worker, driver.driver, doctor.doctor, report.report, dashboard.dashboard),
 )
 WORKFLOW_STEPS: tuple[Callable[..., None], ...] = (

@@ -31,6 +31,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "hpconv export --winner 1 --experiment demo --format npz --output winner.npz",
         "hpconv export --trials optuna.db",
     ),
+    "predict": (
+        "hpconv predict --images new --output labels.csv",
+        "hpconv predict --winner 2 --experiment demo --images one.png --output labels.csv",
+        "hpconv predict --together --images new.csv --labels true.csv --output labels.csv",
+    ),
     "cache ls": ("hpconv cache ls", "hpconv cache ls --json"),
     "cache verify": ("hpconv cache verify",),
     "cache prune": ("hpconv cache prune --keep 50GB",),
@@ -74,7 +79,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "baseline": (f"hpconv baseline {DATA} --output baseline.json",),
     "retrain": (
         f"hpconv retrain {CONFIG} --trial {WINNER}/trial.json {DATA} "
-        f"--features {WINNER}/features.h5 --output evaluation.json --scores scores.npz",
+        f"--features {WINNER}/features.h5 --output evaluation.json --scores scores.npz "
+        "--classifier classifier.npz",
     ),
     "ensemble": (
         f"hpconv ensemble {CONFIG} {HISTORY} {DATA} --folder ensemble --output ensemble.json",

@@ -93,6 +93,10 @@ def retrain(
             callback=checks.write_file, help="File to write decision scores of test examples to."
         ),
     ],
+    classifier: Annotated[
+        Path,
+        typer.Option(callback=checks.write_file, help="File to write the fitted classifier to."),
+    ],
 ) -> None:
     """Retrain a winner's classifier on all training images and test it once.
 
@@ -108,6 +112,7 @@ def retrain(
         with_model_of(trials.read_one(trial), settings.model),
         output=output,
         scores=scores,
+        fitted=classifier,
         seeds=settings.evaluation.seeds,
         cache=settings.evaluation.cache,
         memory_mb=settings.search.trial_memory_mb,

@@ -40,12 +40,12 @@ class Row:
         return value
 
 
-def read(path: Path, columns: Sequence[str], optional: str) -> list[Row]:
+def read(path: Path, columns: Sequence[str], optional: Sequence[str]) -> list[Row]:
     """All rows of a CSV file in UTF-8.
 
     Args:
         columns: required, in any order.
-        optional: a column that may be missing.
+        optional: columns that may be missing.
 
     Raises:
         UserError: when the header differs, a value is missing, or there are no rows.
@@ -60,14 +60,17 @@ def read(path: Path, columns: Sequence[str], optional: str) -> list[Row]:
     return rows
 
 
-def _rows(path: Path, file: TextIO, columns: Sequence[str], optional: str) -> Iterator[Row]:
+def _rows(
+    path: Path, file: TextIO, columns: Sequence[str], optional: Sequence[str]
+) -> Iterator[Row]:
     reader = csv.reader(file, strict=True, skipinitialspace=True)
     header = [name.strip() for name in next(reader, [])]
-    if sorted(header) not in (sorted(columns), sorted([*columns, optional])):
+    unique = set(header)
+    if len(unique) < len(header) or not set(columns) <= unique <= {*columns, *optional}:
         raise path_error(
             path,
             f"is '{','.join(header)}', it must be a header with the columns "
-            f"{', '.join(columns)} and optionally {optional}",
+            f"{', '.join(columns)} and optionally {', '.join(optional)}",
             line=1,
         )
     for fields in reader:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import h5py
 import numpy as np
@@ -36,6 +37,19 @@ class Content:
     ignored: Mapping[str, int] = field(default_factory=dict)
     names: Sequence[str] = ()
     is_fraction: bool = False
+
+
+class ImageSink(Protocol):
+    """A receiver of decoded images.
+
+    Attributes:
+        white: value of 16-bit images that became 255; None before that is known.
+    """
+
+    white: int | None
+
+    def append(self, block: np.ndarray) -> None:
+        """Take images ``(n, C, H, W)``."""
 
 
 class ImageWriter:

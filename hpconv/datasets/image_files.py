@@ -24,7 +24,7 @@ from hpconv.datasets.cropping import (
     square_size,
     white_of,
 )
-from hpconv.datasets.data_writer import ImageWriter
+from hpconv.datasets.data_writer import ImageSink
 from hpconv.datasets.image_formats import open_image
 from hpconv.errors import UserError, printable
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def decode_files(
     paths: Sequence[Path],
     settings: DataSettings,
-    writer: ImageWriter,
+    writer: ImageSink,
     *,
     white: int | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -71,7 +71,7 @@ def decode_files(
 
 
 def _squares(
-    reader: "_Reader", settings: DataSettings, writer: ImageWriter, white: int | None
+    reader: "_Reader", settings: DataSettings, writer: ImageSink, white: int | None
 ) -> Iterator[dict[int, np.ndarray]]:
     """Blocks of decoded squares by index of the file."""
     headers: dict[int, _Header] = {}

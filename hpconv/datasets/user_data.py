@@ -13,6 +13,7 @@ from hpconv.errors import UserError
 
 Item = TypeVar("Item")
 
+KEY = "config key 'data.path': "  # before every message about it
 PARTS = ("train", "validation", "test")
 MIN_PER_CLASS = 4  # examples: two for training, one for validation, one for test
 
@@ -40,7 +41,7 @@ def required_path(settings: DataSettings, kind: str, is_kind: Callable[[Path], b
 def path_error(path: Path, text: str, line: int | None = None) -> UserError:
     """A UserError about ``data.path``; text follows the path and line."""
     place = "" if line is None else f" line {line}"
-    return UserError(f"config key 'data.path': {path}{place} {text}")
+    return UserError(f"{KEY}{path}{place} {text}")
 
 
 def encode_labels(names: Sequence[str] | np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

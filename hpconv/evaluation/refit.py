@@ -13,6 +13,8 @@ from hpconv.config import ModelSettings
 from hpconv.datasets import origin
 from hpconv.datasets.protocols import Evaluation, Outcome, Task
 from hpconv.learners import Classifier, classifier
+from hpconv.learners.linear import FeatureClassifier
+from hpconv.learners.linear_scores import Linear
 from hpconv.model.pipeline import describe
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Trial
@@ -49,6 +51,15 @@ class StagewiseEnsemble:
     def classes(self) -> np.ndarray:
         """The class numbers that can be predicted, ascending."""
         return self.members[-1].classes
+
+    def linear(self) -> list[Linear]:
+        """Each member's share of the scores of images, which are their sum; none for pairs."""
+        fitted = [member for member in self.members if isinstance(member, FeatureClassifier)]
+        if not fitted:
+            return []
+        *earlier, last = fitted
+        weighted = zip(earlier, last.member_weights, strict=True)
+        return [*(member.linear(weights) for member, weights in weighted), last.linear()]
 
     def predict(self, task: Task) -> np.ndarray:
         """Class numbers ``(n,)`` that the last member predicts for a task's examples."""

@@ -16,7 +16,7 @@ from hpconv.evaluation.refit import RefitResult, refit_and_test
 from hpconv.evaluation.select import best_ensemble
 from hpconv.evaluation.statistics import format_error, summarise
 from hpconv.files import replacing, write_json
-from hpconv.learners import Classifier, classifier
+from hpconv.learners import Classifier, classifier, linear_scores
 from hpconv.model.pipeline import ClassifierSettings
 from hpconv.trials import PairChoice, Trial
 
@@ -77,6 +77,7 @@ def retrain(
     *,
     output: Path,
     scores: Path,
+    fitted: Path,
     seeds: int,
     cache: Path,
     memory_mb: int,
@@ -90,6 +91,7 @@ def retrain(
         output: evaluation to write.
         scores: ``.npz`` file for the mean decision scores over seeds: for each fold K,
             ``decision/K`` (n, k) of the test examples and the k class numbers ``classes/K``.
+        fitted: ``.npz`` file for the classifier of the first fold; empty for pairs.
         seeds: number of retrainings; all but the first use new random filters.
         cache: folder of the feature cache.
         memory_mb: memory limit in MiB.
@@ -109,6 +111,7 @@ def retrain(
         first = refit_and_test([trial], data, [extracted], model, memory_mb=memory_mb)
         results = [first, *map(retrain_variant, range(1, seeds))]
         _write_scores(scores, results)
+        linear_scores.write(fitted, next(iter(first.fitted[0].linear()), None))
         write_json(output, _evaluation(trial, trials.validation_error(trial), results))
 
     extraction_failure = features.read_failure(extracted)
@@ -119,6 +122,7 @@ def retrain(
             "failure": failure,
         }
         _write_scores(scores, [])
+        linear_scores.write(fitted, None)
         write_json(output, record)
         failures.mark_for_retry(trial_path, failure)
 
@@ -153,7 +157,8 @@ def ensemble(
 
     Args:
         history: ``trials.jsonl``.
-        folder: for the members' feature files.
+        folder: for the members' feature files, and for each member's share of the classifier of
+            the first fold, ``classifier-TID.npz``; pairs have none.
         output: evaluation to write.
         cache: folder of the feature cache.
         memory_mb: memory limit in MiB.
@@ -163,6 +168,8 @@ def ensemble(
     for member, target in zip(members, extracted, strict=True):
         features.extract(member, data, model, target, cache=cache)
     result = refit_and_test(members, data, extracted, model, memory_mb=memory_mb)
+    for member, share in zip(members, result.fitted[0].linear(), strict=False):
+        linear_scores.write(folder / f"classifier-{member['tid']}.npz", share)
     record: records.EnsembleEvaluation = {
         **_evaluation(members[-1], trials.ensemble_error(members[-1]), [result]),
         "members": [member["tid"] for member in members],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpconv.errors import UserError
-from hpconv.export.winner import Linear, Winner
+from hpconv.export.winner import Winner
 from hpconv.features.extractor import to_float
 
 MAX_DIFFERENCE = 1e-3  # of features, relative to the largest of them
@@ -68,13 +68,10 @@ def expected(winner: Winner) -> Outputs:
     """``features``, ``scores`` and ``label`` of the winner's images, computed by this package."""
     features = winner.extractor.transform(winner.images)
     outputs = {"features": features}
-    return outputs | _classified(features, winner.linear) if winner.linear else outputs
-
-
-def _classified(features: np.ndarray, linear: Linear) -> Outputs:
-    scaled = (features.reshape(len(features), -1) - linear.mean) / linear.scale
-    scores = scaled @ linear.weights + linear.bias
-    return {"scores": scores, "label": linear.labels[scores.argmax(axis=1)]}
+    if winner.linear is None:
+        return outputs
+    scores = winner.linear.scores(features)
+    return outputs | {"scores": scores, "label": winner.linear.labels[scores.argmax(axis=1)]}
 
 
 def _differences(actual: Outputs, ours: Outputs) -> Differences:

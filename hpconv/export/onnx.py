@@ -9,7 +9,8 @@ from onnx import TensorProto, helper
 
 from hpconv.export.check import Model
 from hpconv.export.onnx_layers import Graph, add
-from hpconv.export.winner import Linear, Winner
+from hpconv.export.winner import Winner
+from hpconv.learners.linear_scores import Linear
 from hpconv.model.layers import Shape
 
 OPSET, IR_VERSION = 17, 8  # old enough for ONNX Runtime 1.12 (2022)

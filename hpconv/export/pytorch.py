@@ -9,7 +9,8 @@ from torch import Tensor
 
 from hpconv.engines.torch import apply_layer, layer_weights
 from hpconv.export.check import Model
-from hpconv.export.winner import Linear, Winner
+from hpconv.export.winner import Winner
+from hpconv.learners.linear_scores import Linear
 from hpconv.model.layers import Layer
 
 ABOUT = "hpconv.json"  # the program's extra file

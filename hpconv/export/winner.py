@@ -6,20 +6,20 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
-from hpconv import __version__, features, trials
+from hpconv import __version__, trials
 from hpconv.config import model_of
 from hpconv.datasets import origin, protocols
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.features.extractor import Extractor
 from hpconv.features.user_images import from_assignment
-from hpconv.learners.feature_matrix import FeatureRows
-from hpconv.learners.linear import LinearSVM
-from hpconv.learners.scaling import Scaler
+from hpconv.learners import linear_scores
+from hpconv.learners.linear_scores import Linear
 from hpconv.model.layers import Layer, Shape
-from hpconv.model.pipeline import ClassifierSettings
+from hpconv.trials import Trial
 
 N_CHECKED = 100
+READ_REASON = "evaluation.json beside it has the reason, the workflow's command retries"
 
 
 class About(TypedDict):
@@ -35,24 +35,6 @@ class About(TypedDict):
 
 
 @dataclass(frozen=True)
-class Linear:
-    """``scores = (x - mean) / scale @ weights + bias``; the label of the highest score wins.
-
-    Attributes:
-        mean, scale: ``(D,)`` float32.
-        weights: ``(D, K)`` float32.
-        bias: ``(K,)`` float32.
-        labels: ``(K,)`` int64, the class numbers of the scores.
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    weights: np.ndarray
-    bias: np.ndarray
-    labels: np.ndarray
-
-
-@dataclass(frozen=True)
 class Winner:
     """A winner to export.
 
@@ -61,12 +43,14 @@ class Winner:
         linear: classifier; None for pairs of images.
         about: stored in every file as JSON.
         images: ``(n, C, H, W)`` for the comparison of outputs.
+        white: value of 16-bit images that the search has made 255; None if it is not recorded.
     """
 
     extractor: Extractor
     linear: Linear | None
     about: About
     images: np.ndarray
+    white: int | None = None
 
     def layers(self) -> list[tuple[Layer, Shape]]:
         """All layers, first layer first, each with the shape of its input."""
@@ -76,24 +60,62 @@ class Winner:
 
 
 def read(rank: int, experiment: Path) -> Winner:
-    """Load a winner of a finished experiment; its classifier is fitted on the first fold.
+    """Load a winner of a finished experiment.
 
     Args:
         experiment: folder, ``results/<experiment>``.
 
     Raises:
-        UserError: when the experiment, the winner, or one of its files does not exist, or data.h5
-            has other images than the winner was made with.
+        UserError: when the experiment or the winner does not exist, and as ``load``.
     """
-    folder, data = _folder(rank, experiment), _existing(experiment / "data.h5")
-    trial = trials.read_one(folder / "trial.json")
-    origin.check_trial(trial, data)
+    found = ranks(experiment)
+    if not found:
+        raise UserError(
+            f"--experiment {experiment} has no winners: run the workflow to its end first"
+        )
+    if rank not in found:
+        listed = ", ".join(map(str, found))
+        raise UserError(f"--winner is {rank}, but the winners of {experiment} are {listed}")
+    return load(experiment / "winners" / str(rank))
+
+
+def ranks(experiment: Path) -> list[int]:
+    """The ranks of an experiment's winners."""
+    return sorted(int(path.parent.name) for path in experiment.glob("winners/*/trial.json"))
+
+
+def load(folder: Path) -> Winner:
+    """Load the winner in a folder ``winners/<rank>`` of an experiment.
+
+    Its filters are learned from the images of the experiment, as in the search; its classifier is
+    that of the final evaluation's first fold.
+
+    Raises:
+        UserError: when one of its files does not exist, its evaluation failed, or data.h5 has other
+            images than the winner was made with.
+    """
+    return with_classifier(
+        trials.read_one(_existing(folder / "trial.json")),
+        folder.resolve().parents[1] / "data.h5",
+        folder / "classifier.npz",
+    )
+
+
+def with_classifier(trial: Trial, data: Path, classifier: Path) -> Winner:
+    """A trial with its filters and a fitted classifier.
+
+    Raises:
+        UserError: as ``load``.
+    """
+    origin.check_trial(trial, _existing(data))
     model = model_of(trial, engine="auto")
+    with DataFile(data) as file:
+        linear = None if file.has_pairs else linear_scores.read(_existing(classifier))
+        if linear is None and not file.has_pairs:
+            raise UserError(f"{classifier} is empty, as the winner failed: {READ_REASON}")
+        images, classes, white = file.checksum, list(file.classes), file.white
     unlabelled = protocols.unlabelled(data, model.n_unsupervised)
     extractor = from_assignment(trials.hyperparameters(trial), unlabelled, model)
-    with DataFile(data) as file:
-        linear = _fit(folder / "features.h5", file, extractor.pipeline.classifier)
-        images, classes = file.checksum, list(file.classes)
     about: About = {
         "version": __version__,
         "tid": trial["tid"],
@@ -103,39 +125,10 @@ def read(rank: int, experiment: Path) -> Winner:
     }
     if linear:
         about["labels"], about["classes"] = linear.labels.tolist(), classes
-    return Winner(extractor, linear, about, protocols.unlabelled(data, N_CHECKED))
-
-
-def _folder(rank: int, experiment: Path) -> Path:
-    found = sorted(int(path.parent.name) for path in experiment.glob("winners/*/trial.json"))
-    if not found:
-        raise UserError(
-            f"--experiment {experiment} has no winners: run the workflow to its end first"
-        )
-    if rank not in found:
-        ranks = ", ".join(map(str, found))
-        raise UserError(f"--winner is {rank}, but the winners of {experiment} are {ranks}")
-    return experiment / "winners" / str(rank)
+    return Winner(extractor, linear, about, unlabelled[:N_CHECKED], white)
 
 
 def _existing(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"{path} does not exist: run the workflow to its end first")
     return path
-
-
-def _fit(extracted: Path, data: DataFile, settings: ClassifierSettings) -> Linear | None:
-    """The classifier of the first fold; None for pairs, whose SVM needs all training examples."""
-    if data.has_pairs:
-        return None
-    examples = data.splits.folds[0].train
-    with features.opened(_existing(extracted)) as file:
-        numbers = np.searchsorted(file["rows"][()], examples)
-        scaler = Scaler.fit(FeatureRows(file["features"], numbers), settings)
-        scaled = FeatureRows(file["features"], numbers, scaler.in_place)
-        svm = LinearSVM(settings.l2_reg).fit(scaled, data.labels[examples])
-    mean, scale, weights, bias = (
-        array.astype("float32", order="C")
-        for array in (scaler.mean, scaler.scale, svm.weights, svm.bias)
-    )
-    return Linear(mean, scale, weights, bias, svm.classes.astype("int64"))

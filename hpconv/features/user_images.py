@@ -1,7 +1,6 @@
 """A trial's pipeline as a feature extractor for any images."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,12 @@ import h5py
 import numpy as np
 
 from hpconv import __version__, experiments, trials
-from hpconv.config import DataSettings, ModelSettings, model_of
-from hpconv.datasets import arrays, image_files, origin, protocols
+from hpconv.config import ModelSettings, model_of
+from hpconv.datasets import arrays, new_images, origin, protocols
 from hpconv.datasets.blocks import checksum
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.data_writer import ImageWriter
-from hpconv.datasets.image_folder import list_images
-from hpconv.errors import UserError, printable
+from hpconv.errors import UserError
 from hpconv.features import write_features
 from hpconv.features.extractor import Extractor
 from hpconv.features.learning import learn
@@ -25,7 +23,6 @@ from hpconv.files import replacing
 from hpconv.model.pipeline import describe
 
 ADVICE = "write one that succeeded: 'hpconv best' lists them"
-READABLE = "write a .npy file, an image file (PNG, JPEG, TIFF ...), or a folder of image files"
 
 
 def from_assignment(
@@ -95,44 +92,24 @@ def white(folder: Path) -> int | None:
 def read_pictures(
     path: Path, image_shape: tuple[int, ...], *, white: int | None = None
 ) -> Pictures:
-    """Read a .npy file unchanged, or image files as squares of the size of the search's images.
+    """Read images as squares with the size and channels of the search's images.
 
     Args:
-        path: a .npy file, an image file, or a folder with image files at any depth.
+        path: any source of ``datasets.new_images``; images of a .npy file keep their size.
         image_shape: ``(C, H, W)`` of the images of the search.
         white: value of 16-bit images that becomes 255; by default that of the fewest bits that
             hold all values.
 
     Raises:
-        UserError: when the path is none of these, or no file can be decoded.
+        UserError: when the path is no source, or no file can be decoded.
     """
     if path.suffix == ".npy":
         return Pictures(arrays.read_npy(path))
-    paths = _image_files(path) if path.is_dir() else [path]
-    # images below MIN_SIZE are refused; the pipeline resizes larger ones
-    settings = DataSettings(
-        "folder",
-        size=max(image_shape[-1], arrays.MIN_SIZE),
-        channels="gray" if image_shape[0] == 1 else "rgb",
-        corrupt="skip",
-    )
+    source = new_images.find(path)
     with h5py.File("images", "w", driver="core", backing_store=False) as memory:
-        try:
-            written, skipped = image_files.decode_files(
-                paths, settings, ImageWriter(memory), white=white
-            )
-        except UserError as refusal:
-            raise UserError(f"--images is '{path}': {refusal}\n{READABLE}") from None
+        written, skipped = source.read(image_shape, ImageWriter(memory), white=white)
         found = memory["images"][()]
-    root = path if path.is_dir() else path.parent
-    return Pictures(found, tuple(printable(paths[n].relative_to(root)) for n in written), skipped)
-
-
-def _image_files(folder: Path) -> list[Path]:
-    paths = list_images(folder, Counter())
-    if not paths:
-        raise UserError(f"--images is '{folder}', a folder without image files: {READABLE}")
-    return paths
+    return Pictures(found, tuple(source.names[number] for number in written), skipped)
 
 
 def extract(

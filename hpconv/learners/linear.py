@@ -8,6 +8,7 @@ import numpy as np
 from hpconv.datasets.protocols import Task
 from hpconv.learners.ensemble_member import Member
 from hpconv.learners.feature_matrix import KEPT_BYTES, FeatureRows
+from hpconv.learners.linear_scores import Linear
 from hpconv.learners.scaling import Scaler
 from hpconv.learners.smoothed_hinge import Problem, minimise
 from hpconv.model.pipeline import ClassifierSettings
@@ -156,6 +157,26 @@ class FeatureClassifier:
     def predict(self, task: Task) -> np.ndarray:
         """Labels of a task's examples, with the ensemble."""
         return self.classes[self.decision_function(task).argmax(axis=1)]
+
+    def linear(self, member_weights: np.ndarray | None = None) -> Linear:
+        """The fitted classifier without the ensemble.
+
+        Args:
+            member_weights: ``(classes,)`` of a later member, which replace the bias: the share of
+                the scores of an ensemble.
+        """
+        bias = self._svm.bias if member_weights is None else np.zeros_like(self._svm.bias)
+        weights = self._svm.weights * (1 if member_weights is None else member_weights)
+        mean, scale, weights, bias = (
+            array.astype("float32", order="C")
+            for array in (self._scaler.mean, self._scaler.scale, weights, bias)
+        )
+        return Linear(mean, scale, weights, bias, self.classes.astype("int64"))
+
+    @property
+    def member_weights(self) -> np.ndarray:
+        """Weights of the earlier members, ``(members, classes)``."""
+        return self._svm.member_weights
 
     def _member_scores(self, task: Task) -> np.ndarray | None:
         scores = [member.scores(task) for member in self._members]

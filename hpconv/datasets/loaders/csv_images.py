@@ -22,7 +22,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     path = user_data.required_path(
         settings, "a CSV file with the columns path and label", Path.is_file
     )
-    rows = csv_table.read(path, ["path", "label"], "split")
+    rows = csv_table.read(path, ["path", "label"], ["split"])
     _check_once(rows)
     rows = user_data.fraction(
         settings, rows, [row.values.get("split", "") + row.values["label"] for row in rows]

@@ -32,7 +32,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     path = user_data.required_path(
         settings, "a CSV file with the columns left, right and same", Path.is_file
     )
-    rows = csv_table.read(path, ["left", "right", "same"], "fold")
+    rows = csv_table.read(path, ["left", "right", "same"], ["fold"])
     rows = user_data.fraction(
         settings, rows, [row.values.get("fold", "") + row.values["same"] for row in rows]
     )

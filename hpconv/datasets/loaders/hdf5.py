@@ -13,7 +13,7 @@ from hpconv.datasets.arrays import MAX_CHANNELS, MIN_SIZE, as_unit_float, channe
 from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import centre_square, pillow_mode, square_size
 from hpconv.datasets.data_file import Splits
-from hpconv.datasets.data_writer import Content, ImageWriter
+from hpconv.datasets.data_writer import Content, ImageSink, ImageWriter
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
         for name in ("images", "labels"):
             if not _has(file, name):
                 raise user_data.path_error(path, f"has no data set '{name}'")
-        labels, classes = user_data.encode_labels(_labels(path, file))
+        labels, classes = user_data.encode_labels(read_labels(path, file))
         splits = _splits(path, file, labels, classes)
-        _write_images(path, file["images"], settings, writer)
+        write_images(path, file["images"], settings, writer)
     names = [f"row {number}" for number in range(len(labels))]
     return Content(labels, classes, splits, names=names)
 
@@ -51,7 +51,12 @@ def _has(file: h5py.File, name: str) -> bool:
     return isinstance(file.get(name), h5py.Dataset)
 
 
-def _labels(path: Path, file: h5py.File) -> np.ndarray:
+def read_labels(path: Path, file: h5py.File) -> np.ndarray:
+    """The labels ``(N,)``, integers or strings.
+
+    Raises:
+        UserError: when they are something else.
+    """
     labels = file["labels"]
     if labels.ndim != 1 or labels.shape != file["images"].shape[:1] or not len(labels):
         raise user_data.path_error(
@@ -95,9 +100,14 @@ def _check_rows(path: Path, rows: np.ndarray, total: int) -> None:
         raise user_data.path_error(path, "has rows that are in two of train, validation and test")
 
 
-def _write_images(
-    path: Path, source: h5py.Dataset, settings: DataSettings, writer: ImageWriter
+def write_images(
+    path: Path, source: h5py.Dataset, settings: DataSettings, writer: ImageSink
 ) -> None:
+    """Write images as centre squares, block by block.
+
+    Raises:
+        UserError: when the data set has another shape or values.
+    """
     first = _channels_first(path, source.shape, settings.layout)
     height, width, channels = _channels_last(source[:1], first).shape[1:]
     size = square_size(settings.size, (width, height), str(path))

@@ -47,6 +47,7 @@ def evaluated(data: Path, folder: Path, doc: dict[str, Any], seeds: int = 1) -> 
     shown, record, cache = folder / "features.h5", folder / "evaluation.json", folder / "cache"
     features.extract(doc, data, MODEL, shown, cache=cache)
     options = {"output": record, "scores": folder / "scores.npz", "seeds": seeds, "cache": cache}
+    options["fitted"] = folder / "classifier.npz"
     retrain.retrain(folder / "trial.json", data, shown, MODEL, **options, memory_mb=1024)
     return read_json(record)
 
@@ -149,6 +150,7 @@ def evaluate(data: Path, trial_path: Path, cache: Path, memory_mb: int = 1024) -
         *(trial_path, data, extracted, MODEL),
         output=output,
         scores=folder / "scores.npz",
+        fitted=folder / "classifier.npz",
         seeds=1,
         cache=cache,
         memory_mb=memory_mb,

@@ -13,16 +13,16 @@ import h5py
 import numpy as np
 import pytest
 
-from hpconv import export, features
-from hpconv.datasets.protocols import Evaluation
+from hpconv import export
 from hpconv.engines import compile_stage
 from hpconv.errors import UserError
 from hpconv.export import check, numpy_network, winner
-from hpconv.export.winner import Linear, Winner
+from hpconv.export.winner import Winner
 from hpconv.features.extractor import Extractor, to_float
 from hpconv.features.learning import learn
 from hpconv.files import write_json
-from hpconv.learners import classifier
+from hpconv.learners import linear_scores
+from hpconv.learners.linear_scores import Linear
 from hpconv.model import layers
 from hpconv.model.filterbanks import FilterBank
 from hpconv.model.layers import Layer
@@ -199,23 +199,23 @@ print(about['classes'][run(images[:1])['label'][0]])
 
 @pytest.fixture(scope="module")
 def experiment(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished experiment of one winner, with its features."""
+    """An experiment of one winner, with any classifier."""
     folder = tmp_path_factory.mktemp("experiment")
     vals = {label: [value] for label, value in CANDIDATE.items()}
     trial = {"tid": 7, "misc": {"vals": vals, "model": vars(SMALL)}, "result": {"loss": 0.1}}
     (folder / "data.h5").write_bytes(digits.read_bytes())
-    with h5py.File(folder / "data.h5", "a") as file:  # few, to be fitted soon
-        few = file["folds/0/train"][:300]
-        del file["folds/0/train"]
-        file["folds/0/train"] = few
     write_json(folder / "winners/1/trial.json", trial)
-    extracted = folder / "winners/1/features.h5"
-    features.extract(trial, folder / "data.h5", SMALL, extracted, cache=folder / "cache")
+    *_, (_, shape) = describe(CANDIDATE, (1, 8, 8), SMALL).shapes()
+    width = int(np.prod(shape))
+    rng = np.random.default_rng(0)
+    mean, scale, weights = rng.normal(size=width), np.ones(width), rng.normal(size=(width, 10))
+    values = (value.astype("float32") for value in (mean, scale, weights, np.zeros(10)))
+    linear_scores.write(folder / "winners/1/classifier.npz", Linear(*values, np.arange(10)))
     return folder
 
 
 def test_export_has_the_classifier_of_the_evaluation(experiment: Path, tmp_path: Path) -> None:
-    data, output = experiment / "data.h5", tmp_path / "winner.onnx"
+    output = tmp_path / "winner.onnx"
     process = hpconv(
         *("export", "--winner", "1", "--experiment", experiment),
         *("--format", "onnx", "--output", output),
@@ -223,15 +223,12 @@ def test_export_has_the_classifier_of_the_evaluation(experiment: Path, tmp_path:
     told, error = process.communicate()
     assert process.returncode == 0, error
     assert "100% of the labels are equal" in told
-    with h5py.File(data) as file, h5py.File(experiment / "winners/1/features.h5") as extracted:
-        images = file["images"][()][file["folds/0/test"][()]]
-        settings = ClassifierSettings(1e-4, 1e-4, True, True)
-        rows, maps = extracted["rows"][()], extracted["features"][()]
-    (fold,) = Evaluation(data).folds
-    outcome = fold.fit_and_test(classifier(maps, rows, settings, pairs=False))
-    outputs = loaded(output, "onnx")(to_float(images))
-    assert np.mean(outputs["label"] == outcome.predictions) > 0.99
-    assert outputs["scores"].shape == (len(images), 10)
+    found = winner.read(1, experiment)
+    outputs = loaded(output, "onnx")(to_float(found.images))
+    kept = linear_scores.read(experiment / "winners/1/classifier.npz")
+    expected = kept.scores(found.extractor.transform(found.images))
+    assert np.mean(outputs["label"] == expected.argmax(axis=1)) > 0.99
+    assert outputs["scores"].shape == (100, 10)
 
 
 def test_export_for_pairs_has_no_classifier(experiment: Path, tmp_path: Path) -> None:
@@ -267,11 +264,11 @@ def test_unknown_format_is_a_user_error() -> None:
         export.require("keras")
 
 
-def test_winner_without_features_is_a_user_error(experiment: Path, tmp_path: Path) -> None:
+def test_winner_without_classifier_is_a_user_error(experiment: Path, tmp_path: Path) -> None:
     trial = (experiment / "winners/1/trial.json").read_text()
     write_json(tmp_path / "winners/1/trial.json", json.loads(trial))
     (tmp_path / "data.h5").write_bytes((experiment / "data.h5").read_bytes())
-    with pytest.raises(UserError, match="features.h5 does not exist"):
+    with pytest.raises(UserError, match="classifier.npz does not exist"):
         winner.read(1, tmp_path)
 
 

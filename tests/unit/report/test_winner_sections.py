@@ -54,6 +54,7 @@ def finished(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     features.extract(best, data, MODEL, first / "features.h5", cache=folder / "cache")
     record, scores = first / "evaluation.json", first / "scores.npz"
     options = {"output": record, "scores": scores, "seeds": 1, "cache": folder, "memory_mb": 1024}
+    options["fitted"] = first / "classifier.npz"
     retrain.retrain(first / "trial.json", data, first / "features.h5", MODEL, **options)
     write_json(folder / "baseline.json", read_json(record) | {"method": "pixels"})
     evaluations = [record, folder / "winners/2/evaluation.json"]
