@@ -28,12 +28,38 @@ def read_npy(path: Path) -> np.ndarray:
             images = np.lib.format.read_array(file, allow_pickle=False)
     except DAMAGED as error:
         raise UserError(f"{path} is not a readable .npy file: {error}") from error
+    images = as_images(images, str(path))
+    if images.shape[-1] < MIN_SIZE:
+        raise UserError(
+            f"images of {path} have {images.shape[2]}x{images.shape[3]} pixels, they must be at "
+            f"least {MIN_SIZE}x{MIN_SIZE}"
+        )
+    return images
+
+
+def as_images(images: np.ndarray, name: str) -> np.ndarray:
+    """Square images as ``(N, C, H, W)``, uint8 or float32 in [0, 1].
+
+    Args:
+        images: ``(N, H, W)``, ``(N, C, H, W)`` or, if that is not possible, ``(N, H, W, C)``.
+        name: of the array, in messages.
+
+    Raises:
+        UserError: when the array holds anything else.
+    """
     if images.ndim == 3:
         images = images[:, None]
-    elif images.ndim == 4 and channels_first(images.shape, "auto") is False:
+    elif images.ndim == 4 and _channels_last(images.shape):
         images = images.transpose(0, 3, 1, 2)
-    _check_shape(path, images)
-    return np.ascontiguousarray(images if images.dtype == np.uint8 else as_unit_float(path, images))
+    if images.ndim != 4 or not 0 < images.shape[1] <= MAX_CHANNELS or not len(images):
+        raise UserError(
+            f"{name} has shape {images.shape}, which must be (N, H, W), (N, C, H, W) or "
+            f"(N, H, W, C) with 1 to {MAX_CHANNELS} channels"
+        )
+    height, width = images.shape[2:]
+    if height != width:
+        raise UserError(f"images of {name} have {height}x{width} pixels, they must be square")
+    return np.ascontiguousarray(images if images.dtype == np.uint8 else as_unit_float(name, images))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -62,31 +88,21 @@ def channels_first(shape: tuple[int, ...], layout: str) -> bool | None:
     return first if first != last else None
 
 
-def _check_shape(path: Path, images: np.ndarray) -> None:
-    if images.ndim != 4 or not 0 < images.shape[1] <= MAX_CHANNELS or not len(images):
-        raise UserError(
-            f"{path} has shape {images.shape}, which must be (N, H, W), (N, C, H, W) or "
-            f"(N, H, W, C) with 1 to {MAX_CHANNELS} channels"
-        )
-    height, width = images.shape[2:]
-    if height != width or height < MIN_SIZE:
-        raise UserError(
-            f"images of {path} have {height}x{width} pixels, they must be square and at least "
-            f"{MIN_SIZE}x{MIN_SIZE}"
-        )
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    return channels_first(shape, "auto") is False or shape[1] == shape[2] != shape[3]
 
 
-def as_unit_float(path: Path, images: np.ndarray) -> np.ndarray:
+def as_unit_float(name: Path | str, images: np.ndarray) -> np.ndarray:
     """Check that images are floats in [0, 1], and convert them to float32.
 
     Raises:
         UserError: when they are of another type, or a value is outside.
     """
     if not np.issubdtype(images.dtype, np.floating):
-        raise UserError(f"{path} holds {images.dtype} images, which must be uint8 or float")
+        raise UserError(f"{name} holds {images.dtype} images, which must be uint8 or float")
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):
-        raise UserError(f"{path} holds values from {low:g} to {high:g}, floats must be in [0, 1]")
+        raise UserError(f"{name} holds values from {low:g} to {high:g}, floats must be in [0, 1]")
     return images.astype("float32")
 
 

@@ -8,8 +8,16 @@ from pathlib import Path
 from hpconv.errors import UserError
 from hpconv.evaluation.records import Recheck
 from hpconv.files import write_json
-from hpconv.model.space import N_SEEDS
-from hpconv.trials import Trial, best_per_pipeline, ensemble_error, members, succeeded, write_csv
+from hpconv.model.space import with_added_seed
+from hpconv.trials import (
+    Trial,
+    best_per_pipeline,
+    ensemble_error,
+    hyperparameters,
+    members,
+    succeeded,
+    write_csv,
+)
 
 
 def write(
@@ -68,10 +76,8 @@ def with_new_random_filters(trial: Trial, seed: int) -> Trial:
 
     The copy has no trace, because that describes the original filters.
     """
-    vals = dict(trial["misc"]["vals"])
-    for label in vals:
-        if label.endswith("_rseed"):
-            vals[label] = [(value + seed) % N_SEEDS for value in vals[label]]
+    changed = with_added_seed(hyperparameters(trial), seed)
+    vals = trial["misc"]["vals"] | {label: [value] for label, value in changed.items()}
     result = trial["result"].copy()
     result.pop("trace", None)
     return {**trial, "misc": {**trial["misc"], "vals": vals}, "result": result}

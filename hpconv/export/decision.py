@@ -31,6 +31,23 @@ class Decision:
     classes: Sequence[str]
     white: int | None
 
+    @classmethod
+    def of(cls, winners: Sequence[Winner], factors: Sequence[float] = (1.0,)) -> "Decision":
+        """The sum of winners' scores, times these factors.
+
+        Raises:
+            UserError: when examples are pairs of images.
+        """
+        shares = []
+        for found, factor in zip(winners, factors, strict=True):
+            if found.linear is None:
+                raise UserError(
+                    "the examples of this experiment are pairs of images, which have no "
+                    "classifier of single images: use 'hpconv extract' for features"
+                )
+            shares.append((found.extractor, found.linear.times(factor)))
+        return cls(shares, winners[0].about["classes"], winners[0].white)
+
     @property
     def image_shape(self) -> tuple[int, ...]:
         """``(C, H, W)`` of the images of the search."""
@@ -61,7 +78,7 @@ def of_winner(rank: int, experiment: Path) -> Decision:
     Raises:
         UserError: when the winner cannot be read, or examples are pairs of images.
     """
-    return _sum([winner.read(rank, experiment)], [1.0])
+    return Decision.of([winner.read(rank, experiment)])
 
 
 def of_winners_together(experiment: Path) -> Decision:
@@ -78,7 +95,7 @@ def of_winners_together(experiment: Path) -> Decision:
         with np.load(experiment / f"winners/{entry['rank']}/scores.npz") as arrays_:
             factors.append(1 / (len(evaluated) * float(arrays_["decision/0"].std())))
         found.append(winner.read(entry["rank"], experiment))
-    return _sum(found, factors)
+    return Decision.of(found, factors)
 
 
 def of_ensemble(experiment: Path) -> Decision:
@@ -100,16 +117,4 @@ def of_ensemble(experiment: Path) -> Decision:
         winner.with_classifier(by_tid[tid], data, folder / f"classifier-{tid}.npz")
         for tid in record["members"]
     ]
-    return _sum(found, [1.0] * len(found))
-
-
-def _sum(winners: Sequence[Winner], factors: Sequence[float]) -> Decision:
-    shares = []
-    for found, factor in zip(winners, factors, strict=True):
-        if found.linear is None:
-            raise UserError(
-                "the examples of this experiment are pairs of images, which have no classifier of "
-                "single images: use 'hpconv extract' for features"
-            )
-        shares.append((found.extractor, found.linear.times(factor)))
-    return Decision(shares, winners[0].about["classes"], winners[0].white)
+    return Decision.of(found, [1.0] * len(found))

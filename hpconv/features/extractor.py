@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,9 @@ class Extractor:
         self._functions = functions
         self._batch_size = batch_size
         self.engine = engine
+
+    def __reduce__(self) -> tuple[Any, ...]:  # compiled functions cannot be pickled
+        return compiled, (self.pipeline, self._batch_size, self.engine)
 
     def for_image_size(self, size: int) -> "Extractor":
         """The same extractor for square images of this size in pixels."""
@@ -108,6 +112,16 @@ class Extractor:
             batch = run_functions(self._functions, to_float(images[chosen]), tick)
             check(batch)
             features[chosen] = batch
+
+
+def compiled(pipeline: Pipeline, batch_size: int, engine: str) -> Extractor:
+    """Compile a pipeline that has its filterbanks."""
+    functions, shape = [], pipeline.image_shape
+    for stage in pipeline.stages:
+        functions.append(compile_stage(stage, shape[0], engine))
+        for layer in stage:
+            shape = layer.output_shape(shape)
+    return Extractor(pipeline, functions, batch_size, engine)
 
 
 def to_float(images: np.ndarray) -> np.ndarray:

@@ -208,3 +208,11 @@ def _lpool_exit(depth: int) -> Node:
         "settings": hp.choice(f"{prefix}_use_norm", [None, norm]),
     }
     return _exit(prefix, f"l{depth}elp", pool, norm_choice)
+
+
+def with_added_seed(assignment: Assignment, seed: int) -> dict[str, Any]:
+    """An assignment with other random filters: seed is added to each of its filter seeds."""
+    return {
+        label: (value + seed) % N_SEEDS if label.endswith("_rseed") else value
+        for label, value in assignment.items()
+    }
