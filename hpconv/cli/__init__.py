@@ -22,6 +22,7 @@ from hpconv.cli import (
     driver,
     export,
     extract,
+    init,
     mongod,
     predict,
     report,
@@ -76,7 +77,7 @@ def _options(
 
 
 USER_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(space.space, demo.demo, status.status, best.best, extract.extract),
+    *(init.init, space.space, demo.demo, status.status, best.best, extract.extract),
     *(predict.predict, export.export),
     *(worker.worker, driver.driver, doctor.doctor, report.report, dashboard.dashboard),
 )

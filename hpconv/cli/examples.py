@@ -13,6 +13,7 @@ CONFIG = f"--config {DEMO}/config.json"
 ENDS = f"--summary {DEMO}/search/summary.json --stopped stopped --failure none/failed"
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "init": ("hpconv init photos", "hpconv init table.csv --name mine"),
     "space": (
         "hpconv space",
         "hpconv space --output-sizes 16,32 --max-layer-sizes 32 --json",

@@ -74,25 +74,34 @@ def _squares(
     reader: "_Reader", settings: DataSettings, writer: ImageSink, white: int | None
 ) -> Iterator[dict[int, np.ndarray]]:
     """Blocks of decoded squares by index of the file."""
-    headers: dict[int, _Header] = {}
+    found: dict[int, Header] = {}
     for block in reader.blocks(_header, range(len(reader.paths)), HEADERS_PER_BLOCK):
-        headers |= block
-    if headers:
-        mode = pillow_mode(settings.channels, all(header.gray for header in headers.values()))
-        size = _size(reader.paths, headers, settings.size)
-        writer.white = white or _white(reader, headers, settings.levels == "full")
+        found |= block
+    if found:
+        mode = pillow_mode(settings.channels, all(header.gray for header in found.values()))
+        size = _size(reader.paths, found, settings.size)
+        writer.white = white or _white(reader, found, settings.levels == "full")
         decode = partial(_decoded, size=size, mode=mode, white=writer.white)
-        yield from reader.blocks(decode, list(headers), block_rows((len(mode), size, size)))
+        yield from reader.blocks(decode, list(found), block_rows((len(mode), size, size)))
 
 
 @dataclass(frozen=True)
-class _Header:
-    """Size in pixels and colour mode from the header of an image file."""
+class Header:
+    """Size in pixels and Pillow's colour mode from the header of an image file."""
 
     width: int
     height: int
-    gray: bool
-    deep: bool  # 16 bits
+    mode: str
+
+    @property
+    def gray(self) -> bool:
+        """Whether the image has no colours."""
+        return self.mode in GRAY
+
+    @property
+    def deep(self) -> bool:
+        """Whether the image has 16 bits."""
+        return self.mode in SIXTEEN_BITS
 
 
 class _Reader:
@@ -124,6 +133,13 @@ class _Reader:
             return None
 
 
+def headers(paths: Sequence[Path]) -> list[Header]:
+    """The headers of image files, without those that cannot be read."""
+    with _reader(paths) as reader:
+        blocks = reader.blocks(_header, range(len(paths)), HEADERS_PER_BLOCK)
+        return [header for block in blocks for header in block.values()]
+
+
 @contextmanager
 def _reader(paths: Sequence[Path]) -> Iterator[_Reader]:
     with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
@@ -131,12 +147,12 @@ def _reader(paths: Sequence[Path]) -> Iterator[_Reader]:
         yield _Reader(paths, pool)
 
 
-def _header(path: Path) -> _Header:
+def _header(path: Path) -> Header:
     with open_image(path) as image:
-        return _Header(*image.size, image.mode in GRAY, image.mode in SIXTEEN_BITS)
+        return Header(*image.size, image.mode)
 
 
-def _white(reader: "_Reader", headers: dict[int, _Header], full: bool) -> int:
+def _white(reader: "_Reader", headers: dict[int, Header], full: bool) -> int:
     """The value of 16-bit images that becomes 255; a line in the log says which."""
     deep = [number for number, header in headers.items() if header.deep]
     if full or not deep:
@@ -173,7 +189,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _size(paths: Sequence[Path], headers: dict[int, _Header], wanted: int | None) -> int:
+def _size(paths: Sequence[Path], headers: dict[int, Header], wanted: int | None) -> int:
     number = min(headers, key=lambda n: min(headers[n].width, headers[n].height))
     width, height = headers[number].width, headers[number].height
     size = square_size(wanted, (width, height), str(paths[number]))

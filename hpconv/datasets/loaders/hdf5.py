@@ -128,6 +128,20 @@ def write_images(
         writer.append(np.stack([_square(array, size, mode) for array in block]))
 
 
+def image_shape(path: Path, source: h5py.Dataset, layout: str) -> tuple[int, int, int]:
+    """Height, width and channels of images.
+
+    Args:
+        layout: ``data.layout``.
+
+    Raises:
+        UserError: when the data set has another shape, or its layout is unclear.
+    """
+    first = _channels_first(path, source.shape, layout)
+    height, width, channels = _channels_last(source[:1], first).shape[1:]
+    return height, width, channels
+
+
 def _channels_first(path: Path, shape: tuple[int, ...], layout: str) -> bool:
     """Whether images have their channels first; images without channels have neither."""
     first = channels_first(shape, layout) if len(shape) == 4 else None
