@@ -7,7 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from hpconv.config import check_repeated_keys, load, resolve, search_record, to_json
+from hpconv.config import (
+    check_before_run,
+    check_repeated_keys,
+    load,
+    resolve,
+    search_record,
+    to_json,
+)
 from hpconv.errors import UserError, visible
 from hpconv.experiments import HISTORIES
 from hpconv.files import read_json, write_json
@@ -28,7 +35,9 @@ def resolved_config():
     try:
         for path in workflow.configfiles:
             check_repeated_keys(Path(path))
-        return resolve(config, warn)
+        settings = resolve(config, warn)
+        check_before_run(settings)
+        return settings
     except UserError as error:
         refuse(error)
 

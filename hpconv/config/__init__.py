@@ -1,6 +1,7 @@
 """The configuration of an experiment: its description, and how it is read."""
 
 from hpconv.config.read import (
+    check_before_run,
     check_repeated_keys,
     load,
     model_of,
@@ -33,6 +34,7 @@ __all__ = [
     "RESULT_NEUTRAL_SETTINGS",
     "SearchSection",
     "SearchSettings",
+    "check_before_run",
     "check_repeated_keys",
     "load",
     "model_of",

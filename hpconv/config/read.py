@@ -20,6 +20,7 @@ from hpconv.config.settings import (
 from hpconv.errors import UserError
 from hpconv.trials import Trial
 
+OWN_IMAGES = ("folder", "csv", "pairs", "hdf5")  # of data.name
 UNKNOWN = ("unexpected_keyword_argument", "invalid_key")  # pydantic's names of this error
 UNUSABLE = "unusable_text"  # of Section
 
@@ -45,6 +46,26 @@ def resolve(config: dict[str, Any], warn: Callable[[str], None] = log.warning) -
             "true: write 'rungs: null', because only whole trials can join an ensemble"
         )
     return settings
+
+
+def check_before_run(settings: Config) -> None:
+    """Refuse settings with which a run would end without a result, before it starts.
+
+    Raises:
+        UserError: naming the key, the value found and what to write instead.
+    """
+    data, winners = settings.data, settings.evaluation.winners
+    if data.name in OWN_IMAGES and data.path is None:
+        raise UserError(
+            f"config key 'data.path' is missing: data.name {data.name} needs the path of your "
+            "images, 'hpconv init' writes it"
+        )
+    if winners > settings.search.max_evals:
+        raise UserError(
+            f"config key 'evaluation.winners' is {winners}, but 'search.max_evals' is "
+            f"{settings.search.max_evals}: write {settings.search.max_evals} or less, or raise "
+            "'search.max_evals'"
+        )
 
 
 def load(path: Path) -> Config:

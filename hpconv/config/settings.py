@@ -5,6 +5,7 @@ page of the documentation are made from it, and ``config/config.yaml`` repeats i
 the two).
 """
 
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from types import NoneType
@@ -46,6 +47,15 @@ Rungs = Annotated[
 ]
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
+
+def _with_home(path: Path) -> Path:
+    with suppress(RuntimeError):  # ~ and the name of no user
+        return path.expanduser()
+    return path
+
+
+UserPath = Annotated[Path, AfterValidator(_with_home)]
 
 Channels = Literal["auto", "gray", "rgb"]
 
@@ -91,7 +101,7 @@ class DataSettings(Section):
         default="digits",
         description="Data set to learn from; folder, csv, pairs and hdf5 are for your own images.",
     )
-    path: Path | None = Field(
+    path: UserPath | None = Field(
         default=None,
         description="File or folder of the images; null for data/<name>. Digits need none.",
     )
@@ -203,7 +213,7 @@ class SearchSettings(Section):
         description="Number of trials before tpe and forest use the history; trials until then are "
         "random, except those of start_from.",
     )
-    start_from: Path | None = Field(
+    start_from: UserPath | None = Field(
         default=None,
         description="File trials.jsonl of another experiment, whose best trials are evaluated "
         "first; null for none.",
@@ -306,7 +316,7 @@ class EvaluationSettings(Section):
         default=1,
         description="Retrainings per winner; all but the first use new random filters.",
     )
-    cache: Path = Field(
+    cache: UserPath = Field(
         default=CACHE,
         description="Folder of the feature cache, which all experiments share; see 'hpconv cache'.",
     )

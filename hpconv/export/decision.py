@@ -92,8 +92,8 @@ def of_winners_together(experiment: Path) -> Decision:
         raise UserError(f"{experiment} has no evaluated winners: run the workflow to its end first")
     found, factors = [], []
     for entry in evaluated:
-        with np.load(experiment / f"winners/{entry['rank']}/scores.npz") as arrays_:
-            factors.append(1 / (len(evaluated) * float(arrays_["decision/0"].std())))
+        scores = arrays.read_arrays(experiment / f"winners/{entry['rank']}/scores.npz")
+        factors.append(1 / (len(evaluated) * float(scores["decision/0"].std())))
         found.append(winner.read(entry["rank"], experiment))
     return Decision.of(found, factors)
 

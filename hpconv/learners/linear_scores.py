@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hpconv.datasets import arrays
 from hpconv.files import replacing
 
 
@@ -44,6 +45,10 @@ def write(path: Path, linear: Linear | None) -> None:
 
 
 def read(path: Path) -> Linear | None:
-    """Read a file of ``write``; None if it is empty."""
-    with np.load(path) as arrays:
-        return Linear(**arrays) if arrays.files else None
+    """Read a file of ``write``; None if it is empty.
+
+    Raises:
+        UserError: when it is damaged.
+    """
+    found = arrays.read_arrays(path)
+    return Linear(**found) if found else None

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from hpconv import datasets
-from hpconv.config import check_repeated_keys, load, resolve, schema, to_json
+from hpconv.config import check_before_run, check_repeated_keys, load, resolve, schema, to_json
 from hpconv.datasets import cropping
 from hpconv.errors import UserError
 
@@ -187,3 +187,25 @@ def test_every_data_set_has_a_loader() -> None:
 
 def test_smallest_size_suits_the_cropping_of_images() -> None:
     assert schema.find(["data", "size"])["anyOf"][0]["minimum"] == cropping.MIN_SIZE
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"search": {"max_evals": 3}, "evaluation": {"winners": 9}}, "'evaluation.winners' is 9"),
+        ({"data": {"name": "folder"}}, "'data.path' is missing: data.name folder"),
+    ],
+)
+def test_run_that_would_end_without_a_result_is_refused(
+    sections: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        check_before_run(resolve({"experiment": "mine", **sections}))
+
+
+def test_home_folder_in_paths_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    sections = {"data": {"name": "folder", "path": "~/photos"}, "evaluation": {"cache": "~/c"}}
+    settings = resolve({"experiment": "mine", **sections})
+    assert settings.data.path == Path("/home/me/photos")
+    assert settings.evaluation.cache == Path("/home/me/c")

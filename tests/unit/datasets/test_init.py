@@ -56,7 +56,7 @@ def test_folder_gives_a_configuration_with_which_its_images_are_read(
     assert "--configfile config/mine.yaml" in out.splitlines()[-1]
     config = written("mine")
     settings = resolve(config)
-    assert config["data"] == {"name": "folder", "path": "photos", "size": 41, "corrupt": "skip"}
+    assert config["data"] == {"name": "folder", "path": "photos", "size": 40, "corrupt": "skip"}
     assert settings.evaluation.recheck.best == 10
     assert "model" not in config
     datasets.write(settings.data, Path("data.h5"))
@@ -72,8 +72,7 @@ def test_existing_configuration_is_kept(photos: Path, capsys: Any, monkeypatch: 
 
 
 def test_table_and_hdf5_file_are_recognised(photos: Path, capsys: Any, monkeypatch: Any) -> None:
-    files = [path for path in sorted(photos.rglob("??.png"))]
-    rows = [f"{path},{path.parent.name}" for path in files]
+    rows = [f"{path},{path.parent.name}" for path in sorted(photos.rglob("??.png"))]
     Path("table.csv").write_text("\n".join(["path,label", *rows]))
     with h5py.File("images.h5", "w") as file:
         file["images"] = np.stack([np.asarray(picture(n, 24, 24)) for n in range(36)])
@@ -89,9 +88,7 @@ def test_table_and_hdf5_file_are_recognised(photos: Path, capsys: Any, monkeypat
 
 def test_pairs_are_recognised(photos: Path, capsys: Any, monkeypatch: Any) -> None:
     names = [f"photos/{CLASSES[n % 3]}/{n:02}.png" for n in range(36)]
-    rows = [
-        f"{a},{b},{n % 2}" for n, (a, b) in enumerate(zip(names[::2], names[1::2], strict=True))
-    ]
+    rows = [f"{names[n]},{names[n + 1]},{n // 2 % 2}" for n in range(0, 36, 2)]
     Path("pairs.csv").write_text("\n".join(["left,right,same", *rows]))
     status, out, error = init(capsys, monkeypatch, "pairs.csv")
     assert status == 0, error
