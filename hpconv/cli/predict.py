@@ -138,15 +138,16 @@ def _report(found: "TestStatistics | None", chosen: "Decision", labels: Path | N
 
 
 def _show_table(confusion: list[list[int]], classes: Sequence[str]) -> None:
+    """Print the counts; numbers stand for the predicted classes, so that no name is cut."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("true class", box=box.SIMPLE_HEAD, pad_edge=False, title="predicted class")
-    for name in classes:
-        table.add_column(name, justify="right")
-    for name, counts in zip(classes, confusion, strict=True):
-        table.add_row(name, *map(str, counts))
+    table = Table("", "true class", box=box.SIMPLE_HEAD, pad_edge=False, title="predicted class")
+    for number in range(len(classes)):
+        table.add_column(str(number + 1), justify="right")
+    for number, (name, counts) in enumerate(zip(classes, confusion, strict=True), start=1):
+        table.add_row(str(number), name, *map(str, counts))
     Console(highlight=False).print(table)
 
 
