@@ -202,7 +202,8 @@ def experiment(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment of one winner, with any classifier."""
     folder = tmp_path_factory.mktemp("experiment")
     vals = {label: [value] for label, value in CANDIDATE.items()}
-    trial = {"tid": 7, "misc": {"vals": vals, "model": vars(SMALL)}, "result": {"loss": 0.1}}
+    result = {"status": "ok", "loss": 0.1}
+    trial = {"tid": 7, "misc": {"vals": vals, "model": vars(SMALL)}, "result": result}
     (folder / "data.h5").write_bytes(digits.read_bytes())
     write_json(folder / "winners/1/trial.json", trial)
     *_, (_, shape) = describe(CANDIDATE, (1, 8, 8), SMALL).shapes()
