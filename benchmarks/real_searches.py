@@ -1,13 +1,10 @@
-"""Real searches that compute for the same processor time, side by side.
+"""Real searches that compute for the same processor time.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.real_searches run data.h5 FOLDER --seconds 240
-    python -m benchmarks.real_searches judge data.h5 FOLDER
-    python -m benchmarks.real_searches table FOLDER > table.md
+    OMP_NUM_THREADS=1 python -m benchmarks.real_searches data.h5 FOLDER --seconds 240
 
-``run`` drives each search of ``ARMS`` with one worker, seed after seed, until driver and worker
-have used this much processor time; with more seconds the same searches continue. ``judge`` tests
-their winners, chosen by validation error and by rechecking the ten best. ``table`` compares the
-searches, paired by seed.
+Drives each search of ``ARMS`` with one worker, seed after seed, until driver and worker have used
+this much processor time; with more seconds the same searches continue. ``benchmarks.real_winners``
+tests their winners and prints the table.
 """
 
 import argparse
@@ -19,11 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
-from scipy.stats import wilcoxon
 
-from benchmarks.recheck import BEST, measure
 from hpconv import trials
 from hpconv.config import ModelSettings, resolve, to_json
 from hpconv.files import write_json
@@ -34,6 +28,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "random": {"algorithm": "random"},
     "tpe": {"algorithm": "tpe"},
     "forest": {"algorithm": "forest"},
+    "tpe-rungs": {"algorithm": "tpe", "rungs": [0.1, 0.3]},
     "forest-rungs": {"algorithm": "forest", "rungs": [0.1, 0.3]},
 }
 MODEL = ModelSettings(
@@ -113,84 +108,23 @@ def completed(place: Path) -> list[Trial]:
     return trials.succeeded(trials.read(history)) if history.exists() else []
 
 
-def judge(place: Path, data: Path) -> dict[str, float]:
-    """Errors of a search's winners, without and with rechecking."""
-    best = trials.best_per_pipeline(completed(place))[:BEST]
-    errors = np.array([measure(trials.hyperparameters(trial), data, MODEL) for trial in best])
-    means = errors[:, 1:-1].mean(axis=1)
-    return {
-        "validation": trials.validation_error(best[0]),
-        "test": errors[0, -1],
-        "test, rechecked": errors[np.argmin(means), -1],
-    }
-
-
-def seconds_to(place: Path, error: float) -> float:
-    """Processor seconds until a search reached an error; infinite if it never did."""
-    lines = map(json.loads, (place / "progress.jsonl").read_text().splitlines())
-    reached = (line["seconds"] for line in lines if (line["best"] or 1) <= error)
-    return next(reached, float("inf"))
-
-
-def compare(values: dict[str, np.ndarray], rival: str) -> Iterator[str]:
-    """Rows of the table: mean and standard error of each arm, Wilcoxon's p against a rival."""
-    for arm, found in values.items():
-        spread = found.std(ddof=1) / len(found) ** 0.5
-        differs = arm != rival and (found != values[rival]).any()
-        p = f"{wilcoxon(found, values[rival]).pvalue:.3f}" if differs else ""
-        yield f"| {arm} | {100 * found.mean():.2f} ± {100 * spread:.2f} | {p} |"
-
-
-def table(folder: Path) -> None:
-    """Print the comparisons of all searches that have been judged."""
-    judged = json.loads((folder / "judged.json").read_text())
-    seeds = sorted({name.rsplit("-", 1)[1] for name in judged})
-    seeds = [seed for seed in seeds if all(f"{arm}-{seed}" in judged for arm in ARMS)]
-    for kind in ("validation", "test", "test, rechecked"):
-        values = {arm: np.array([judged[f"{arm}-{seed}"][kind] for seed in seeds]) for arm in ARMS}
-        print(f"\n| {kind} error | % | p against random |\n| --- | --- | --- |")
-        print("\n".join(compare(values, "random")))
-    print("\n| | s to random's final error (median) | seeds that reach it |\n| --- | --- | --- |")
-    for arm in ARMS:
-        goals = [judged[f"random-{seed}"]["validation"] for seed in seeds]
-        places = [folder / f"{arm}-{seed}" for seed in seeds]
-        times = list(map(seconds_to, places, goals))
-        reached = f"{np.isfinite(times).sum()} of {len(seeds)}"
-        print(f"| {arm} | {np.median(times):.0f} | {reached} |")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=("run", "judge", "table"))
-    parser.add_argument("paths", type=Path, nargs="+", help="data file (run, judge) and folder")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=240, help="of the processor, per search")
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(8)))
     arguments = parser.parse_args()
-    *data, folder = arguments.paths
-    if arguments.step == "table":
-        table(folder)
-    elif arguments.step == "judge":
-        judge_all(data[0], folder, arguments.arms, arguments.seeds)
-    else:
-        folder.mkdir(exist_ok=True)
-        server = ("mongod", "start", "--dbpath", folder / "db", "--log", folder / "mongod.log",
-                  "--connection", folder / "connection.json")  # fmt: skip
-        with running(*server, log=folder / "server.log"):
-            await_server(folder / "connection.json")
-            for seed in arguments.seeds:
-                for arm in arguments.arms:
-                    run(arm, seed, data[0], folder, arguments.seconds)
-
-
-def judge_all(data: Path, folder: Path, arms: list[str], seeds: list[int]) -> None:
-    """Judge the searches that have not been judged yet; ``judged.json`` keeps the errors."""
-    path = folder / "judged.json"
-    judged = json.loads(path.read_text()) if path.exists() else {}
-    for name in (f"{arm}-{seed}" for seed in seeds for arm in arms):
-        if name not in judged:
-            judged[name] = judge(folder / name, data)
-            write_json(path, judged)
+    folder = arguments.folder
+    folder.mkdir(exist_ok=True)
+    server = ["--dbpath", folder / "db", "--log", folder / "mongod.log"]
+    server += ["--connection", folder / "connection.json"]
+    with running("mongod", "start", *server, log=folder / "server.log"):
+        await_server(folder / "connection.json")
+        for seed in arguments.seeds:
+            for arm in arguments.arms:
+                run(arm, seed, arguments.data, folder, arguments.seconds)
 
 
 if __name__ == "__main__":
