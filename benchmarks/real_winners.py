@@ -44,9 +44,7 @@ def seconds_to(place: Path, error: float) -> float:
 def table(folder: Path, judged: dict[str, dict[str, float]], rival: str = "random") -> None:
     """Print the errors of all searches, paired by seed with random ones."""
     arms = {arm: {n: e for n, e in judged.items() if n.rpartition("-")[0] == arm} for arm in ARMS}
-    print(
-        "| | seeds | validation | test | rechecked | p (validation) | s to random's error | reached by |"
-    )
+    print("| | seeds | validation | test | rechecked | p | s to random's | reached |")
     print("|" + " --- |" * 8)
     for arm, searches in arms.items():
         pairs = [(n, n.replace(arm, rival)) for n in searches if n.replace(arm, rival) in judged]
