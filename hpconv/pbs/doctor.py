@@ -1,6 +1,7 @@
 """Checks a cluster with a short job: does it run, share files, and reach this machine?"""
 
 import json
+import logging
 import shlex
 import shutil
 import socket
@@ -29,6 +30,8 @@ GIGABYTES = 10
 PREFIX, FIND = "hpconv-pbs-", ("dialect", "request", "queue", "account", "options")
 
 Settings = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 
 def examine(profile: Path) -> Iterator[Finding]:
@@ -113,18 +116,21 @@ def _follow(scheduler: Scheduler, folder: JobFiles, stem: Path, script: Path) ->
 def _await(scheduler: Scheduler, stem: Path, job: str) -> str | None:
     """The reason why the job did not finish; None if it did."""
     tracker, status = JobTracker(scheduler.dialect, minutes=1, patience=60), None
+    comment = ""
     for second in range(int(WAIT_SECONDS)):
         if second % ASK_EVERY == ASK_EVERY - 1:
             status = scheduler.query([job]) or status
         row = status.jobs.get(job_number(job)) if status else None
         unknown = status is not None and job_number(job) in status.unknown
+        if row and row.state == "waiting" and row.comment != comment:
+            comment = row.comment
+            log.info("%s waits in the queue: %s", job, comment)
         kind, reason = tracker.state(read_record(stem.with_suffix(".record")), row, unknown)
         if kind != ACTIVE:
             return None if kind == SUCCESS else reason
         time.sleep(PAUSE)
-    return (
-        f"it is still waiting after {WAIT_SECONDS / 60:.0f} minutes: is the queue full or stopped?"
-    )
+    why = comment or "is the queue full or stopped?"
+    return f"it is still waiting after {WAIT_SECONDS / 60:.0f} minutes: {why}"
 
 
 def _found(found: dict[str, Any]) -> Iterator[Finding]:

@@ -48,6 +48,18 @@ def test_a_job_that_is_refused_is_reported(tmp_path: Path) -> None:
     assert "Unauthorized Request" in found.stdout
 
 
+def test_the_reason_why_the_job_waits_is_shown(tmp_path: Path) -> None:
+    fake = Fake(tmp_path / "pbs", "openpbs", "--cpus", "1")
+    (fake.work / "busy.sh").write_text("sleep 15\n")
+    fake.wait(fake.sized("busy.sh"), {"R"})
+    try:
+        found = doctor(tmp_path, PROFILE, f"{FAKE}:{os.environ['PATH']}", fake.folder)
+    finally:
+        fake.stop()
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "waits in the queue: Not Running: Insufficient amount of resource" in found.stderr
+
+
 def test_a_machine_without_pbs_is_told_so(tmp_path: Path) -> None:
     found = doctor(tmp_path, PROFILE, "/nowhere", tmp_path)
     assert found.returncode == 1
