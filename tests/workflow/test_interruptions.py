@@ -85,7 +85,7 @@ def test_workers_end_with_their_driver_and_start_again_with_the_next(
     [
         (
             ["--config", "search={workers: 0}"],
-            "'search.workers' is '0': write an integer (1 or more)",
+            "'search.workers' is '0': write an integer (1 or more, 10000 or less)",
         ),
         (["--config", "serach={workers: 2}"], "'serach' is unknown, did you mean 'search'?"),
         (["--config", "search={start_from: none.jsonl}"], "'search.start_from' is 'none.jsonl'"),

@@ -43,6 +43,7 @@ OTHER_JSON = {
     "nested": b'{"tid": 0, "misc": {"vals": 3, "model": 4}, "result": {"status": 5}}\n',
 }
 JSON = NOT_JSON | OTHER_JSON
+NOT_NPZ = NOT_JSON | {"number": b"7", "zip": b"PK\x03\x04" + bytes(100)}
 # of a history: an unfinished last line is one that the driver is writing
 LINES = {kind: content.strip() + b"\n" for kind, content in JSON.items() if content}
 
@@ -79,7 +80,8 @@ READERS = {
             f"driver {CONFIG} --connection none {DATA} --summary new {OUT}",
             f"recheck {CONFIG} {HISTORY} --number 1 {DATA} {OUT}",
             f"features {CONFIG} {TRIAL} {DATA} {OUT}",
-            f"retrain {CONFIG} {TRIAL} {DATA} --features {WINNER}/features.h5 {OUT} --scores new",
+            f"retrain {CONFIG} {TRIAL} {DATA} --features {WINNER}/features.h5 {OUT} --scores new"
+            " --classifier new",
             f"ensemble {CONFIG} {HISTORY} {DATA} --folder new {OUT}",
             f"worker-job {CONFIG} --connection none {ENDED} --workdir new {OUT}",
         ],
@@ -102,7 +104,8 @@ READERS = {
     f"{WINNER}/trial.json": (
         [
             f"features {CONFIG} {TRIAL} {DATA} {OUT}",
-            f"retrain {CONFIG} {TRIAL} {DATA} --features {WINNER}/features.h5 {OUT} --scores new",
+            f"retrain {CONFIG} {TRIAL} {DATA} --features {WINNER}/features.h5 {OUT} --scores new"
+            " --classifier new",
             "export --winner 1 --format npz --output new",
             "report --output new",
         ],
@@ -161,11 +164,8 @@ READERS = {
         ],
         NOT_HDF5,
     ),
-    f"{WINNER}/features.h5": (["export --winner 1 --format npz --output new"], NOT_HDF5),
-    f"{WINNER}/scores.npz": (
-        ["report --output new"],
-        NOT_JSON | {"number": b"7", "zip": b"PK\x03\x04" + bytes(100)},
-    ),
+    f"{WINNER}/classifier.npz": (["export --winner 1 --format npz --output new"], NOT_NPZ),
+    f"{WINNER}/scores.npz": (["report --output new"], NOT_NPZ),
     "mine.npy": (
         [
             "extract --trial 0 --images mine.npy --output new",
@@ -202,6 +202,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *(winner / "trial.json", data, winner / "features.h5", MODEL),
         output=winner / "evaluation.json",
         scores=winner / "scores.npz",
+        fitted=winner / "classifier.npz",
         seeds=1,
         cache=cache,
         memory_mb=1000,
