@@ -52,7 +52,7 @@ rule worker:
         summary=SUMMARY,
         stopped=STOPPED,
         failure=FAILURE,
-        workdir=SEARCH,
+        workdir=lambda wildcards, output: Path(output[0]).parents[1],  # of all runs
     message:
         "Worker {wildcards.number}: evaluating trials"
     shell:
