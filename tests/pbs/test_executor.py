@@ -249,7 +249,7 @@ def test_helpers_leave_the_queue_when_another_job_has_failed(start: Start) -> No
     assert site.fake.run("qdel", row.split()[0])[0] == 0
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 1, output
-    assert len(site.ran()) == 1
+    assert len(site.ran()) < 3, "at most one more started in the place of the job that failed"
     assert output.splitlines()[-1].startswith("hpconv: work failed: it was ended by a signal")
     assert site.queue() == []
 

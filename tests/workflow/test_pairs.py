@@ -43,7 +43,7 @@ def test_pairs_of_pictures_and_an_ensemble(tmp_path: Path) -> None:
         assert np.array(judged["confusion"]).shape == (2, 2)
         assert np.sum(judged["confusion"]) == 30
     table = (results / "trials.csv").read_text().splitlines()
-    assert table[0].startswith("tid,status,loss,own_error,ensemble_error,continues")
+    assert table[0].startswith("tid,status,loss,own_error,ensemble_error,stopped_at,continues")
     report = (results / "report.html").read_text()
     payload = re.search(r'id="payload">(.*)</script>', report)
     assert payload

@@ -131,12 +131,6 @@ def test_more_winners_start_no_search(finished: Path) -> None:
     )
 
 
-def test_too_few_successes_are_explained(finished: Path, results: Path) -> None:
-    result = run(finished, "--config", "evaluation={winners: 99}")
-    assert result.returncode != 0
-    assert "'evaluation.winners' is 99" in (results / "logs/rank.log").read_text()
-
-
 def test_more_trials_continue_the_search(finished: Path, results: Path) -> None:
     before = read(results / "trials.jsonl")
     longer = finished / "longer.yaml"

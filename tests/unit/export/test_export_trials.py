@@ -55,11 +55,23 @@ def test_stopped_trial_is_pruned_in_a_study_and_stopped_in_a_table(tmp_path: Pat
 
 def test_trial_in_study_has_times_and_attributes(tmp_path: Path) -> None:
     trials = searched(5)
+    statistics = {
+        "test_error": 0.2,
+        "interval": [0.1, 0.3],
+        "standard_error": None,
+        "seed_deviation": None,
+        "test_errors": [0.2],
+        "confusion": [[1]],
+    }
+    winner = {"validation_error": 0.2, "hyperparameters": {}, "feature_shape": [4], "seconds": {}}
     final = {
+        "data": {"name": "digits", "checksum": "0"},
+        "raw_pixels": {**statistics, "method": "pixels", "validation_error": 0.2},
         "winners": [
-            {"rank": 1, "tid": 3, "test_error": 0.2},
-            {"rank": "average", "members": [3], "test_error": 0.1},
-        ]
+            {**statistics, **winner, "rank": 1, "tid": 3},
+            {**statistics, "rank": "average", "members": [3]},
+        ],
+        "missing": [],
     }
     write_json(tmp_path / "mine/final_evaluation.json", final)
     *_, worked, failed = exported(trials, tmp_path).trials

@@ -440,22 +440,6 @@ def test_loopback_server_of_another_host_is_refused(tmp_path: Path) -> None:
         connection_file.await_server(connection)
 
 
-def test_await_address_fails_with_the_servers_job(tmp_path: Path) -> None:
-    failure = tmp_path / "driver-mongod.failed"
-    with pytest.raises(UserError, match="no server has started in 0.001 minutes"):
-        connection_file.await_address(tmp_path / "connection.json", 0.001, failure)
-    failure.touch()
-    with pytest.raises(UserError, match="the job of server and driver has failed"):
-        connection_file.await_address(tmp_path / "connection.json", 1, failure)
-
-
-def test_await_address_does_not_contact_the_server(tmp_path: Path) -> None:
-    connection = tmp_path / "connection.json"
-    content = {"uri": "mongodb://me:secret@127.0.0.1:9/", "host": "node7", "external": False}
-    write_private(connection, json.dumps(content))
-    connection_file.await_address(connection, 1, tmp_path / "none")
-
-
 READERS = {
     "await_server": connection_file.await_server,
     "status": admin.status,

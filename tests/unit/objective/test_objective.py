@@ -123,7 +123,7 @@ def test_infeasible_candidates_are_refused_without_reading_images(
     model = replace(MODEL, output_sizes=(8, 32, 64), max_layer_sizes=(32, 64), max_n_features=9)
     space = search_space(model.output_sizes, model.max_layer_sizes)
     domain = Domain(lambda values: 0.0, space)
-    budget = replace(BUDGET, trial_memory_mb=60)
+    budget = replace(BUDGET, trial_memory_mb=80)
     selection = Selection(digits)
     with monkeypatch.context() as patch:
         patch.setattr("hpconv.datasets.image_rows.ImageRows.__getitem__", None)
