@@ -18,8 +18,9 @@ from typing import Any
 
 import psutil
 
+from benchmarks.samplers.make_tables import MODEL
 from hpconv import trials
-from hpconv.config import ModelSettings, resolve, to_json
+from hpconv.config import resolve, to_json
 from hpconv.files import write_json
 from hpconv.mongodb.connection_file import await_server
 from hpconv.trials import Trial
@@ -31,9 +32,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "tpe-rungs": {"algorithm": "tpe", "rungs": [0.1, 0.3]},
     "forest-rungs": {"algorithm": "forest", "rungs": [0.1, 0.3]},
 }
-MODEL = ModelSettings(
-    output_sizes=(32,), n_patches=3000, max_n_features=1000, n_unsupervised=300, engine="cpu"
-)
 SEARCH = {"max_evals": 100_000, "trial_seconds": 60, "images_per_second": 50, "workers": 1}
 POLL_SECONDS = 0.5
 

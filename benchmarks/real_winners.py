@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import wilcoxon
 
-from benchmarks.real_searches import ARMS, MODEL, completed
+from benchmarks.real_searches import ARMS, completed
 from benchmarks.recheck import BEST, measure
+from benchmarks.samplers.make_tables import MODEL
 from hpconv import trials
 from hpconv.files import write_json
 

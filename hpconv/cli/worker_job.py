@@ -79,7 +79,7 @@ def worker_job(
         if not restarts_left:
             raise UserError("a worker was killed each time it was started")
         files.wait()
-        connection_file.check_visible(connection)
+        connection_file.check_visible(connection_file.published(connection), connection)
         store = Store(files.address, settings.experiment, patience=inf)
         Worker(store, WorkerSettings(workdir=workdir)).run()
     except (SearchOver, SearchStopped) as reason:

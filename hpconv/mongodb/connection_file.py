@@ -126,7 +126,7 @@ def await_server(connection: Path) -> str:
         record = published(connection)
         if record.error is not None:
             raise UserError(record.error)
-        check_visible(connection)
+        check_visible(record, connection)
         return record.uri if record.uri is not None and answers(record.uri) else None
 
     uri = poll_until(answering_uri, AWAIT_SECONDS)
@@ -138,9 +138,9 @@ def await_server(connection: Path) -> str:
     return uri
 
 
-def check_visible(connection: Path) -> None:
-    """Raise UserError if the server of a connection file cannot be reached from this host."""
-    record, here = published(connection), socket.gethostname()
+def check_visible(record: ServerRecord, connection: Path) -> None:
+    """Raise UserError if the server of this connection file cannot be reached from this host."""
+    here = socket.gethostname()
     if record.uri is None or record.host == here or record.external:
         return
     if address(record.uri).startswith(LOOPBACK_NETWORK):

@@ -277,7 +277,7 @@ class Store:
 
     @retries_when_unreachable
     def requeue_expired(self, now: datetime | str = SERVER_TIME) -> None:
-        """Requeue trials whose lease has expired by now; the third time they fail as ``lost``.
+        """Requeue trials whose lease has expired; the third time they fail as ``lost``.
 
         Trials of hyperopt's workers, which send no heartbeat, have no lease.
         """
