@@ -47,6 +47,7 @@ def retrained(results: Path, data: Path, folder: Path) -> dict[str, float]:
         model,
         output=evaluation,
         scores=folder / "scores.npz",
+        fitted=folder / "classifier.npz",
         seeds=1,
         cache=cache,
         memory_mb=MEMORY_MB,

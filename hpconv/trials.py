@@ -89,6 +89,7 @@ class Misc(TypedDict, total=False):
     redrawn: int  # suggestions that sizes, warp or memory refused before this one
     model: dict[str, Any]
     data: str  # checksum of the data file
+    flips: bool  # of a winner's variant: whether it is evaluated with mirror images
     boosting: EnsembleMembership
 
 

@@ -109,9 +109,18 @@ def server_options():
     return " ".join(f"--{k} {shlex.quote(v)}" for k, v in values.items() if v)
 
 
-def of_winners(name):
-    """A file of each winner."""
-    return expand(f"{RESULTS}/winners/{{rank}}/{name}", rank=RANKS)
+def of_winners(name, ranks=None):
+    """A file of each winner and each variant of one, or of these."""
+    return expand(f"{RESULTS}/winners/{{rank}}/{name}", rank=ranks or TESTED)
+
+
+def variant_options():
+    """Command-line options for the variants of winners."""
+    evaluation = settings.evaluation
+    return [
+        *(["--max-n-features", evaluation.max_n_features] if evaluation.max_n_features else []),
+        *(["--flips"] if evaluation.flips else []),
+    ]
 
 
 def rechecks():
@@ -132,7 +141,7 @@ def report_failed_winners():
     from hpconv.evaluation.records import failure_text
 
     lines = []
-    for rank, path in zip(RANKS, map(Path, of_winners("evaluation.json"))):
+    for rank, path in zip(TESTED, map(Path, of_winners("evaluation.json"))):
         failure = read_json(path).get("failure") if path.exists() else None
         if failure:
             lines.append(f"winner {rank} failed: {failure_text(failure)}")
@@ -152,7 +161,7 @@ def report_lost_workers():
 
 def report_errors():
     """Repeat the messages of the jobs that failed, as Snakemake prints more after them."""
-    for log in sorted(Path(LOGS).glob("*.log")):
+    for log in sorted(Path(LOGS).rglob("*.log")):
         if log.stat().st_mtime > STARTED:
             last = log.read_text(errors="replace").rstrip().rpartition("\n")[2]
             if last.startswith("hpconv: "):
@@ -258,6 +267,8 @@ STOPPED = f"{RUN}/stopped"
 FAILURE = f".snakemake/hpconv-pbs/{run_name()}/driver-mongod.failed"
 RESTARTS = 5  # of a worker that is killed
 RANKS = range(1, settings.evaluation.winners + 1)
+VARIANTS = settings.evaluation.variants
+TESTED = [*RANKS, *(f"{rank}/{name}" for name in VARIANTS for rank in RANKS)]
 
 # A conda environment has the libraries, but not this package: it is found here.
 shell.prefix(f'export PATH="$PATH:{workflow.basedir}/envs/bin"; ')

@@ -43,12 +43,14 @@ checkpoint rank:
         "../envs/hpconv.yaml"
     params:
         winners=settings.evaluation.winners,
+        variants=variant_options(),
         folder=lambda wildcards, output: Path(output.trials[0]).parents[1],
     message:
         "Ranking the trials"
     shell:
         "hpconv rank --history {input.history} --winners {params.winners}"
-        " --folder {params.folder} --output {output.table} {input.rechecks} > {log} 2>&1"
+        " --folder {params.folder} --output {output.table} {params.variants} {input.rechecks}"
+        " > {log} 2>&1"
 
 
 # A winner that fails is data: this rule and the next succeed and record the failure, so that the
@@ -175,8 +177,10 @@ rule evaluate:
         ensemble=lambda wildcards, input: (
             f"--ensemble {input.ensemble}" if input.ensemble else ""
         ),
+        winners=of_winners("evaluation.json", RANKS),
+        variants=[f"--variant {name}" for name in VARIANTS],
     message:
         "Gathering the evaluations"
     shell:
         "hpconv evaluate --data {input.data} --baseline {input.baseline} --output {output}"
-        " {params.ensemble} {input.winners} > {log} 2>&1"
+        " {params.ensemble} {params.variants} {params.winners} > {log} 2>&1"

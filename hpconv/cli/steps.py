@@ -48,6 +48,10 @@ def rank(
     rechecks: Annotated[
         list[Path] | None, typer.Argument(help="Outputs of 'hpconv recheck'.")
     ] = None,
+    max_n_features: Annotated[
+        int | None, typer.Option(min=1, help="As 'evaluation.max_n_features'.")
+    ] = None,
+    flips: Annotated[bool, typer.Option("--flips", help="As 'evaluation.flips'.")] = False,
 ) -> None:
     """Rank the trials by error; the best ones of different pipelines win."""
     from hpconv import trials
@@ -55,7 +59,13 @@ def rank(
     from hpconv.evaluation.select import write
 
     found = read_rechecks(rechecks or [])
-    write(trials.read(history), winners, found, table=output, folder=folder)
+    write(
+        *(trials.read(history), winners, found),
+        table=output,
+        folder=folder,
+        max_n_features=max_n_features,
+        flips=flips,
+    )
 
 
 def features(config: Config, trial: TrialFile, data: Data, output: Output) -> None:
@@ -154,8 +164,13 @@ def evaluate(
     ensemble: Annotated[
         Path | None, typer.Option(callback=checks.read_json, help="Evaluation of the ensemble.")
     ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="A variant of each winner, a folder beside it.")
+    ] = None,
 ) -> None:
-    """Gather the evaluations of winners, ensemble and baseline."""
+    """Gather the evaluations of winners, their variants, ensemble and baseline."""
     from hpconv.evaluation import summary
 
-    summary.write_summary(data, baseline, winners, output=output, ensemble=ensemble)
+    summary.write_summary(
+        *(data, baseline, winners), output=output, ensemble=ensemble, variants=variant or []
+    )

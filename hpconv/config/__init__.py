@@ -21,6 +21,7 @@ from hpconv.config.settings import (
     ModelSettings,
     SearchSection,
     SearchSettings,
+    Variant,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "RESULT_NEUTRAL_SETTINGS",
     "SearchSection",
     "SearchSettings",
+    "Variant",
     "check_before_run",
     "check_repeated_keys",
     "load",

@@ -21,6 +21,7 @@ from hpconv.errors import UserError
 from hpconv.trials import Trial
 
 OWN_IMAGES = ("folder", "csv", "pairs", "hdf5")  # of data.name
+DIGITS, PAIRS = ("digits", "mnist", "svhn"), ("lfw", "pairs")
 UNKNOWN = ("unexpected_keyword_argument", "invalid_key")  # pydantic's names of this error
 UNUSABLE = "unusable_text"  # of Section
 
@@ -65,6 +66,22 @@ def check_before_run(settings: Config) -> None:
             f"config key 'evaluation.winners' is {winners}, but 'search.max_evals' is "
             f"{settings.search.max_evals}: write {settings.search.max_evals} or less, or raise "
             "'search.max_evals'"
+        )
+    _check_variants(settings)
+
+
+def _check_variants(settings: Config) -> None:
+    name, more = settings.data.name, settings.evaluation.max_n_features
+    if settings.evaluation.flips and name in (*DIGITS, *PAIRS):
+        reason = "mirrored digits are none" if name in DIGITS else "examples are pairs of images"
+        raise UserError(
+            f"config key 'evaluation.flips' is true, but data.name is {name}: write 'flips: "
+            f"false', because {reason}"
+        )
+    if more is not None and more <= settings.model.max_n_features:
+        raise UserError(
+            f"config key 'evaluation.max_n_features' is {more}, but 'model.max_n_features' is "
+            f"{settings.model.max_n_features}: write more than that, or null"
         )
 
 

@@ -58,6 +58,7 @@ def _with_home(path: Path) -> Path:
 UserPath = Annotated[Path, AfterValidator(_with_home)]
 
 Channels = Literal["auto", "gray", "rgb"]
+Variant = Literal["more_filters", "flips"]  # of a winner in the final evaluation
 
 
 @dataclass(frozen=True, config=RULES)
@@ -316,11 +317,31 @@ class EvaluationSettings(Section):
         default=1,
         description="Retrainings per winner; all but the first use new random filters.",
     )
+    max_n_features: Count | None = Field(
+        default=None,
+        description="Maximum number of features per image with which each winner is also tested: "
+        "its hyperparameters with more filters; null for none.",
+    )
+    flips: bool = Field(
+        default=False,
+        description="Whether each winner is also tested with mirror images: fitted to both, and "
+        "decided by the mean of the decisions for both. Not for digits, letters or anything else "
+        "that differs from its mirror image.",
+    )
     cache: UserPath = Field(
         default=CACHE,
         description="Folder of the feature cache, which all experiments share; see 'hpconv cache'.",
     )
     recheck: RecheckSettings = field(default_factory=RecheckSettings)
+
+    @property
+    def variants(self) -> list[Variant]:
+        """Variants of each winner that are tested."""
+        names: dict[Variant, bool] = {
+            "more_filters": self.max_n_features is not None,
+            "flips": self.flips,
+        }
+        return [name for name, used in names.items() if used]
 
 
 @dataclass(frozen=True, config=RULES)

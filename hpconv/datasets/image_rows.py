@@ -18,14 +18,15 @@ class ImageRows:
 
     Args:
         rows: of the data file, rising.
+        mirrored: whether left and right of each image are exchanged.
 
     Attributes:
         shape: ``(N, C, H, W)``.
         dtype: of the images.
     """
 
-    def __init__(self, path: Path, rows: np.ndarray) -> None:
-        self._path, self._rows = path, rows
+    def __init__(self, path: Path, rows: np.ndarray, mirrored: bool = False) -> None:
+        self._path, self._rows, self._mirrored = path, rows, mirrored
         with DataFile(path) as data:
             self.shape = (len(rows), *data.image_shape)
             self.dtype = data.images.dtype
@@ -57,4 +58,4 @@ class ImageRows:
                     images[start : start + step] = data.images[low:high][wanted - low]
                 else:
                     images[start : start + step] = data.images[wanted]
-        return images
+        return images[..., ::-1] if self._mirrored else images

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal, NotRequired, final
 
 from typing_extensions import TypedDict  # pydantic needs it up to Python 3.11
 
@@ -73,7 +73,7 @@ class Recheck(TypedDict):
 
 
 class WinnerEntry(Evaluation):
-    """A winner in the final evaluation."""
+    """A winner in the final evaluation, or a variant of it with the winner's validation error."""
 
     rank: int
 
@@ -96,7 +96,7 @@ FinalEntry = WinnerEntry | CombinedEntry | EnsembleEntry
 
 
 class MissingWinner(TypedDict):
-    """A winner without an evaluation."""
+    """A winner or a variant without an evaluation."""
 
     rank: int
     reason: str
@@ -115,6 +115,7 @@ class FinalEvaluation(TypedDict):
     data: DataSource
     raw_pixels: Baseline
     winners: list[FinalEntry]  # by rank; then the winners combined, then the ensemble
+    variants: NotRequired[dict[str, list[FinalEntry]]]  # by name, of each winner; then combined
     missing: list[MissingWinner]
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from hpconv.errors import UserError
+from hpconv.evaluation import variants
 from hpconv.evaluation.records import Recheck
 from hpconv.files import write_json
 from hpconv.model.space import with_added_seed
@@ -21,9 +22,21 @@ from hpconv.trials import (
 
 
 def write(
-    history: list[Trial], count: int, rechecks: Sequence[Recheck], *, table: Path, folder: Path
+    history: list[Trial],
+    count: int,
+    rechecks: Sequence[Recheck],
+    *,
+    table: Path,
+    folder: Path,
+    max_n_features: int | None = None,
+    flips: bool = False,
 ) -> None:
-    """Write a table of all trials that succeeded, best first, and ``folder/RANK/trial.json``.
+    """Write a table of all trials that succeeded, best first, and the winners.
+
+    These are ``folder/RANK/trial.json``, and ``folder/RANK/VARIANT/trial.json`` for their variants.
+
+    Args:
+        max_n_features, flips: which variants there are, as ``variants.of``.
 
     Raises:
         UserError: when there are fewer winners than count.
@@ -38,6 +51,8 @@ def write(
     write_csv(ranked, table, dialect="excel-tab", columns=columns)
     for rank, trial in enumerate(winners, start=1):
         write_json(folder / str(rank) / "trial.json", trial)
+        for name, variant in variants.of(trial, max_n_features, flips):
+            write_json(folder / str(rank) / name / "trial.json", variant)
 
 
 def choose(history: list[Trial], count: int, rechecks: Mapping[int, Recheck]) -> list[Trial]:

@@ -30,19 +30,23 @@ def write_summary(
     *,
     output: Path,
     ensemble: Path | None = None,
+    variants: Sequence[str] = (),
 ) -> None:
     """Write the final evaluation: available results, and the reasons for missing winners.
 
     Args:
         evaluations: of the winners, by rank; ``trial.json`` and ``scores.npz`` are beside them.
         ensemble: evaluation of the ensemble that the search has grown.
+        variants: names of folders beside each evaluation, with those of the winner's variants.
     """
-    winners, missing = _winners(evaluations)
-    entries: list[FinalEntry] = [*winners]
-    if len(winners) > 1:
-        scores = [evaluations[entry["rank"] - 1].with_name("scores.npz") for entry in winners]
-        tids = [winner["tid"] for winner in winners]
-        entries.append({"rank": "average", "members": tids, **average(data, scores)})
+    entries, missing = _entries(data, evaluations)
+    of_variants: dict[str, list[FinalEntry]] = {}
+    for name in variants:
+        paths = [path.parent / name / path.name for path in evaluations]
+        of_variants[name], absent = _entries(data, paths)
+        missing += [
+            {"rank": each["rank"], "reason": f"with {name}, {each['reason']}"} for each in absent
+        ]
     if ensemble is not None and ensemble.exists():
         grown: EnsembleEvaluation = read_json(ensemble, EnsembleEvaluation)
         entries.append({"rank": "ensemble", **grown})
@@ -51,9 +55,23 @@ def write_summary(
             "data": {"name": file.name, "checksum": file.checksum},
             "raw_pixels": read_baseline(baseline),
             "winners": entries,
+            "variants": of_variants,
             "missing": missing,
         }
     write_json(output, final)
+
+
+def _entries(
+    data: Path, evaluations: Sequence[Path]
+) -> tuple[list[FinalEntry], list[MissingWinner]]:
+    """The evaluated winners, then their average if there are several; and those that are missing."""
+    winners, missing = _winners(evaluations)
+    entries: list[FinalEntry] = [*winners]
+    if len(winners) > 1:
+        scores = [evaluations[entry["rank"] - 1].with_name("scores.npz") for entry in winners]
+        tids = [winner["tid"] for winner in winners]
+        entries.append({"rank": "average", "members": tids, **average(data, scores)})
+    return entries, missing
 
 
 def _winners(evaluations: Sequence[Path]) -> tuple[list[WinnerEntry], list[MissingWinner]]:

@@ -28,26 +28,34 @@ log = logging.getLogger(__name__)
 def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, *, cache: Path) -> None:
     """Write a file that links to a trial's features in the cache (see ``cache.view``).
 
-    Features that the cache lacks are computed first, with the rebuilt pipeline.
+    Features that the cache lacks are computed first, with the rebuilt pipeline. A trial with
+    ``misc.flips`` has those of the mirror images, too.
 
     Raises:
         UserError: when the data file has other images than the trial was made with, the disk of
             the cache is full, the cache is not writable, or the rebuilt pipeline differs from that
             of the search.
     """
+    tid = trial["tid"]
     assignment = trials.to_builtin_types(trials.hyperparameters(trial))  # their repr is unique
     origin.check_trial(trial, data)
     with DataFile(data) as file:
         images, image_shape = file.checksum, file.image_shape
     model = replace(model, engine=choose(model.engine))
     pipeline = describe(assignment, image_shape, model)
-    entry = Entry(cache / key(pipeline, images, model))
+    original = Entry(cache / key(pipeline, images, model))
+    entries = [original]
+    if trial["misc"].get("flips"):
+        entries.append(Entry(cache / key(pipeline, images, model, mirrored=True)))
     rows = protocols.used_rows(data)
-    entry.touch()
-    if entry.missing():
+    for entry in entries:
+        entry.touch()
+        if not entry.missing():
+            log.info("trial %d: found the features of %d images in the cache", tid, len(rows))
+            continue
         facts: Facts = {
             "key": entry.key,
-            "trial": {"experiment": trial.get("exp_key"), "tid": trial["tid"]},
+            "trial": {"experiment": trial.get("exp_key"), "tid": tid},
             "assignment": assignment,
             "checksum": images,
             "engine": model.engine,
@@ -55,11 +63,10 @@ def extract(trial: Trial, data: Path, model: ModelSettings, path: Path, *, cache
             "version": __version__,
             "code": code_version(),
         }
-        fill(entry, trial, pipeline, data, model=model, facts=facts)
-        log.info("trial %d: extracted the features of %d images", trial["tid"], len(rows))
-    else:
-        log.info("trial %d: found the features of %d images in the cache", trial["tid"], len(rows))
-    view.write(path, entry, rows, assignment=assignment, model=model)
+        mirrored_from = None if entry is original else original
+        fill(entry, trial, pipeline, data, model=model, facts=facts, mirrored_from=mirrored_from)
+        log.info("trial %d: extracted the features of %d images", tid, len(rows))
+    view.write(path, entries, rows, assignment=assignment, model=model)
 
 
 @contextmanager

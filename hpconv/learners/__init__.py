@@ -28,7 +28,7 @@ def classifier(
     """Create the classifier for images, or for pairs of images.
 
     Args:
-        features: of images, ``(n, ...)``.
+        features: of images, ``(n, ...)``, or of several views of images, as ``FeatureClassifier``.
         rows: rows ``(n,)`` of these images in the data file, ascending.
         pairs: whether examples are pairs of images.
         members: the members of the ensemble that the classifier extends.

@@ -92,8 +92,12 @@ class LinearSVM:
 class FeatureClassifier:
     """Scaler and SVM over precomputed features of images, as a protocol's learning algorithm.
 
+    With several views of each image, such as its mirror image, it is fitted to all of them, and the
+    scores of an image are the means of those of its views.
+
     Args:
-        features: of images, ``(n, ...)``.
+        features: of images, ``(n, ...)``; of several views ``(views n, ...)``, one view of all
+            images after the other.
         rows: rows ``(n,)`` of these images in the data file, ascending.
         members: the members of the ensemble that it extends.
         kept_bytes: memory limit for scaled training features; larger ones are read again for
@@ -116,6 +120,7 @@ class FeatureClassifier:
     ) -> None:
         self._features = features
         self._rows = rows
+        self._views = len(features) // len(rows)
         self._settings = settings
         self._members = members
         self._kept_bytes = kept_bytes
@@ -131,7 +136,7 @@ class FeatureClassifier:
         penalties = [member.penalty for member in self._members]
         self._svm = LinearSVM(self._settings.l2_reg).fit(
             self._scaled(task, self._kept_bytes),
-            task.labels,
+            np.tile(task.labels, self._views),
             self._member_scores(task),
             np.array(penalties) if penalties else None,
         )
@@ -143,7 +148,7 @@ class FeatureClassifier:
 
     def scores(self, task: Task) -> np.ndarray:
         """Scores of a task's examples without bias and ensemble, ``(n, classes)``."""
-        return self._svm.scores(self._scaled(task))
+        return self._mean_of_views(self._svm.scores(self._scaled(task)))
 
     @property
     def classes(self) -> np.ndarray:
@@ -152,7 +157,8 @@ class FeatureClassifier:
 
     def decision_function(self, task: Task) -> np.ndarray:
         """Scores of a task's examples with the ensemble, ``(n, classes)``."""
-        return self._svm.decision_function(self._scaled(task), self._member_scores(task))
+        scores = self._svm.decision_function(self._scaled(task), self._member_scores(task))
+        return self._mean_of_views(scores)
 
     def predict(self, task: Task) -> np.ndarray:
         """Labels of a task's examples, with the ensemble."""
@@ -180,10 +186,15 @@ class FeatureClassifier:
 
     def _member_scores(self, task: Task) -> np.ndarray | None:
         scores = [member.scores(task) for member in self._members]
-        return np.stack(scores).astype("float32") if scores else None
+        return np.tile(scores, (self._views, 1)).astype("float32") if scores else None
 
     def _scaled(self, task: Task, kept_bytes: int = 0) -> FeatureRows:
         return FeatureRows(self._features, self._indices(task), self._scaler.in_place, kept_bytes)
 
     def _indices(self, task: Task) -> np.ndarray:
-        return np.searchsorted(self._rows, task.rows)
+        """Places ``(views n,)`` of a task's examples in the features."""
+        first = np.searchsorted(self._rows, task.rows)
+        return np.concatenate([first + view * len(self._rows) for view in range(self._views)])
+
+    def _mean_of_views(self, scores: np.ndarray) -> np.ndarray:
+        return scores.reshape(self._views, -1, scores.shape[1]).mean(axis=0)

@@ -256,7 +256,8 @@ def _name(job: JobExecutorInterface) -> str:
     """A name from the job's rules and wildcards."""
     if job.is_group():
         return "-".join(sorted({each.rule.name for each in job.jobs}))
-    return "-".join([job.rule.name, *map(str, job.wildcards_dict.values())])
+    named = "-".join([job.rule.name, *map(str, job.wildcards_dict.values())])
+    return named.replace("/", "-")  # it is part of file names
 
 
 def _resources(job: JobExecutorInterface) -> Resources:

@@ -66,6 +66,7 @@ class FinalResults(TypedDict):
     winner: TestResult | None  # of the first rank
     average: TestResult | None  # the winners combined
     ensemble: TestResult | None
+    variants: dict[str, dict[str, TestResult]]  # by name; winner of the first rank, average
     raw_pixels: TestResult
     missing: list[MissingWinner]
     baseline_method: str
@@ -185,17 +186,25 @@ def _by_importance(
 
 
 def _final(final: FinalEvaluation) -> FinalResults:
-    entries = {entry["rank"]: entry for entry in final["winners"]}
-    winners = [entry for rank, entry in entries.items() if isinstance(rank, int)]
-    average, ensemble = entries.get("average"), entries.get("ensemble")
+    found, variants = _results(final["winners"]), final.get("variants", {})
     return {
-        "winner": _result(winners[0]) if winners else None,
-        "average": _result(average) if average else None,
-        "ensemble": _result(ensemble) if ensemble else None,
+        "winner": found.get("winner"),
+        "average": found.get("average"),
+        "ensemble": found.get("ensemble"),
+        "variants": {name: _results(entries) for name, entries in variants.items()},
         "raw_pixels": _result(final["raw_pixels"]),
         "missing": final["missing"],
         "baseline_method": final["raw_pixels"]["method"],
     }
+
+
+def _results(entries: list[FinalEntry]) -> dict[str, TestResult]:
+    """Those of the winner of the first rank, the average and the ensemble, if they exist."""
+    found: dict[str, TestResult] = {}
+    for entry in entries:
+        name = entry["rank"] if isinstance(entry["rank"], str) else "winner"
+        found.setdefault(name, _result(entry))
+    return found
 
 
 def _result(entry: FinalEntry | Baseline) -> TestResult:

@@ -203,6 +203,21 @@ def test_run_that_would_end_without_a_result_is_refused(
         check_before_run(resolve({"experiment": "mine", **sections}))
 
 
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"data": {"name": "mnist"}, "evaluation": {"flips": True}}, "flips: false"),
+        ({"data": {"name": "lfw"}, "evaluation": {"flips": True}}, "are pairs of images"),
+        ({"evaluation": {"max_n_features": 16000}}, "model.max_n_features' is 16000: write more"),
+    ],
+)
+def test_useless_variants_of_winners_are_refused(
+    sections: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        check_before_run(resolve({"experiment": "mine", **sections}))
+
+
 def test_home_folder_in_paths_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     sections = {"data": {"name": "folder", "path": "~/photos"}, "evaluation": {"cache": "~/c"}}

@@ -144,10 +144,13 @@ def test_failed_winner_is_reported_and_retried(folder: Path) -> None:
 
     assert planned(folder, *EVALUATE, "--", "report")["features"] == 1  # the failed one
 
-    again = run(folder, *EVALUATE, "--config", "evaluation={winners: 3}", "--", "report")
+    options = ("--config", "evaluation={winners: 3, max_n_features: 400}", "--", "report")
+    again = run(folder, *EVALUATE, *options)
     assert again.returncode == 0, again.stdout
-    assert finished(again.stdout).count("retrain") == 2  # the first was there
+    assert finished(again.stdout).count("retrain") == 2 + 3  # the first was there; with variants
     assert final(folder)["missing"] == []
     assert [entry["rank"] for entry in final(folder)["winners"]] == [1, 2, 3, "average"]
-    options = ("--config", "evaluation={winners: 3}", "--", "report")
+    more = final(folder)["variants"]["more_filters"]
+    assert [entry["rank"] for entry in more] == [1, 2, 3, "average"]
+    assert more[0]["feature_shape"] == [400]
     assert "Nothing to be done" in run(folder, *EVALUATE, *options).stdout

@@ -35,8 +35,12 @@ def fill(
     *,
     model: ModelSettings,
     facts: Facts,
+    mirrored_from: Entry | None = None,
 ) -> None:
     """Compute missing and damaged filters and blocks, and complete the record.
+
+    Args:
+        mirrored_from: for an entry of mirror images, that of the images, which has their filters.
 
     Raises:
         UserError: when the disk is full, the folder is not writable, or the rebuilt pipeline
@@ -50,13 +54,13 @@ def fill(
         if not entry.facts():
             entry.record(facts | {"shape": shape, "complete": False})
         entry.touch()
-        extractor = _extractor(entry, pipeline, data, model)
+        extractor = _extractor(entry, pipeline, data, model, mirrored_from)
         agreement = signature.verify(trial, extractor, signature.fixed_images(data))
         log.info("trial %d: agreement with the search: %s", trial["tid"], agreement)
         step = max(1, keys.BLOCK_BYTES // (4 * prod(shape[1:])))
         names = [entry.filters.name]
         for number, start in enumerate(range(0, len(rows), step)):
-            images = ImageRows(data, rows[start : start + step])
+            images = ImageRows(data, rows[start : start + step], mirrored=bool(mirrored_from))
             _fill_block(entry, number, extractor, images)
             names.append(entry.block(number).name)
         _complete(entry, names)
@@ -81,11 +85,16 @@ def _fill_block(entry: Entry, number: int, extractor: Extractor, images: ImageRo
     blocks.write_arrays(path, {"features": features}, **place, seconds=seconds)
 
 
-def _extractor(entry: Entry, pipeline: Pipeline, data: Path, model: ModelSettings) -> Extractor:
+def _extractor(
+    entry: Entry, pipeline: Pipeline, data: Path, model: ModelSettings, mirrored_from: Entry | None
+) -> Extractor:
     """The extractor with the entry's filters: whitening may differ between machines."""
     if not blocks.sound(entry.filters, key=entry.key):
         start = time.perf_counter()
-        learned = learn(pipeline, protocols.unlabelled(data, model.n_unsupervised), model)
+        if mirrored_from:
+            learned = _extractor(mirrored_from, pipeline, data, model, None)
+        else:
+            learned = learn(pipeline, protocols.unlabelled(data, model.n_unsupervised), model)
         seconds = time.perf_counter() - start
         if not blocks.sound(entry.filters, key=entry.key):  # no other process was faster
             _write_banks(entry, learned.pipeline, seconds)

@@ -28,7 +28,7 @@ def _sources(module: Path) -> list[Path]:
     return files or [module.with_suffix(".py")]
 
 
-def key(pipeline: Pipeline, images: str, model: ModelSettings) -> str:
+def key(pipeline: Pipeline, images: str, model: ModelSettings, mirrored: bool = False) -> str:
     """The key of the features of a pipeline.
 
     The stages of a described pipeline contain all hyperparameters and bounds that affect features,
@@ -38,7 +38,8 @@ def key(pipeline: Pipeline, images: str, model: ModelSettings) -> str:
     Args:
         images: checksum of the data file.
         model: with engine cpu or gpu, not auto.
+        mirrored: whether the features are those of the mirror images.
     """
     parts = [images, pipeline.stages, model.n_patches, model.n_unsupervised, model.engine]
-    text = repr([*parts, BLOCK_BYTES, code_version()])
+    text = repr([*parts, mirrored, BLOCK_BYTES, code_version()])
     return hashlib.sha256(text.encode()).hexdigest()[:20]

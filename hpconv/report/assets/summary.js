@@ -13,7 +13,9 @@ function summary(data) {
   ];
 }
 
-function tested({ winner, average, ensemble, raw_pixels: raw, missing, baseline_method: method }) {
+const VARIANTS = { more_filters: "with more filters", flips: "with mirror images" };
+
+function tested({ winner, average, ensemble, variants, raw_pixels: raw, missing, baseline_method: method }) {
   const entry = (name, it, note) => it && tile(name, percent(it.test_error), range(it.interval),
     it.seed_deviation !== null && it.seed_deviation !== undefined
       ? `± ${percent(it.seed_deviation)} over seeds` : null, note);
@@ -22,6 +24,10 @@ function tested({ winner, average, ensemble, raw_pixels: raw, missing, baseline_
     entry("Test error of the winner", winner, `trial ${winner?.tid}`),
     entry("Winners combined (averaged decision scores)", average, members(average)),
     entry("Ensemble", ensemble, members(ensemble)),
+    ...Object.entries(variants).flatMap(([name, found]) => [
+      entry(`Winner ${VARIANTS[name]}`, found.winner, `trial ${found.winner?.tid}`),
+      entry(`Winners combined, ${VARIANTS[name]}`, found.average, members(found.average)),
+    ]),
     entry("Raw pixels", raw, method),
     missing?.length ? tile("Missing winners", grouped(missing.length),
       ...missing.map(({ rank, reason }) => `rank ${rank}: ${reason}`)) : null,

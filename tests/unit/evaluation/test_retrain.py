@@ -11,11 +11,15 @@ import pytest
 
 from hpconv import features
 from hpconv.datasets import splits
-from hpconv.datasets.data_file import Splits
+from hpconv.datasets.data_file import DataFile, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.errors import UserError
-from hpconv.evaluation import retrain, statistics, summary
+from hpconv.evaluation import retrain, select, statistics, summary
+from hpconv.evaluation.records import FinalEvaluation
+from hpconv.features.cache import fill
+from hpconv.features.cache.entry import entries
 from hpconv.files import read_json, write_json
+from hpconv.model.pipeline import describe
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
 
 DIGITS = tuple("0123456789")
@@ -129,6 +133,55 @@ def test_winners_combined_are_one_more_entry(digits: Path, finals: Path) -> None
     assert (average["rank"], average["members"]) == ("average", [7, 5])
     assert average["test_error"] <= max(winner["test_error"] for winner in winners)
     assert np.sum(average["confusion"]) == np.sum(winners[0]["confusion"])
+
+
+def test_variants_of_winners_are_entries_beside_them(
+    digits: Path, finals: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finals, tmp_path, dirs_exist_ok=True)
+    history = [trial(7, CANDIDATE), trial(5, OTHER, loss=0.04)]
+    options = {"max_n_features": 2 * MODEL.max_n_features, "flips": True}
+    select.write(
+        history, 1, [], table=tmp_path / "t.tsv", folder=tmp_path / "winners", **options
+    )
+    for name in ("more_filters", "flips"):
+        evaluate(digits, tmp_path / f"winners/1/{name}/trial.json", tmp_path / "cache")
+    output = tmp_path / "final.json"
+    summary.write_summary(
+        digits,
+        tmp_path / "baseline.json",
+        [tmp_path / f"winners/{rank}/evaluation.json" for rank in (1, 2)],
+        output=output,
+        variants=["more_filters", "flips"],
+    )
+    final = read_json(output, FinalEvaluation)
+    (more,), (flips,) = final["variants"]["more_filters"], final["variants"]["flips"]
+    (plain, *_) = final["winners"]
+    assert [each["rank"] for each in (plain, more, flips)] == [1, 1, 1]
+    assert more["feature_shape"] == flips["feature_shape"] > plain["feature_shape"]
+    assert len({tuple(map(tuple, each["confusion"])) for each in (plain, more, flips)}) == 3
+    assert [each["reason"].split(",")[0] for each in final["missing"]] == [
+        *("with more_filters", "with flips")
+    ]
+
+
+def test_mirror_images_have_features_of_the_same_filters(digits: Path, tmp_path: Path) -> None:
+    doc = trial(0, CANDIDATE)
+    doc["misc"]["flips"] = True
+    path = tmp_path / "features.h5"
+    features.extract(doc, digits, MODEL, path, cache=tmp_path / "cache")
+    with DataFile(digits) as data, features.opened(path) as file:
+        images, count = data.images[:50], len(file["rows"])
+        assert len(file["features"]) == 2 * count
+        original, mirrored = file["features"][:50], file["features"][count : count + 50]
+    (banks, others) = (
+        fill.read_banks(h5py.File(entry.filters)) for entry in entries(tmp_path / "cache")
+    )
+    np.testing.assert_array_equal(banks[0].filters, others[0].filters)
+    pipeline = describe(CANDIDATE, images.shape[1:], MODEL)
+    extractor = fill.with_banks(pipeline, banks, MODEL)
+    assert extractor.transform(images) == pytest.approx(original)
+    assert extractor.transform(images[..., ::-1]) == pytest.approx(mirrored)
 
 
 def test_winner_combined_with_itself_makes_the_same_decisions(digits: Path, finals: Path) -> None:

@@ -204,6 +204,20 @@ def test_rows_of_a_file_are_read_in_any_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.T, features.reshape(100, 6)[numbers])
 
 
+def test_scores_of_an_image_are_the_means_of_those_of_its_views() -> None:
+    features, labels = clouds(60)
+    views = np.concatenate([features, features[::-1]])
+    algorithm = FeatureClassifier(views, np.arange(60), SETTINGS)
+    algorithm.fit(Task("train", np.arange(40), labels[:40]))
+    places = np.array([*range(40), *range(60, 100)])  # of both views
+    twice = FeatureClassifier(views, np.arange(120), SETTINGS)
+    twice.fit(Task("train", places, np.tile(labels[:40], 2)))
+    tested = Task("test", np.arange(40, 60), labels[40:])
+    both = Task("both", np.array([*range(40, 60), *range(100, 120)]), np.tile(labels[40:], 2))
+    expected = twice.decision_function(both).reshape(2, 20, -1).mean(axis=0)
+    np.testing.assert_array_equal(algorithm.decision_function(tested), expected)
+
+
 def test_a_classifier_extends_a_stored_member() -> None:
     features, labels = clouds(300)
     task = Task("train", np.arange(300), labels)

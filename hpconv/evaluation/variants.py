@@ -1,0 +1,34 @@
+"""Variants of a winner: the same hyperparameters with more filters, and with mirror images.
+
+A variant is the winner's trial with other settings, so that the steps which evaluate a winner
+evaluate its variants, too. Variants change nothing else: what one is worth is the difference of
+its test error from that of the winner, or from that of the variant before it.
+"""
+
+from collections.abc import Iterator
+
+from hpconv.config import Variant
+from hpconv.trials import Misc, Trial
+
+
+def of(trial: Trial, max_n_features: int | None, flips: bool) -> Iterator[tuple[Variant, Trial]]:
+    """The variants of a winner, each with the changes of those before it.
+
+    Args:
+        max_n_features: number of features that its last layer may have; None for no such variant.
+        flips: whether there is a variant with mirror images.
+    """
+    if max_n_features:
+        trial = _with_features(trial, max_n_features)
+        yield "more_filters", trial
+    if flips:
+        misc: Misc = {**trial["misc"], "flips": True}
+        yield "flips", {**trial, "misc": misc}
+
+
+def _with_features(trial: Trial, max_n_features: int) -> Trial:
+    """The trial without its trace, which describes fewer filters."""
+    model = trial["misc"].get("model", {}) | {"max_n_features": max_n_features}
+    result = trial["result"].copy()
+    result.pop("trace", None)
+    return {**trial, "misc": {**trial["misc"], "model": model}, "result": result}
