@@ -27,6 +27,7 @@ rule report:
         "../envs/hpconv.yaml"
     params:
         folder=subpath(output.page, parent=True),
+        bands=keys("report"),
     message:
         "Writing the report"
     shell:

@@ -67,13 +67,14 @@ def extract(
     """
     from hpconv import experiments
     from hpconv.datasets import arrays
+    from hpconv.datasets.decoding import Decoding
     from hpconv.features import user_images
 
-    white = None
+    decoding = Decoding()
     if trial is not None:
         folder = experiments.find_experiment(experiment, experiments.HISTORIES)
         values, extractor = user_images.from_trial(trial, folder)
-        white = user_images.white(folder)
+        decoding = user_images.decoding(folder)
     elif assignment is not None and unsupervised is not None:
         learn_from = arrays.read_npy(unsupervised)
         bounds = {
@@ -90,7 +91,7 @@ def extract(
         raise UserError(
             "no pipeline is given: write --trial N, or --assignment FILE and --unsupervised FILE"
         )
-    mine = user_images.read_pictures(images, extractor.pipeline.image_shape, white=white)
+    mine = user_images.read_pictures(images, extractor.pipeline.image_shape, decoding)
     shape = user_images.extract(extractor, values, mine, output)
     count = f"{shape[0]} image{'s' if shape[0] > 1 else ''}"
     print(f"{output}: features of {count}, {'x'.join(map(str, shape[1:]))} each")

@@ -46,6 +46,14 @@ Rungs = Annotated[
     Field(json_schema_extra={RISING: True}),
 ]
 
+ValueRange = Annotated[
+    tuple[Annotated[float, Field(allow_inf_nan=False)], ...],
+    AfterValidator(_check_rising),
+    Field(min_length=2, max_length=2, json_schema_extra={RISING: True}),
+]
+
+Bands = Annotated[tuple[Annotated[int, Field(ge=0, le=63)], ...], Field(min_length=3, max_length=3)]
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 
@@ -57,7 +65,7 @@ def _with_home(path: Path) -> Path:
 
 UserPath = Annotated[Path, AfterValidator(_with_home)]
 
-Channels = Literal["auto", "gray", "rgb"]
+Channels = Literal["auto", "gray", "rgb", "pages"]
 Variant = Literal["more_filters", "flips"]  # of a winner in the final evaluation
 
 
@@ -126,7 +134,9 @@ class DataSettings(Section):
         "images are squares of one size.",
     )
     channels: Channels = Field(
-        default="auto", description="Colours of image files; auto is gray if all files are gray."
+        default="auto",
+        description="Channels of image files; auto is gray if all files are gray, else rgb; with "
+        "pages, each page of a TIFF file is a channel.",
     )
     layout: Literal["auto", "first", "last"] = Field(
         default="auto",
@@ -137,6 +147,12 @@ class DataSettings(Section):
         default="auto",
         description="Range of 16-bit images that becomes 0 to 255: auto is that of the fewest bits "
         "that hold the values of all images, full is that of 16 bits.",
+    )
+    value_range: ValueRange | None = Field(
+        default=None,
+        description="Values that become 0 and 255, such as [0, 10000], of images with other than 8 "
+        "bits; values outside become 0 or 255. null for [0, 1] of floats in arrays and for "
+        "data.levels of 16-bit image files; others are refused.",
     )
     corrupt: Literal["refuse", "skip"] = Field(
         default="refuse", description="What to do with a file that is not a readable image."
@@ -345,6 +361,17 @@ class EvaluationSettings(Section):
 
 
 @dataclass(frozen=True, config=RULES)
+class ReportSettings(Section):
+    """Section ``report``: the report."""
+
+    bands: Bands = Field(
+        default=(0, 1, 2),
+        description="Channels, from 0, that are shown as red, green and blue if images have more "
+        "than three.",
+    )
+
+
+@dataclass(frozen=True, config=RULES)
 class DatabaseSettings(Section):
     """Section ``database``: the MongoDB server."""
 
@@ -371,4 +398,5 @@ class Config(Section):
     search: SearchSection = field(default_factory=SearchSection)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)

@@ -2,14 +2,15 @@
 
 An image is resized, antialiased, so that its shorter side has the requested number of pixels, and
 the centre square is kept. Transparent pixels become white, colour becomes gray by luminance
-(ITU-R BT.601), and 16-bit gray becomes 8-bit, from the range of ``data.levels``.
+(ITU-R BT.601), and gray of 16 bits or floats becomes 8-bit, from a range of values.
 """
 
 import numpy as np
 from PIL import Image
 
 from hpconv.config.settings import Channels
-from hpconv.datasets.arrays import MIN_SIZE
+from hpconv.datasets.arrays import MIN_SIZE, RANGE_ADVICE, scaled_to_unit
+from hpconv.datasets.decoding import ValueRange
 from hpconv.errors import UserError
 
 SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # modes of Pillow
@@ -27,20 +28,21 @@ def pillow_mode(channels: Channels, gray: bool) -> str:
 
 
 def centre_square(
-    image: Image.Image, size: int, mode: str, *, white: int = WHITE_16_BITS
+    image: Image.Image, size: int, mode: str, *, value_range: ValueRange | None = None
 ) -> np.ndarray:
     """The centre of an image as ``(C, size, size)`` uint8.
 
     Args:
-        white: value of 16-bit images that becomes 255.
+        value_range: values that become 0 and 255, of images with other than 8 bits.
 
     Raises:
-        ValueError: when its pixels are floats or have more than 16 bits.
+        ValueError: when it has other than 8 bits and no range is given, or values that are no
+            numbers.
     """
     side = min(image.size)
     left, top = ((length - side) // 2 for length in image.size)
     box = (left, top, left + side, top + side)
-    plain = _opaque(_eight_bits(image, white))
+    plain = _opaque(_eight_bits(image, value_range))
     if plain.mode != mode:  # convert() would copy it
         plain = plain.convert(mode)
     square = plain.resize((size, size), Image.Resampling.BICUBIC, box)
@@ -72,15 +74,13 @@ def white_of(largest: int) -> int:
     return int(2 ** max(8, largest.bit_length()) - 1)
 
 
-def _eight_bits(image: Image.Image, white: int) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("pixels are floats of unknown range")
-    if image.mode not in SIXTEEN_BITS:
+def _eight_bits(image: Image.Image, value_range: ValueRange | None) -> Image.Image:
+    if image.mode != "F" and image.mode not in SIXTEEN_BITS:
         return image
-    levels = np.asarray(image)
-    if levels.min() < 0 or levels.max() > WHITE_16_BITS:
-        raise ValueError("pixels have more than 16 bits")
-    return Image.fromarray(np.rint(levels * (255 / white)).astype("uint8"))
+    if value_range is None:
+        raise ValueError(f"pixels have a range that is not known: {RANGE_ADVICE}")
+    scaled = scaled_to_unit(np.asarray(image), value_range)
+    return Image.fromarray(np.rint(255 * scaled).astype("uint8"))
 
 
 def _opaque(image: Image.Image) -> Image.Image:

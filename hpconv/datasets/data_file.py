@@ -24,6 +24,7 @@ import h5py
 import numpy as np
 
 from hpconv.datasets.blocks import checksum
+from hpconv.datasets.decoding import Decoding
 from hpconv.errors import UserError
 
 REQUIRED = frozenset(
@@ -109,10 +110,13 @@ class DataFile:
         return channels, height, width
 
     @property
-    def white(self) -> int | None:
-        """The value of 16-bit images that has become 255; None if the file does not record it."""
-        found = self.images.attrs.get("white")
-        return None if found is None else int(found)
+    def decoding(self) -> Decoding:
+        """How the original images were read."""
+        attributes = self.images.attrs
+        if "value_range" not in attributes:
+            return Decoding(pages=bool(attributes.get("pages")))
+        low, high = attributes["value_range"].tolist()
+        return Decoding((low, high), bool(attributes["pages"]))
 
     @cached_property
     def labels(self) -> np.ndarray:

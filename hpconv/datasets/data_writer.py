@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from hpconv.datasets.data_file import Splits, content_checksum
+from hpconv.datasets.decoding import Decoding
 
 CHUNK_BYTES = 2**18  # read in order, yet a few images cost little
 
@@ -43,10 +44,10 @@ class ImageSink(Protocol):
     """A receiver of decoded images.
 
     Attributes:
-        white: value of 16-bit images that became 255; None before that is known.
+        decoding: how they are read; set before the first block.
     """
 
-    white: int | None
+    decoding: Decoding
 
     def append(self, block: np.ndarray) -> None:
         """Take images ``(n, C, H, W)``."""
@@ -60,13 +61,13 @@ class ImageWriter:
 
     Attributes:
         digests: of the images so far; equal images have the same.
-        white: value of 16-bit images that has become 255; None if it was not asked for.
+        decoding: how the images are read, which the file records.
     """
 
     def __init__(self, file: h5py.File) -> None:
         self._file = file
         self.digests: list[bytes] = []
-        self.white: int | None = None
+        self.decoding = Decoding()
 
     def append(self, block: np.ndarray) -> None:
         """Add images ``(n, C, H, W)`` uint8; all blocks have images of the same shape."""
@@ -76,12 +77,17 @@ class ImageWriter:
                 "images", (0, *shape), "uint8", maxshape=(None, *shape),
                 chunks=(_chunk_rows(shape), *shape), compression="gzip", compression_opts=1,
             )  # fmt: skip
+            self._record_decoding()
         images = self._file["images"]
-        if self.white is not None:
-            images.attrs["white"] = self.white
         images.resize(len(images) + len(block), axis=0)
         images[len(images) - len(block) :] = block
         self.digests += [hashlib.sha256(image.tobytes()).digest() for image in block]
+
+    def _record_decoding(self) -> None:
+        attributes = self._file["images"].attrs
+        attributes["pages"] = self.decoding.pages
+        if self.decoding.value_range is not None:
+            attributes["value_range"] = self.decoding.value_range
 
 
 def write_content(

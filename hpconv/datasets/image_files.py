@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from hpconv.config import DataSettings
+from hpconv.config.settings import Channels
+from hpconv.datasets.arrays import MAX_CHANNELS, RANGE_ADVICE
 from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import (
     GRAY,
@@ -25,6 +27,7 @@ from hpconv.datasets.cropping import (
     white_of,
 )
 from hpconv.datasets.data_writer import ImageSink
+from hpconv.datasets.decoding import Decoding, ValueRange
 from hpconv.datasets.image_formats import open_image
 from hpconv.errors import UserError, printable
 
@@ -37,19 +40,12 @@ log = logging.getLogger(__name__)
 
 
 def decode_files(
-    paths: Sequence[Path],
-    settings: DataSettings,
-    writer: ImageSink,
-    *,
-    white: int | None = None,
+    paths: Sequence[Path], settings: DataSettings, writer: ImageSink
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Decode image files and append them to a data file in the order of paths, block by block.
 
     Without ``data.size``, the side of the squares is the shortest side of all images. Sizes and
     colour modes are taken from the headers, also those of files whose pixels are damaged.
-
-    Args:
-        white: value of 16-bit images that becomes 255; by default as ``data.levels`` says.
 
     Returns:
         The indices in paths of the decoded images, and ``path: reason`` of each skipped file.
@@ -60,7 +56,7 @@ def decode_files(
     """
     written: list[int] = []
     with _reader(paths) as reader:
-        for squares in _squares(reader, settings, writer, white):
+        for squares in _squares(reader, settings, writer):
             writer.append(np.stack(list(squares.values())))
             written += squares
     skipped = tuple(
@@ -71,27 +67,51 @@ def decode_files(
 
 
 def _squares(
-    reader: "_Reader", settings: DataSettings, writer: ImageSink, white: int | None
+    reader: "_Reader", settings: DataSettings, writer: ImageSink
 ) -> Iterator[dict[int, np.ndarray]]:
     """Blocks of decoded squares by index of the file."""
     found: dict[int, Header] = {}
     for block in reader.blocks(_header, range(len(reader.paths)), HEADERS_PER_BLOCK):
         found |= block
     if found:
-        mode = pillow_mode(settings.channels, all(header.gray for header in found.values()))
         size = _size(reader.paths, found, settings.size)
-        writer.white = white or _white(reader, found, settings.levels == "full")
-        decode = partial(_decoded, size=size, mode=mode, white=writer.white)
-        yield from reader.blocks(decode, list(found), block_rows((len(mode), size, size)))
+        channels, decode = _decoder(settings.channels, list(found.values()))
+        values = settings.value_range or _value_range(reader, found, settings)
+        writer.decoding = Decoding(values, settings.channels == "pages")
+        readable = [number for number in found if number not in reader.reasons]
+        read = partial(decode, size=size, value_range=values)
+        yield from reader.blocks(read, readable, block_rows((channels, size, size)))
+
+
+def _decoder(
+    channels: Channels, headers: Sequence["Header"]
+) -> tuple[int, Callable[..., np.ndarray]]:
+    """Number of channels of the squares, and the function that reads a file as one."""
+    pages = headers[0].pages
+    if channels == "pages":
+        if pages > MAX_CHANNELS:
+            raise UserError(
+                f"config key 'data.channels' is pages, but files have {pages} pages: there may be "
+                f"{MAX_CHANNELS} channels at most"
+            )
+        return pages, partial(_decoded_pages, pages=pages)
+    if several := sum(header.pages > 1 for header in headers):
+        log.warning(
+            f"{several} TIFF files have several pages, of which the first is read; with "
+            "'data.channels: pages' each page is a channel"
+        )
+    mode = pillow_mode(channels, all(header.gray for header in headers))
+    return len(mode), partial(_decoded, mode=mode)
 
 
 @dataclass(frozen=True)
 class Header:
-    """Size in pixels and Pillow's colour mode from the header of an image file."""
+    """Size in pixels, Pillow's colour mode and number of pages from the header of an image file."""
 
     width: int
     height: int
     mode: str
+    pages: int
 
     @property
     def gray(self) -> bool:
@@ -149,34 +169,60 @@ def _reader(paths: Sequence[Path]) -> Iterator[_Reader]:
 
 def _header(path: Path) -> Header:
     with open_image(path) as image:
-        return Header(*image.size, image.mode)
+        return Header(*image.size, image.mode, _pages(image))
 
 
-def _white(reader: "_Reader", headers: dict[int, Header], full: bool) -> int:
-    """The value of 16-bit images that becomes 255; a line in the log says which."""
+def _pages(image: Image.Image) -> int:
+    """Pages of a TIFF file; 1 for other formats, whose frames are animations."""
+    return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+
+
+def _value_range(
+    reader: "_Reader", headers: dict[int, Header], settings: DataSettings
+) -> ValueRange | None:
+    """The values of 16-bit images that become 0 and 255; a line in the log says which."""
+    floats = [number for number, header in headers.items() if header.mode == "F"]
+    reader.reasons |= dict.fromkeys(floats, f"pixels are floats of unknown range: {RANGE_ADVICE}")
     deep = [number for number, header in headers.items() if header.deep]
-    if full or not deep:
-        return WHITE_16_BITS
-    blocks = reader.blocks(_largest, deep, HEADERS_PER_BLOCK)
-    largest = max((value for block in blocks for value in block.values()), default=WHITE_16_BITS)
-    white = min(white_of(largest), WHITE_16_BITS)
+    largest_of = partial(_largest, pages=settings.channels == "pages")
+    blocks = reader.blocks(largest_of, deep, HEADERS_PER_BLOCK)
+    largest = max((value for block in blocks for value in block.values()), default=None)
+    if largest is None or settings.levels == "full":
+        return (0, WHITE_16_BITS) if deep else None
+    white = white_of(largest)
     log.info(
         f"{len(deep)} images have 16 bits and values up to {largest}: 0 to {white} becomes 0 to "
         f"255; 'data.levels: full' takes 0 to {WHITE_16_BITS} instead"
     )
-    return white
+    return 0, white
 
 
-def _largest(path: Path) -> int:
+def _largest(path: Path, pages: bool) -> int:
     with open_image(path) as image:
-        return int(np.asarray(image).max())
+        found = [np.asarray(page) for page in (ImageSequence.Iterator(image) if pages else [image])]
+    low, high = min(page.min() for page in found), max(page.max() for page in found)
+    if low < 0 or high > WHITE_16_BITS:
+        raise ValueError(f"pixels have more than 16 bits: {RANGE_ADVICE}")
+    return int(high)
 
 
-def _decoded(path: Path, size: int, mode: str, white: int) -> np.ndarray:
+def _decoded(path: Path, size: int, mode: str, value_range: ValueRange | None) -> np.ndarray:
     with open_image(path) as image:
         image.draft(None, (2 * size, 2 * size))  # decodes a large JPEG at reduced size
         ImageOps.exif_transpose(image, in_place=True)
-        return centre_square(image, size, mode, white=white)
+        return centre_square(image, size, mode, value_range=value_range)
+
+
+def _decoded_pages(path: Path, size: int, pages: int, value_range: ValueRange | None) -> np.ndarray:
+    with open_image(path) as image:
+        if _pages(image) != pages:
+            raise ValueError(f"has {_pages(image)} pages, the first file has {pages}")
+        found = []
+        for page in ImageSequence.Iterator(image):
+            if page.mode not in GRAY:
+                raise ValueError("has a page in colours, which is no channel")
+            found.append(centre_square(page, size, "L", value_range=value_range))
+    return np.concatenate(found)
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from hpconv.config.settings import Channels
 from hpconv.datasets import arrays, csv_table, image_files
 from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.data_writer import ImageSink
+from hpconv.datasets.decoding import Decoding
 from hpconv.datasets.image_folder import list_images
 from hpconv.datasets.loaders import hdf5
 from hpconv.datasets.user_data import KEY
@@ -44,16 +45,14 @@ class NewImages:
     files: Sequence[Path] = ()
 
     def read(
-        self, image_shape: tuple[int, ...], sink: ImageSink, *, white: int | None = None
+        self, image_shape: tuple[int, ...], sink: ImageSink, decoding: Decoding
     ) -> tuple[np.ndarray, tuple[str, ...]]:
         """Pass the images on, block by block, as squares with the channels of image_shape.
 
         Args:
             image_shape: ``(C, H, W)`` of the images of a search. Decoded squares have its size, but
                 not less than ``arrays.MIN_SIZE``; those of a .npy file keep theirs.
-
-            white: value of 16-bit images that becomes 255, as in the search; by default that of
-                the fewest bits that hold all values.
+            decoding: of the images of the search.
 
         Returns:
             the indices in names of the images, and ``path: reason`` of each file that is skipped.
@@ -64,14 +63,16 @@ class NewImages:
         settings = DataSettings(
             "folder",
             size=max(image_shape[-1], arrays.MIN_SIZE),
-            channels=CHANNELS.get(image_shape[0], "auto"),
+            channels="pages" if decoding.pages else CHANNELS.get(image_shape[0], "auto"),
+            value_range=decoding.value_range,
             corrupt="skip",
         )
         try:
             if self.files:
-                return image_files.decode_files(self.files, settings, sink, white=white)
+                return image_files.decode_files(self.files, settings, sink)
             if self.path.suffix == ".npy":
-                _pass_on(arrays.read_npy(self.path), image_shape[0], sink)
+                images = arrays.read_npy(self.path, decoding.value_range)
+                _pass_on(images, image_shape[0], sink)
             else:
                 with h5py.File(self.path) as file:
                     hdf5.write_images(self.path, file["images"], settings, sink)
@@ -92,7 +93,7 @@ def find(path: Path) -> NewImages:
         if path.suffix.lower() == ".csv":
             return _of_table(path)
         if path.suffix == ".npy":
-            return NewImages(path, _rows(len(arrays.read_npy(path))), None)
+            return NewImages(path, _rows(len(arrays.load_npy(path))), None)
         return _of_hdf5(path) if h5py.is_hdf5(path) else NewImages(path, [path.name], None, [path])
     except UserError as refusal:
         raise _refused(path, refusal) from None

@@ -25,11 +25,12 @@ def refuse_changes(settings: DataSettings) -> None:
     """Reject settings that would change images which were published in one size and colour mode.
 
     Raises:
-        UserError: when ``data.size`` or ``data.channels`` is set.
+        UserError: when ``data.size``, ``data.channels`` or ``data.value_range`` is set.
     """
     for key, value, unchanged in (
         ("size", settings.size, None),
         ("channels", settings.channels, "auto"),
+        ("value_range", settings.value_range, None),
     ):
         if value != unchanged:
             raise UserError(

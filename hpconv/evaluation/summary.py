@@ -64,7 +64,7 @@ def write_summary(
 def _entries(
     data: Path, evaluations: Sequence[Path]
 ) -> tuple[list[FinalEntry], list[MissingWinner]]:
-    """The evaluated winners, then their average if there are several; and those that are missing."""
+    """The evaluated winners and, if there are several, their average; the missing winners."""
     winners, missing = _winners(evaluations)
     entries: list[FinalEntry] = [*winners]
     if len(winners) > 1:

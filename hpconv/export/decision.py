@@ -8,6 +8,7 @@ import numpy as np
 
 from hpconv import experiments, trials
 from hpconv.datasets import arrays
+from hpconv.datasets.decoding import Decoding
 from hpconv.errors import UserError
 from hpconv.evaluation.records import EnsembleEvaluation, read_final, winners_by_tid
 from hpconv.export import winner
@@ -24,12 +25,12 @@ class Decision:
     Attributes:
         shares: extractors and classifiers, which have the same labels.
         classes: names of the classes, by class number.
-        white: value of 16-bit images that the search has made 255; None if it is not recorded.
+        decoding: of the images of the search.
     """
 
     shares: Sequence[tuple[Extractor, Linear]]
     classes: Sequence[str]
-    white: int | None
+    decoding: Decoding
 
     @classmethod
     def of(cls, winners: Sequence[Winner], factors: Sequence[float] = (1.0,)) -> "Decision":
@@ -46,7 +47,7 @@ class Decision:
                     "classifier of single images: use 'hpconv extract' for features"
                 )
             shares.append((found.extractor, found.linear.times(factor)))
-        return cls(shares, winners[0].about["classes"], winners[0].white)
+        return cls(shares, winners[0].about["classes"], winners[0].decoding)
 
     @property
     def image_shape(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hpconv.datasets import csv_table
+from hpconv.datasets.decoding import Decoding
 from hpconv.datasets.new_images import NewImages
 from hpconv.datasets.protocols import Outcome
 from hpconv.datasets.user_data import KEY
@@ -43,7 +44,7 @@ class _Scorer:
 
     decision: Decision
     advance: Callable[[int], object]
-    white: int | None = None  # of ImageSink
+    decoding: Decoding = Decoding()  # of ImageSink
     scores: list[np.ndarray] = field(default_factory=list)
 
     def append(self, block: np.ndarray) -> None:
@@ -63,7 +64,7 @@ def label(source: NewImages, decision: Decision, advance: Callable[[int], object
         UserError: when no image can be read.
     """
     scorer = _Scorer(decision, advance)
-    written, skipped = source.read(decision.image_shape, scorer, white=decision.white)
+    written, skipped = source.read(decision.image_shape, scorer, decision.decoding)
     scores = np.concatenate(scorer.scores)
     names = [source.names[number] for number in written]
     return Labelled(names, scores, decision.labels[scores.argmax(axis=1)], skipped)

@@ -10,6 +10,7 @@ from hpconv import __version__, trials
 from hpconv.config import model_of
 from hpconv.datasets import origin, protocols
 from hpconv.datasets.data_file import DataFile
+from hpconv.datasets.decoding import Decoding
 from hpconv.errors import UserError
 from hpconv.features.extractor import Extractor
 from hpconv.features.user_images import from_assignment
@@ -43,14 +44,14 @@ class Winner:
         linear: classifier; None for pairs of images.
         about: stored in every file as JSON.
         images: ``(n, C, H, W)`` for the comparison of outputs.
-        white: value of 16-bit images that the search has made 255; None if it is not recorded.
+        decoding: of the images of the search.
     """
 
     extractor: Extractor
     linear: Linear | None
     about: About
     images: np.ndarray
-    white: int | None = None
+    decoding: Decoding = Decoding()
 
     def layers(self) -> list[tuple[Layer, Shape]]:
         """All layers, first layer first, each with the shape of its input."""
@@ -113,7 +114,7 @@ def with_classifier(trial: Trial, data: Path, classifier: Path) -> Winner:
         linear = None if file.has_pairs else linear_scores.read(_existing(classifier))
         if linear is None and not file.has_pairs:
             raise UserError(f"{classifier} is empty, as the winner failed: {READ_REASON}")
-        images, classes, white = file.checksum, list(file.classes), file.white
+        images, classes, decoding = file.checksum, list(file.classes), file.decoding
     unlabelled = protocols.unlabelled(data, model.n_unsupervised)
     extractor = from_assignment(trials.hyperparameters(trial), unlabelled, model)
     about: About = {
@@ -125,7 +126,7 @@ def with_classifier(trial: Trial, data: Path, classifier: Path) -> Winner:
     }
     if linear:
         about["labels"], about["classes"] = linear.labels.tolist(), classes
-    return Winner(extractor, linear, about, unlabelled[:N_CHECKED], white)
+    return Winner(extractor, linear, about, unlabelled[:N_CHECKED], decoding)
 
 
 def _existing(path: Path) -> Path:

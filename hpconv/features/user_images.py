@@ -15,6 +15,7 @@ from hpconv.datasets import arrays, new_images, origin, protocols
 from hpconv.datasets.blocks import checksum
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.data_writer import ImageWriter
+from hpconv.datasets.decoding import Decoding
 from hpconv.errors import UserError
 from hpconv.features import write_features
 from hpconv.features.extractor import Extractor
@@ -83,31 +84,28 @@ class Pictures:
     skipped: tuple[str, ...] = ()
 
 
-def white(folder: Path) -> int | None:
-    """The value of 16-bit images that an experiment has made 255; None if it is not recorded."""
+def decoding(folder: Path) -> Decoding:
+    """How the images of an experiment were read."""
     with DataFile(folder / "data.h5") as data:
-        return data.white
+        return data.decoding
 
 
-def read_pictures(
-    path: Path, image_shape: tuple[int, ...], *, white: int | None = None
-) -> Pictures:
+def read_pictures(path: Path, image_shape: tuple[int, ...], decoding: Decoding) -> Pictures:
     """Read images as squares with the size and channels of the search's images.
 
     Args:
         path: any source of ``datasets.new_images``; images of a .npy file keep their size.
         image_shape: ``(C, H, W)`` of the images of the search.
-        white: value of 16-bit images that becomes 255; by default that of the fewest bits that
-            hold all values.
+        decoding: of the images of the search.
 
     Raises:
         UserError: when the path is no source, or no file can be decoded.
     """
     if path.suffix == ".npy":
-        return Pictures(arrays.read_npy(path))
+        return Pictures(arrays.read_npy(path, decoding.value_range))
     source = new_images.find(path)
     with h5py.File("images", "w", driver="core", backing_store=False) as memory:
-        written, skipped = source.read(image_shape, ImageWriter(memory), white=white)
+        written, skipped = source.read(image_shape, ImageWriter(memory), decoding)
         found = memory["images"][()]
     return Pictures(found, tuple(source.names[number] for number in written), skipped)
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ COLUMNS = 8
 GAP = 5  # transparent pixels between tiles
 LEVELS = 25  # shades of a tile, odd for a middle one; more would enlarge the page
 JPEG_QUALITY = 82
+BANDS = (0, 1, 2)  # by default
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Picture:
     alt: str
 
 
-def thumbnail(image: np.ndarray, alt: str) -> Picture:
+def thumbnail(image: np.ndarray, alt: str, bands: Sequence[int] = BANDS) -> Picture:
     """An image ``(C, H, W)`` uint8, THUMBNAIL pixels at most.
 
-    Of images with other than one or three channels, the first three or the first are shown.
+    Args:
+        bands: channels that are shown as red, green and blue if there are more than three; of two
+            channels, the first is shown.
     """
-    image = image[:3] if len(image) > 3 else image[:1] if len(image) == 2 else image
+    image = image[list(bands)] if len(image) > 3 else image[:1] if len(image) == 2 else image
     size = image.shape[-1]
     if size <= CRISP:
         enlarged = _enlarged(image.transpose(1, 2, 0), THUMBNAIL // size)

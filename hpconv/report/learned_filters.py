@@ -1,5 +1,6 @@
 """Learned filters of a winner, and the feature maps of an image, as pictures."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -54,12 +55,17 @@ def filters(banks: list[FilterBank]) -> list[Mosaic]:
 
 
 def maps(
-    pipeline: Pipeline, banks: list[FilterBank], data: Path, model: ModelSettings
+    pipeline: Pipeline,
+    banks: list[FilterBank],
+    data: Path,
+    model: ModelSettings,
+    bands: Sequence[int] = images.BANDS,
 ) -> FeatureMaps:
     """The feature maps of the first training image of a data file.
 
     Args:
         pipeline: without filters, which are in banks.
+        bands: as ``images.thumbnail``.
     """
     image = protocols.unlabelled(data, 1)
     extractor = with_banks(pipeline, banks, replace(model, engine=ENGINE))
@@ -68,8 +74,8 @@ def maps(
     seen = np.rint(255 * warped.clip(0, 1)).astype("uint8")
     size = warped.shape[-1]
     return {
-        "image": images.thumbnail(image[0], "the image"),
-        "warped": images.thumbnail(seen, "the input of the first layer"),
+        "image": images.thumbnail(image[0], "the image", bands),
+        "warped": images.thumbnail(seen, "the input of the first layer", bands),
         "size": f"{size}×{size}",
         "stages": [_stage(*each) for each in enumerate(stages, start=1)],
     }

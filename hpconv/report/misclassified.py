@@ -1,5 +1,6 @@
 """Test examples that a winner misclassifies by the largest margins, as images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -29,11 +30,12 @@ class Mistakes(TypedDict):
     shown: list[Mistake]  # those of the most negative margins
 
 
-def worst(scores: Path, data: Path) -> Mistakes:
+def worst(scores: Path, data: Path, bands: Sequence[int] = images.BANDS) -> Mistakes:
     """The mistakes with the most negative margins.
 
     Args:
         scores: decision scores of each fold's test examples, as ``evaluation.retrain`` writes.
+        bands: as ``images.thumbnail``.
     """
     decisions = read_arrays(scores)
     with DataFile(data) as file:
@@ -41,7 +43,7 @@ def worst(scores: Path, data: Path) -> Mistakes:
         examples, predicted, margins = (np.concatenate(each) for each in zip(*folds, strict=True))
         wrong = np.flatnonzero(predicted != file.labels[examples])
         order = wrong[np.argsort(margins[wrong], kind="stable")][:N_SHOWN]
-        shown = [_shown(file, examples[i], predicted[i], margins[i]) for i in order]
+        shown = [_shown(file, examples[i], predicted[i], margins[i], bands) for i in order]
     return {"count": len(wrong), "examples": len(examples), "shown": shown}
 
 
@@ -59,12 +61,14 @@ def _fold(
     return examples, classes[decision.argmax(axis=1)], truth - others
 
 
-def _shown(file: DataFile, example: int, predicted: int, margin: float) -> Mistake:
+def _shown(
+    file: DataFile, example: int, predicted: int, margin: float, bands: Sequence[int]
+) -> Mistake:
     true, wrong = file.classes[file.labels[example]], file.classes[predicted]
     rows = np.atleast_1d(file.image_rows(example))
     alt = f"{true}, classified as {wrong}"
     return {
-        "pictures": [images.thumbnail(file.images[row], alt) for row in rows],
+        "pictures": [images.thumbnail(file.images[row], alt, bands) for row in rows],
         "true": true,
         "predicted": wrong,
         "margin": float(margin),

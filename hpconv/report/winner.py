@@ -1,16 +1,17 @@
 """The winners' sections of the report: pipeline, filters, feature maps, mistakes."""
 
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import TypedDict
 
 from hpconv import trials
-from hpconv.config import ModelSettings, model_of
+from hpconv.config import ModelSettings, load, model_of
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.evaluation.records import Evaluation, read_evaluation, read_final
 from hpconv.model.pipeline import Pipeline, describe
-from hpconv.report import confusion, diagram, learned_filters, misclassified
+from hpconv.report import confusion, diagram, images, learned_filters, misclassified
 
 
 class WinnerSection(TypedDict):
@@ -44,21 +45,42 @@ def collect(folder: Path) -> list[WinnerSection]:
     final = read_final(folder)
     ranks = [entry["rank"] for entry in final["winners"]] if final else []
     folders = [folder / "winners" / str(rank) for rank in ranks if isinstance(rank, int)]
+    bands = _bands(folder) if folders else images.BANDS
     evaluated = [(each, read_evaluation(each / "evaluation.json")) for each in folders]
     return [
-        _winner(each, evaluation, folder / "data.h5")
+        _winner(each, evaluation, folder / "data.h5", bands)
         for each, evaluation in evaluated
         if evaluation is not None and "test_error" in evaluation
     ]
 
 
-def _winner(folder: Path, evaluation: Evaluation, data: Path) -> WinnerSection:
+def _bands(folder: Path) -> Sequence[int]:
+    """Channels that are shown as red, green and blue.
+
+    Raises:
+        UserError: when images do not have them.
+    """
+    config = folder / "config.json"
+    bands = load(config).report.bands if config.exists() else images.BANDS
+    with DataFile(folder / "data.h5") as data:
+        channels = data.image_shape[0]
+    if channels > len(bands) and max(bands) >= channels:
+        raise UserError(
+            f"config key 'report.bands' is {list(bands)}, but images have {channels} channels: "
+            f"write numbers from 0 to {channels - 1}"
+        )
+    return bands
+
+
+def _winner(
+    folder: Path, evaluation: Evaluation, data: Path, bands: Sequence[int]
+) -> WinnerSection:
     trial = trials.read_one(folder / "trial.json")
     with DataFile(data) as file:
         classes, image_shape, pairs = list(file.classes), file.image_shape, file.has_pairs
     model = model_of(trial)
     pipeline = describe(trials.hyperparameters(trial), image_shape, model)
-    filters, maps = _learned(folder / "features.h5", pipeline, data, model)
+    filters, maps = _learned(folder / "features.h5", pipeline, data, model, bands)
     return {
         "tid": evaluation["tid"],
         "validation_error": evaluation["validation_error"],
@@ -72,19 +94,19 @@ def _winner(folder: Path, evaluation: Evaluation, data: Path) -> WinnerSection:
         "examples": "pairs of images" if pairs else "images",
         "steps": diagram.steps(pipeline, len(classes), trial["result"].get("chosen")),
         "confusion": confusion.table(evaluation["confusion"], classes),
-        "mistakes": misclassified.worst(folder / "scores.npz", data),
+        "mistakes": misclassified.worst(folder / "scores.npz", data, bands),
         "filters": filters,
         "maps": maps,
     }
 
 
 def _learned(
-    extracted: Path, pipeline: Pipeline, data: Path, model: ModelSettings
+    extracted: Path, pipeline: Pipeline, data: Path, model: ModelSettings, bands: Sequence[int]
 ) -> tuple[list[learned_filters.Mosaic], learned_filters.FeatureMaps] | tuple[None, None]:
     """Pictures of filters and feature maps; None if the feature cache has lost the filters."""
     try:
         banks = learned_filters.learned(extracted)
     except (OSError, UserError):
         return None, None
-    maps = learned_filters.maps(pipeline, banks, data, model)
+    maps = learned_filters.maps(pipeline, banks, data, model, bands)
     return learned_filters.filters(banks), maps

@@ -211,9 +211,7 @@ def test_run_that_would_end_without_a_result_is_refused(
         ({"evaluation": {"max_n_features": 16000}}, "model.max_n_features' is 16000: write more"),
     ],
 )
-def test_useless_variants_of_winners_are_refused(
-    sections: dict[str, Any], message: str
-) -> None:
+def test_useless_variants_of_winners_are_refused(sections: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_before_run(resolve({"experiment": "mine", **sections}))
 

@@ -14,6 +14,7 @@ from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import centre_square, pillow_mode, square_size
 from hpconv.datasets.data_file import Splits
 from hpconv.datasets.data_writer import Content, ImageSink, ImageWriter
+from hpconv.datasets.decoding import Decoding, ValueRange
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +22,9 @@ log = logging.getLogger(__name__)
 def load(settings: DataSettings, writer: ImageWriter) -> Content:
     """Write the images of ``images`` in the order of the file.
 
-    The file has ``images`` ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8 or floats in
-    [0, 1]; ``labels`` ``(N,)``, integers or strings; and optionally the row numbers ``train``,
-    ``validation`` and ``test``, all or none.
+    The file has ``images`` ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8, floats in
+    [0, 1], or any numbers with ``data.value_range``; ``labels`` ``(N,)``, integers or strings; and
+    optionally the row numbers ``train``, ``validation`` and ``test``, all or none.
 
     Raises:
         UserError: when the file holds anything else.
@@ -118,13 +119,16 @@ def write_images(
     mode = pillow_mode(settings.channels, channels == 1)
     if channels not in (1, 3):
         log.info(f"Images have {channels} channels, all of which are kept")
-        if settings.channels != "auto":
-            raise user_data.path_error(
-                path, f"has images of {channels} channels: write 'data.channels: auto'"
-            )
+    if settings.channels != "auto" and (channels not in (1, 3) or settings.channels == "pages"):
+        raise user_data.path_error(
+            path, f"has images of {channels} channels: write 'data.channels: auto'"
+        )
+    writer.decoding = Decoding(settings.value_range)
     step = block_rows((channels, height, width))
     for start in range(0, len(source), step):
-        block = _channels_last(_eight_bits(path, source[start : start + step]), first)
+        block = _channels_last(
+            _eight_bits(path, source[start : start + step], settings.value_range), first
+        )
         writer.append(np.stack([_square(array, size, mode) for array in block]))
 
 
@@ -169,10 +173,10 @@ def _square(array: np.ndarray, size: int, mode: str) -> np.ndarray:
     return np.concatenate([centre_square(_image(band), size, "L") for band in bands])
 
 
-def _eight_bits(path: Path, block: np.ndarray) -> np.ndarray:
+def _eight_bits(path: Path, block: np.ndarray, value_range: ValueRange | None) -> np.ndarray:
     if block.dtype == np.uint8:
         return block
-    return np.rint(as_unit_float(path, block) * 255).astype("uint8")
+    return np.rint(as_unit_float(path, block, value_range) * 255).astype("uint8")
 
 
 def _image(array: np.ndarray) -> Image.Image:

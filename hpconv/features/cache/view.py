@@ -25,7 +25,6 @@ from hpconv.features.cache.entry import Entry, Facts
 from hpconv.files import replacing
 from hpconv.trials import Failure
 
-
 ENTRIES = ("entry", "mirrored")  # attributes: folders of the entries
 
 

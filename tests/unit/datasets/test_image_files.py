@@ -150,10 +150,41 @@ def test_12_bits_in_16_keep_their_contrast(save: Save, caplog: pytest.LogCapture
     assert "2 images have 16 bits and values up to 4000: 0 to 4095 becomes 0 to 255" in caplog.text
     full, _, _ = decoded(paths, levels="full")
     np.testing.assert_array_equal(full[1, 0], np.rint(levels / 257))
-    with h5py.File("one", "w", driver="core", backing_store=False) as file:  # as in its search
-        decode_files(paths[:1], DataSettings("folder"), ImageWriter(file), white=4095)
-        np.testing.assert_array_equal(file["images"][0], images[0])
-        assert file["images"].attrs["white"] == 4095
+    with h5py.File("one", "w", driver="core", backing_store=False) as file:
+        decode_files(paths, DataSettings("folder"), ImageWriter(file))
+        np.testing.assert_array_equal(file["images"].attrs["value_range"], [0, 4095])
+    as_in_search, _, _ = decoded(paths[:1], value_range=(0, 4095))
+    np.testing.assert_array_equal(as_in_search[0], images[0])
+
+
+def test_floats_have_the_range_of_the_configuration(save: Save) -> None:
+    levels = np.linspace(-2, 9, 400).reshape(20, 20).astype("float32")
+    path = save("floats.tif", levels)
+    images, _, _ = decoded([path, save("8.png", Image.new("L", (20, 20), 90))], value_range=(-1, 8))
+    np.testing.assert_array_equal(images[0, 0], np.rint(255 * ((levels + 1) / 9).clip(0, 1)))
+    assert (images[1] == 90).all()
+    with pytest.raises(UserError, match=r"floats\.tif: .*write 'data\.value_range: \[LOW, HIGH\]'"):
+        decoded([path, save("sixteen.png", levels.clip(0).astype("uint16"))])
+    with pytest.raises(UserError, match=r"nan\.tif: values are infinite or not a number"):
+        decoded([save("nan.tif", np.full((20, 20), np.nan, "float32"))], value_range=(0, 1))
+
+
+def test_pages_of_tiff_files_are_channels_on_request(
+    save: Save, caplog: pytest.LogCaptureFixture
+) -> None:
+    bands = RNG.integers(0, 4000, (2, 5, 20, 20), "uint16")
+    pages = [[Image.fromarray(band) for band in each] for each in bands]
+    paths = [
+        save(f"{n}.tif", first, save_all=True, append_images=rest)
+        for n, (first, *rest) in enumerate(pages)
+    ]
+    images, _, _ = decoded(paths, channels="pages", value_range=(0, 4000))
+    np.testing.assert_array_equal(images, np.rint(bands * (255 / 4000)))
+    first, _, _ = decoded(paths, value_range=(0, 4000))
+    np.testing.assert_array_equal(first, images[:, :1])
+    assert "2 TIFF files have several pages, of which the first is read" in caplog.text
+    with pytest.raises(UserError, match=r"one\.tif: has 1 pages, the first file has 5"):
+        decoded([*paths, save("one.tif")], channels="pages")
 
 
 @pytest.mark.parametrize("name", ["one.bmp", "one.png", "one.tif"])

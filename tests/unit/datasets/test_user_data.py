@@ -15,6 +15,8 @@ from PIL import Image
 from hpconv import datasets
 from hpconv.config import DataSettings
 from hpconv.datasets import splits
+from hpconv.datasets.data_file import DataFile
+from hpconv.datasets.decoding import Decoding
 from hpconv.datasets.protocols import Selection
 from hpconv.errors import UserError
 
@@ -516,6 +518,16 @@ def test_hdf5_accepts_usual_array_layouts(
     np.testing.assert_array_equal(file["images"], expected)
     np.testing.assert_array_equal(file["labels"], LABELS)
     assert list(file["classes"].asstr()) == ["5", "6", "7"]
+
+
+def test_arrays_of_any_numbers_have_the_range_of_the_configuration(
+    tmp_path: Path, arrays: Callable[..., Path]
+) -> None:
+    path = arrays(images=BANDS.astype("uint16") * 40, labels=LABELS)
+    with written(tmp_path, "hdf5", path, value_range=(0, 255 * 40)) as file:
+        np.testing.assert_array_equal(file["images"], BANDS)
+    with DataFile(tmp_path / "data.h5") as data:
+        assert data.decoding == Decoding((0, 255 * 40))
 
 
 def test_unclear_place_of_channels_is_asked_for(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hpconv import features
+from hpconv.config import to_json, with_model_of
 from hpconv.datasets import splits
 from hpconv.datasets.data_file import DataFile, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
@@ -140,10 +141,9 @@ def test_variants_of_winners_are_entries_beside_them(
 ) -> None:
     shutil.copytree(finals, tmp_path, dirs_exist_ok=True)
     history = [trial(7, CANDIDATE), trial(5, OTHER, loss=0.04)]
+    history[0]["misc"]["model"] = to_json(MODEL)
     options = {"max_n_features": 2 * MODEL.max_n_features, "flips": True}
-    select.write(
-        history, 1, [], table=tmp_path / "t.tsv", folder=tmp_path / "winners", **options
-    )
+    select.write(history, 1, [], table=tmp_path / "t.tsv", folder=tmp_path / "winners", **options)
     for name in ("more_filters", "flips"):
         evaluate(digits, tmp_path / f"winners/1/{name}/trial.json", tmp_path / "cache")
     output = tmp_path / "final.json"
@@ -198,9 +198,11 @@ def evaluate(data: Path, trial_path: Path, cache: Path, memory_mb: int = 1024) -
     """The evaluation of a trial by the two steps of the workflow."""
     folder = trial_path.parent
     extracted, output = folder / "features.h5", folder / "evaluation.json"
-    retrain.extract_features(trial_path, data, MODEL, output=extracted, cache=cache)
+    trial = read_json(trial_path)
+    model = with_model_of(trial, MODEL) if "model" in trial["misc"] else MODEL
+    retrain.extract_features(trial_path, data, model, output=extracted, cache=cache)
     retrain.retrain(
-        *(trial_path, data, extracted, MODEL),
+        *(trial_path, data, extracted, model),
         output=output,
         scores=folder / "scores.npz",
         fitted=folder / "classifier.npz",

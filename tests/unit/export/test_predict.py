@@ -15,6 +15,7 @@ from hpconv.cli import predict as command
 from hpconv.datasets import new_images
 from hpconv.datasets.blocks import BLOCK_BYTES
 from hpconv.datasets.data_file import DataFile
+from hpconv.datasets.decoding import Decoding
 from hpconv.datasets.protocols import Evaluation
 from hpconv.errors import UserError
 from hpconv.evaluation import retrain, summary
@@ -212,7 +213,7 @@ def test_images_are_read_in_small_blocks(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         shape = (1500, 96, 96, 3)
         file.create_dataset("images", shape, "uint8", chunks=(100, 96, 96, 3), compression=1)
-    new_images.find(path).read((3, 96, 96), sink)
+    new_images.find(path).read((3, 96, 96), sink, Decoding())
     assert sink.images == 1500
     assert sink.largest <= BLOCK_BYTES < 1500 * 96 * 96 * 3
 

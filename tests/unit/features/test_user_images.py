@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hpconv.datasets import arrays, blocks
+from hpconv.datasets.decoding import Decoding
 from hpconv.errors import UserError
 from hpconv.features.user_images import extract, from_assignment, from_trial, read_pictures
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
@@ -75,7 +76,7 @@ def test_winner_accepts_gray_and_colour_images_of_any_size(
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
     np.save(tmp_path / "i.npy", pixels if dtype == "uint8" else pixels / 255)
     assignment, extractor = from_trial(7, experiment)
-    mine = read_pictures(tmp_path / "i.npy", extractor.pipeline.image_shape)
+    mine = read_pictures(tmp_path / "i.npy", extractor.pipeline.image_shape, Decoding())
     extract(extractor, assignment, mine, tmp_path / "f.h5")
     with h5py.File(tmp_path / "f.h5") as file:
         assert file["features"].shape == (5, 800)

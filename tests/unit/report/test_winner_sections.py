@@ -154,6 +154,12 @@ def test_thumbnails_are_small(size: int) -> None:
         assert (pixels(shown)[::12, ::12] == noise.transpose(1, 2, 0)).all()
 
 
+def test_bands_of_a_thumbnail_are_chosen() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (5, 8, 8), "uint8")
+    shown = images.thumbnail(noise, "three of five bands", (4, 2, 0))
+    assert (pixels(shown)[::12, ::12] == noise[[4, 2, 0]].transpose(1, 2, 0)).all()
+
+
 def small_data(path: Path, labels: list[int], pairs: np.ndarray | None = None) -> Path:
     """Images ``i`` of brightness ``10 i``, all of them to be judged on."""
     rows = np.arange(len(labels))
