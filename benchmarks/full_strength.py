@@ -2,10 +2,10 @@
 
     python -m benchmarks.full_strength DATA.h5 FOLDER HISTORY... --features 4000 16000 --flips
 
-Each ``trials.jsonl`` gives its winner. Its hyperparameters stay, with filters and classifier learned
-from all images; only ``l2_reg``, which depends on their number, is multiplied by the factor that is
-best on the validation images. FOLDER keeps the features and ``results.jsonl``, which has a line for
-each winner and strength; the same command continues.
+Each ``trials.jsonl`` gives its winner. Its hyperparameters stay, with filters and classifier
+learned from all images; only ``l2_reg``, which depends on their number, is multiplied by the factor
+that is best on the validation images. FOLDER keeps the features and ``results.jsonl``, which has a
+line for each winner and strength; the same command continues.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from hpconv.trials import Trial
 
 MEMORY_MB = 12 * 1024
 UNLABELLED = {"n_unsupervised": 7500, "n_patches": 50_000}  # as config/cifar10.yaml
-FACTORS = (1.0, 0.3, 0.1, 0.03, 0.01)  # of l2_reg
+FACTORS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # of l2_reg
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Strength:
     def of(self, trial: Trial) -> Trial:
         """The winner as a trial of this strength, for any images."""
         *_, (_, variant) = variants.of(trial, self.max_n_features, self.flips)
-        misc = {key: value for key, value in variant["misc"].items() if key != "data"}
-        return {**variant, "misc": {**misc, "model": misc["model"] | UNLABELLED}}
+        misc = {**variant["misc"], "model": variant["misc"]["model"] | UNLABELLED}
+        misc.pop("data", None)
+        return {**variant, "misc": misc}
 
 
 def with_l2_reg(trial: Trial, factor: float) -> Trial:
@@ -65,8 +66,11 @@ def best_factor(trial: Trial, data: Path, extracted: Path, model: ModelSettings)
         for factor in FACTORS:
             assignment = trials.hyperparameters(with_l2_reg(trial, factor))
             settings = describe(assignment, shape, model).classifier
-            options = {"pairs": False, "kept_bytes": MEMORY_MB * 2**19}
-            algorithm = classifier(file["features"], file["rows"][()], settings, **options)
+            algorithm = classifier(
+                *(file["features"], file["rows"][()], settings),
+                pairs=False,
+                kept_bytes=MEMORY_MB * 2**19,
+            )
             found[factor] = selection.loss(algorithm)
             if found[factor] > min(found.values()):
                 break
@@ -89,7 +93,7 @@ def measure(
     refitted = refit_and_test([scaled], data, [extracted], model, memory_mb=MEMORY_MB)
     seconds["fit"] = time.perf_counter() - start
     (outcome,), (fitted,) = refitted.outcomes, refitted.fitted
-    scores = {"decision/0": fitted.decision, "classes/0": fitted.classes}
+    scores: dict[str, Any] = {"decision/0": fitted.decision, "classes/0": fitted.classes}
     np.savez(folder / f"{name}.npz", **scores)
     found = {"name": name, "features": strength.max_n_features, "flips": strength.flips}
     found |= {"shape": list(refitted.feature_shape), "test": outcome.error, **chosen}
@@ -119,7 +123,10 @@ def main() -> None:
         for flips in (False, True)[: 1 + arguments.flips]:
             names = []
             for history in arguments.histories:
-                trial, strength = trials.succeeded(trials.read(history))[0], Strength(n_features, flips)
+                trial, strength = (
+                    trials.succeeded(trials.read(history))[0],
+                    Strength(n_features, flips),
+                )
                 names.append(f"{trial['exp_key']}-{trial['tid']}-{n_features}-{flips}")
                 if names[-1] not in {line["name"] for line in known}:
                     found = measure(trial, strength, arguments.data, folder, arguments.factor)
