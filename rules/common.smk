@@ -118,7 +118,11 @@ def variant_options():
     """Command-line options for the variants of winners."""
     evaluation = settings.evaluation
     return [
-        *(["--max-n-features", evaluation.max_n_features] if evaluation.max_n_features else []),
+        *(
+            ["--max-n-features", evaluation.max_n_features]
+            if evaluation.max_n_features
+            else []
+        ),
         *(["--flips"] if evaluation.flips else []),
     ]
 
