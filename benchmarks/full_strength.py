@@ -11,6 +11,7 @@ line for each winner and strength; the same command continues.
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from hpconv import features, trials
-from hpconv.config import ModelSettings, model_of
+from hpconv.config import model_of
 from hpconv.datasets.protocols import Evaluation, Selection
 from hpconv.evaluation import variants
 from hpconv.evaluation.refit import refit_and_test
@@ -58,12 +59,15 @@ def with_l2_reg(trial: Trial, factor: float) -> Trial:
     return {**trial, "misc": {**trial["misc"], "vals": trial["misc"]["vals"] | scaled}}
 
 
-def best_factor(trial: Trial, data: Path, extracted: Path, model: ModelSettings) -> dict[str, Any]:
-    """The factor with the lowest validation error, tried from 1 downwards while it falls."""
-    selection, found = Selection(data), {}
+def best_factor(
+    trial: Trial, data: Path, extracted: Path, factors: Sequence[float]
+) -> dict[str, Any]:
+    """The factor with the lowest validation error, tried in their order while that falls."""
+    selection, found = Selection(data), dict[float, float]()
+    model = model_of(trial)
     shape = selection.images.shape[1:]
     with features.opened(extracted) as file:
-        for factor in FACTORS:
+        for factor in factors:
             assignment = trials.hyperparameters(with_l2_reg(trial, factor))
             settings = describe(assignment, shape, model).classifier
             algorithm = classifier(
@@ -75,11 +79,11 @@ def best_factor(trial: Trial, data: Path, extracted: Path, model: ModelSettings)
             if found[factor] > min(found.values()):
                 break
     best = min(found, key=found.__getitem__)
-    return {"factor": best, "validation": found[best], "unscaled": found[1.0]}
+    return {"factor": best, "validation": found[best], "tried": found}
 
 
 def measure(
-    trial: Trial, strength: Strength, data: Path, folder: Path, factor: float | None
+    trial: Trial, strength: Strength, data: Path, folder: Path, factors: Sequence[float]
 ) -> dict[str, Any]:
     """Errors of a winner; its decisions on the test images are kept in the folder."""
     variant, start = strength.of(trial), time.perf_counter()
@@ -88,7 +92,7 @@ def measure(
     extracted = folder / f"{name}.h5"
     features.extract(variant, data, model, extracted, cache=folder / "cache")
     seconds = {"extract": time.perf_counter() - start}
-    chosen = {"factor": factor} if factor else best_factor(variant, data, extracted, model)
+    chosen = best_factor(variant, data, extracted, factors)
     scaled, start = with_l2_reg(variant, chosen["factor"]), time.perf_counter()
     refitted = refit_and_test([scaled], data, [extracted], model, memory_mb=MEMORY_MB)
     seconds["fit"] = time.perf_counter() - start
@@ -114,7 +118,7 @@ def main() -> None:
     parser.add_argument("histories", type=Path, nargs="+")
     parser.add_argument("--features", type=int, nargs="+", required=True)
     parser.add_argument("--flips", action="store_true", help="also with mirror images")
-    parser.add_argument("--factor", type=float, help="of l2_reg; by default the best on validation")
+    parser.add_argument("--factors", type=float, nargs="+", default=FACTORS, help="of l2_reg")
     arguments = parser.parse_args()
     folder, path = arguments.folder, arguments.folder / "results.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +133,7 @@ def main() -> None:
                 )
                 names.append(f"{trial['exp_key']}-{trial['tid']}-{n_features}-{flips}")
                 if names[-1] not in {line["name"] for line in known}:
-                    found = measure(trial, strength, arguments.data, folder, arguments.factor)
+                    found = measure(trial, strength, arguments.data, folder, arguments.factors)
                     known.append(found)
                     with path.open("a") as file:
                         file.write(json.dumps(found) + "\n")

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 MEMORY = 10  # (s, y) pairs that are kept
-RANK, CONDITION = 400, 1e-5  # leading directions: at most, and least relative variance
+RANK, CONDITION = 200, 1e-5  # leading directions: at most, and least relative variance
 CURVATURE = 0.3  # second derivative of the loss at a typical margin
 TINY = np.float32(1e-20)
 

@@ -16,7 +16,7 @@ MARGIN, SHARPNESS = 0.9, 10.0  # of the smoothed hinge loss
 MAX_ITERATIONS = 300
 PATIENCE, TOLERANCE = 10, 2e-4  # stop when this many iterations gain less than this share
 STEP_TRIALS, STEP_ACCURACY = 12, 0.1  # trials of a step size; slope at its end relative to start
-SAMPLE = 1000  # rows for the preconditioner
+SAMPLE = (500, 1000)  # rows for the preconditioner: at least and at most, else a quarter
 LARGEST = 40  # exponent; smaller slopes make subnormal products in float32, which are slow
 
 
@@ -125,7 +125,8 @@ def _preconditioner(problem: Problem) -> Preconditioner:
     width = problem.rows.shape[1]
     squares = np.square(problem.member_scores).mean(axis=2).T
     others = np.concatenate([np.ones((len(problem.signs), 1), "float32"), squares], axis=1)
+    low, high = SAMPLE
     return Preconditioner(
-        problem.rows.sample(SAMPLE), problem.ridge[0, 0],
+        problem.rows.sample(min(max(low, problem.rows.shape[0] // 4), high)), problem.ridge[0, 0],
         CURVATURE * others + problem.ridge[:, width:],
     )  # fmt: skip
