@@ -20,13 +20,13 @@ import yaml
 from hyperopt import Trials, rand
 from hyperopt.base import Domain
 
-from hpconv.config import ModelSettings, resolve
+from hpconv.config import UNLIMITED, ModelSettings, resolve
 from hpconv.datasets.protocols import Selection
 from hpconv.engines import warm_up
 from hpconv.errors import CandidateError
 from hpconv.model.pipeline import describe
 from hpconv.model.space import search_space
-from hpconv.objective.budget import UNLIMITED, count, predict
+from hpconv.objective.budget import count, predict
 from hpconv.objective.objective import evaluate
 from hpconv.trials import hyperparameters
 

@@ -12,9 +12,10 @@ from typing_extensions import TypedDict  # pydantic needs it up to Python 3.11
 
 from hpconv.errors import CandidateError, FailureKind
 from hpconv.files import parse_json, read_json, replacing
+from hpconv.states import STATUS_FAIL
 
+SCORES = "scores"  # name of the attachment in which a trial stores its member of an ensemble
 CLASSIFIER_LABELS = ("_l2_reg", "_varthresh", "_remove_std0", "_divrowl2")  # suffixes
-STATUS_FAIL = "fail"  # hyperopt's, whose import takes most of a second
 
 
 class Failure(TypedDict):
@@ -110,7 +111,7 @@ class Trial(TypedDict, total=False):
     _id: Any
     exp_key: str
     tid: Required[int]
-    state: int  # hyperopt's JOB_STATE_*
+    state: int  # one of JOB_STATE_*
     spec: None
     misc: Required[Misc]
     result: Required[Result]

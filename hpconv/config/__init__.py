@@ -12,6 +12,7 @@ from hpconv.config.read import (
 )
 from hpconv.config.settings import (
     RESULT_NEUTRAL_SETTINGS,
+    UNLIMITED,
     Budget,
     Config,
     DatabaseSettings,
@@ -35,6 +36,7 @@ __all__ = [
     "RESULT_NEUTRAL_SETTINGS",
     "SearchSection",
     "SearchSettings",
+    "UNLIMITED",
     "Variant",
     "check_before_run",
     "check_repeated_keys",

@@ -5,8 +5,10 @@ page of the documentation are made from it, and ``config/config.yaml`` repeats i
 the two).
 """
 
+import sys
 from contextlib import suppress
 from dataclasses import field
+from math import inf
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -263,6 +265,9 @@ class Budget(Section):
         description="Maximum memory of a trial in MiB; a candidate that needs more fails as "
         "out_of_memory.",
     )
+
+
+UNLIMITED = Budget(trial_seconds=inf, images_per_second=0, trial_memory_mb=sys.maxsize)
 
 
 @dataclass(frozen=True, config=RULES)

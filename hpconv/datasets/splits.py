@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.errors import UserError
@@ -76,6 +75,8 @@ def redivide(
     examples = np.arange(len(labels))
     if pairs is None:
         return _split_off(examples, labels, n_validation / len(labels), seed)
+    from sklearn.model_selection import StratifiedGroupKFold
+
     parts = round(len(labels) / n_validation)
     divisions = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     return next(divisions.split(examples, labels, _image_groups(pairs)))
@@ -165,6 +166,8 @@ def _split_off(
     Raises:
         UserError: when a class has too few examples.
     """
+    from sklearn.model_selection import train_test_split  # takes half a second: no worker needs it
+
     count = round(share * len(examples))  # an int: scikit-learn may round a float up
     try:
         kept, taken = train_test_split(

@@ -8,8 +8,6 @@ import numpy as np
 
 from hpconv.datasets.protocols import Task
 
-SCORES = "scores"  # name of the attachment in which a trial stores its member
-
 
 class Member(Protocol):
     """A fitted classifier, or the stored scores of one."""

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from functools import cache, reduce
+from typing import TYPE_CHECKING
 from warnings import catch_warnings
 
 import h5py
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import SVC
 
 from hpconv.datasets.protocols import Task, error_rate
 from hpconv.learners.ensemble_member import Member
 from hpconv.learners.pair_kernels import COMPARISONS, PairKernel
 from hpconv.model.pipeline import ClassifierSettings
 from hpconv.trials import PairChoice
+
+if TYPE_CHECKING:
+    from sklearn.svm import SVC
 
 MAX_ITERATIONS = 200_000  # of libsvm, which needs many when classes overlap and C is large
 # values tried on validation pairs; the first of equally good ones is chosen
@@ -169,6 +171,9 @@ def _weighted_sum(grams: Sequence[np.ndarray], weights: Sequence[float]) -> np.n
     return reduce(np.add, terms)
 
 
-def _svm(c: float, gram: np.ndarray, labels: np.ndarray) -> SVC:
+def _svm(c: float, gram: np.ndarray, labels: np.ndarray) -> "SVC":
+    from sklearn.exceptions import ConvergenceWarning  # half a second that images do without
+    from sklearn.svm import SVC
+
     with catch_warnings(action="ignore", category=ConvergenceWarning):
         return SVC(C=c, kernel="precomputed", max_iter=MAX_ITERATIONS).fit(gram, labels)

@@ -1,15 +1,14 @@
 """Limits of a trial: minimum speed in images per second, and predicted memory."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import inf, prod
+from math import prod
 
 import numpy as np
 
 from hpconv import kernels
-from hpconv.config import Budget, ModelSettings
+from hpconv.config import ModelSettings
 from hpconv.datasets.protocols import Selection
 from hpconv.errors import CandidateError
 from hpconv.features import learning
@@ -28,7 +27,6 @@ MARGIN = 1.1  # measured peaks exceed the sum of the arrays by up to a tenth
 IMAGES_TO_JUDGE = 150  # as in the published system; the speed of fewer images is not reliable
 
 # budget without limits
-UNLIMITED = Budget(trial_seconds=inf, images_per_second=0, trial_memory_mb=sys.maxsize)
 
 
 class Pace:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hyperopt import STATUS_OK
 from hyperopt.base import Ctrl
 
 from hpconv.datasets.protocols import Selection
 from hpconv.learners import Classifier
-from hpconv.learners.ensemble_member import SCORES, Member, StoredMember, pack_member
-from hpconv.trials import Result, members
+from hpconv.learners.ensemble_member import Member, StoredMember, pack_member
+from hpconv.states import STATUS_OK
+from hpconv.trials import SCORES, Result, members
 
 
 @dataclass(frozen=True)

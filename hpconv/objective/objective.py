@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hyperopt import STATUS_OK
 from hyperopt.base import Ctrl
 
 from hpconv import kernels
@@ -23,6 +22,7 @@ from hpconv.objective.budget import Counts, Pace, check_memory, count
 from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
 from hpconv.objective.extraction import Features
 from hpconv.objective.rungs import RungContext, reach_rungs, rung_context
+from hpconv.states import STATUS_OK
 from hpconv.stopwatch import Stopwatch
 from hpconv.trials import Result, failed_result, hyperparameters
 

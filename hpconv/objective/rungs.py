@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyperopt import STATUS_OK
 from hyperopt.base import Ctrl, Trials
 
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
+from hpconv.states import STATUS_OK
 from hpconv.trials import Result, Rung, Standing, Trial
 
 BEST = 1 / 3  # share of the trials at a rung that go on

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hyperopt import STATUS_NEW
-from hyperopt.base import JOB_STATE_NEW, Domain
+from hyperopt.base import Domain
 from pymongo.errors import PyMongoError
 
 from hpconv.config import (
@@ -26,6 +25,7 @@ from hpconv.search.algorithms import HyperoptAlgorithm, new_algorithm
 from hpconv.search.redraw import IsFeasible, Suggestion, suggest, suggest_feasible
 from hpconv.search.rounds import NO_ENSEMBLE, Rounds
 from hpconv.search.status_publisher import StatusPublisher
+from hpconv.states import JOB_STATE_NEW, STATUS_NEW
 from hpconv.status.files import StatusFiles, as_line
 from hpconv.status.progress import Progress
 from hpconv.status.record import Show

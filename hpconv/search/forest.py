@@ -20,13 +20,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, Domain
+from hyperopt.base import Domain
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from hpconv.model.space_table import table
 from hpconv.search.trees import Trees, fit
 from hpconv.search.unit_space import Roles, UnitSpace
+from hpconv.states import JOB_STATE_DONE, JOB_STATE_ERROR
 from hpconv.trials import Trial, hyperparameters
 
 GOOD = 0.15  # share of trials that are varied (Watanabe, 2023)

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyperopt import STATUS_OK
-from hyperopt.base import JOB_STATE_DONE
-
 from hpconv.config import EnsembleSettings
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.search.algorithms import Algorithm
+from hpconv.states import JOB_STATE_DONE, STATUS_OK
 from hpconv.storage.attachments import MAX_BYTES
 from hpconv.trials import EnsembleMembership, Trial, continues
 

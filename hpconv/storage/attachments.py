@@ -1,18 +1,20 @@
 """Attachments in GridFS, as hyperopt stores them: the objective, and files of trials."""
 
 from datetime import datetime
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import cloudpickle
 from bson import ObjectId
 from gridfs import GridFS
 from gridfs.errors import FileExists
-from hyperopt.base import Domain
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from hpconv.storage.connection import Connection, retries_when_unreachable
 from hpconv.trials import Trial, TrialId
+
+if TYPE_CHECKING:
+    from hyperopt.base import Domain
 
 OBJECTIVE = "FMinIter_Domain"  # hyperopt's name for the objective, in every trial's misc.cmd
 MAX_BYTES = 16 * 2**20  # for all attachments of a trial
@@ -35,7 +37,7 @@ class Attachments:
         self._exp_key = exp_key
         connection.retry(self._index)
 
-    def put_objective(self, domain: Domain) -> None:
+    def put_objective(self, domain: "Domain") -> None:
         """Attach the search space and objective as hyperopt does, replacing an earlier one.
 
         The new one is written before the old one is deleted, so that workers always find one.

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, NamedTuple, TypedDict, cast
 
-from hyperopt.base import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
 from pymongo import ASCENDING, DESCENDING, ReturnDocument, WriteConcern
 from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import ConnectionFailure, DuplicateKeyError
 
 from hpconv.errors import CandidateError
 from hpconv.mongodb.uri import DATABASE, Address
+from hpconv.states import JOB_STATE_DONE, JOB_STATE_ERROR, JOB_STATE_NEW, JOB_STATE_RUNNING
 from hpconv.storage.attachments import Attachments
 from hpconv.storage.connection import PATIENCE_SECONDS, Connection, retries_when_unreachable
 from hpconv.storage.search_record import SearchRecord

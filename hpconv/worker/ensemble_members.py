@@ -4,11 +4,10 @@ import contextlib
 
 from gridfs import NoFile
 
-from hpconv.learners.ensemble_member import SCORES
 from hpconv.storage.store import Store
-from hpconv.trials import Trial, members
-from hpconv.worker.evaluation_process import ScoredTrial
+from hpconv.trials import SCORES, Trial, members
 from hpconv.worker.evaluator import EvaluationError
+from hpconv.worker.messages import ScoredTrial
 
 
 class MemberCache:

@@ -1,94 +1,35 @@
-"""The process that evaluates a worker's trials, and the messages between the two."""
+"""The process that evaluates a worker's trials."""
 
 import contextlib
 import os
 import pickle
 import signal
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import Any, cast
 
 import bson
 from hyperopt.base import Domain, Trials, spec_from_misc
 
-from hpconv.config import Budget
+from hpconv.config import UNLIMITED
 from hpconv.errors import UserError
-from hpconv.learners.ensemble_member import SCORES
-from hpconv.objective.budget import UNLIMITED
 from hpconv.objective.rungs import RungCtrl
 from hpconv.processes import STOP_SIGNALS, die_with_parent
 from hpconv.storage.attachments import MAX_BYTES
-from hpconv.trials import Result, Rung, Standing, Trial, to_builtin_types
+from hpconv.trials import SCORES, Rung, Standing, to_builtin_types
+from hpconv.worker.messages import (
+    AtRung,
+    Begun,
+    Conditions,
+    Failed,
+    Outcome,
+    Ready,
+    Refused,
+    Task,
+)
 
 MAX_RESULT_BYTES = 2**20
-
-
-class ScoredTrial(NamedTuple):
-    """A member of an ensemble: an earlier trial, and its scores (``StoredMember``'s bytes)."""
-
-    trial: Trial
-    scores: bytes
-
-
-class Task(NamedTuple):
-    """To the process: a trial to evaluate, and the ensemble that it extends, oldest first."""
-
-    trial: Trial
-    members: Sequence[ScoredTrial] = ()
-
-
-class Conditions(TypedDict, total=False):
-    """How this process evaluates trials; part of each result."""
-
-    engine: str
-    kernels: str
-
-
-@dataclass(frozen=True)
-class Ready:
-    """From the process: it can take trials."""
-
-    budget: Budget
-    conditions: Conditions
-
-
-@dataclass(frozen=True)
-class Refused:
-    """From the process: this machine cannot evaluate the objective (``UserError``)."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Begun:
-    """From the process: it has received a task."""
-
-
-@dataclass(frozen=True)
-class AtRung:
-    """From the process: the rungs that the trial has reached; it waits for a ``Standing``."""
-
-    rungs: list[Rung]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """From the process: a programming error, in loading the objective or in a trial."""
-
-    traceback: str
-
-
-class Outcome(NamedTuple):
-    """From the process: the result of a trial, and files to store with it, by name."""
-
-    result: Result
-    attachments: dict[str, bytes]
-
-
-Message = Ready | Refused | Begun | AtRung | Failed | Outcome
 
 
 def run(pipe: Connection, workdir: Path | None) -> None:

@@ -5,16 +5,16 @@ import logging
 import multiprocessing
 import signal
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from hpconv.config import UNLIMITED
 from hpconv.errors import CandidateError, UserError
-from hpconv.objective.budget import UNLIMITED
 from hpconv.trials import Standing, Trial, failed_result
-from hpconv.worker import evaluation_process
-from hpconv.worker.evaluation_process import (
+from hpconv.worker.messages import (
     AtRung,
     Begun,
     Conditions,
@@ -31,6 +31,13 @@ MIB = 2**20
 MAX_IDLE_SHARE = 0.5  # of a trial's memory; a process that holds more between trials has a leak
 
 log = logging.getLogger(__name__)
+
+
+def _run(pipe: Connection, workdir: Path | None) -> None:
+    """The evaluation process, whose imports take seconds that the worker's process saves."""
+    from hpconv.worker import evaluation_process
+
+    evaluation_process.run(pipe, workdir)
 
 
 class EvaluationError(Exception):
@@ -70,9 +77,7 @@ class Evaluator:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, far_end = context.Pipe()
-        self._process = context.Process(
-            target=evaluation_process.run, args=(far_end, self._workdir)
-        )
+        self._process = context.Process(target=_run, args=(far_end, self._workdir))
         self._process.start()
         self._ready = False
         far_end.close()

@@ -12,7 +12,7 @@ import bson
 
 from hpconv.files import write_atomically
 from hpconv.trials import Trial, TrialId
-from hpconv.worker.evaluation_process import Outcome
+from hpconv.worker.messages import Outcome
 
 CHECKSUM_BYTES = 32
 

@@ -21,8 +21,8 @@ from hpconv.processes import owner_name
 from hpconv.storage.store import Store, TrialLost
 from hpconv.trials import Result, Rung, Standing, Trial
 from hpconv.worker.ensemble_members import MemberCache
-from hpconv.worker.evaluation_process import AtRung, Outcome
 from hpconv.worker.evaluator import EvaluationError, Evaluator, EvaluatorDied
+from hpconv.worker.messages import AtRung, Outcome
 from hpconv.worker.search_files import SearchOver, SearchStopped
 from hpconv.worker.spool import Spool, Undelivered
 from hpconv.worker.walltime import MARGIN, Walltime, WalltimeUsed

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from bson import ObjectId
 
-from hpconv.worker.evaluation_process import Outcome
+from hpconv.worker.messages import Outcome
 from hpconv.worker.spool import Spool, Undelivered
 
 KEPT = [
