@@ -5,7 +5,7 @@ import platform
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from hpconv import __version__, engines, kernels
 from hpconv.errors import UserError
@@ -18,16 +18,28 @@ LIBRARIES = ("numpy", "scipy", "h5py", "pytensor", "sklearn", "PIL", "pymongo", 
 
 
 class Finding(NamedTuple):
-    """One line of the table; ``advice`` is empty if nothing needs to be done."""
+    """One line of the table; ``advice`` is empty if nothing needs to be done.
+
+    Attributes:
+        public: whether the line never contains names or paths.
+    """
 
     subject: str
     found: str
     advice: str = ""
+    public: bool = False
+
+    def anonymous(self) -> Self:
+        """The line without names and paths."""
+        if self.public:
+            return self
+        advised = "has advice" if self.advice else "ok"
+        return self._replace(found=MISSING if self.found == MISSING else advised, advice="")
 
 
 def examine(mongod: str | None) -> Iterator[Finding]:
     """Check Python, kernels, engine and server."""
-    yield Finding("hpconv", f"{__version__}, Python {platform.python_version()}")
+    yield Finding("hpconv", f"{__version__}, Python {platform.python_version()}", public=True)
     yield _home()
     yield from _foreign()
     yield _kernels()
@@ -58,18 +70,15 @@ def _foreign() -> Iterator[Finding]:
 def _kernels() -> Finding:
     found = f"{kernels.backend()}, {kernels.threads()} threads"
     if kernels.backend() == "c":
-        return Finding("kernels", found)
-    return Finding(
-        "kernels",
-        found,
-        "install a C compiler (gcc or clang): features are computed 3 to 5 times faster",
-    )
+        return Finding("kernels", found, public=True)
+    advice = "install a C compiler (gcc or clang): features are computed 3 to 5 times faster"
+    return Finding("kernels", found, advice, public=True)
 
 
 def _workers() -> Finding:
     found = f"at most {max_workers()}: a server on this host may open {allowed_files()} files"
     advice = "for more, have the hard limit of open files raised (ulimit -Hn)"
-    return Finding("workers", found, advice if max_workers() < MANY_WORKERS else "")
+    return Finding("workers", found, advice if max_workers() < MANY_WORKERS else "", public=True)
 
 
 def _attempt(subject: str, look: Callable[[], str]) -> Finding:

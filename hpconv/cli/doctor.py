@@ -18,9 +18,12 @@ def doctor(
         Path | None,
         typer.Option(
             callback=checks.read_any,
-            help="Profile of a cluster, which is checked with a test job.",
+            help="Profile of a cluster, which is checked with two test jobs.",
         ),
     ] = None,
+    share: Annotated[
+        bool, typer.Option("--share", help="Leave out names and paths, to paste it into an issue.")
+    ] = False,
     json_: AsJson = False,
 ) -> None:
     """Check the requirements of hpconv on this machine or a cluster, with advice.
@@ -31,7 +34,8 @@ def doctor(
     from hpconv.pbs import doctor as cluster
 
     findings = []
-    for finding in doctor.examine(mongod) if profile is None else cluster.examine(profile):
+    for each in doctor.examine(mongod) if profile is None else cluster.examine(profile):
+        finding = each.anonymous() if share else each
         findings.append(finding)
         if json_:
             continue

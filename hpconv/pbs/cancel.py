@@ -33,7 +33,8 @@ def delete_all(scheduler: Scheduler, files: JobFiles, settle: float, seconds: fl
         left = files.submitted_ids()
         gone = _delete(scheduler, list(left.values())) if left else set()
         files.remove(stem for stem, job in left.items() if job_number(job) in gone)
-        return not left and time.monotonic() - begun >= settle
+        some_left = any(job_number(job) not in gone for job in left.values())
+        return not some_left and time.monotonic() - begun >= settle
 
     if poll_until(all_gone, seconds, PAUSE):
         files.clear()

@@ -1,15 +1,11 @@
-"""Checks a cluster with a short job: does it run, share files, and reach this machine?"""
+"""Checks a cluster with two short jobs: a MongoDB server, and a client on another node."""
 
 import json
-import logging
-import shlex
 import shutil
-import socket
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +13,25 @@ import yaml
 
 from hpconv.doctor import MISSING, Finding
 from hpconv.errors import UserError
-from hpconv.mongodb.network import bind_address
-from hpconv.pbs.dialects import job_number
+from hpconv.mongodb import connection_file
+from hpconv.pbs import cancel
+from hpconv.pbs.doctor_job import DoctorJob
 from hpconv.pbs.job_files import JobFiles
-from hpconv.pbs.job_state import JobTracker, read_record
 from hpconv.pbs.request import Resources
-from hpconv.pbs.scheduler import NotNow, Scheduler, SubmitError, find
-from hpconv.pbs.verdicts import ACTIVE, SUCCESS
+from hpconv.pbs.scheduler import Scheduler, find
 
-WAIT_SECONDS, PAUSE, ASK_EVERY = 600.0, 1.0, 10
 GIGABYTES = 10
+END_SECONDS = 60.0  # for the server's job to end
+SERVER = Resources(cpus=1, memory=3000, minutes=15)  # memory as for server and driver
+CLIENT = Resources(cpus=1, memory=500, minutes=2)
 PREFIX, FIND = "hpconv-pbs-", ("dialect", "request", "queue", "account", "options")
 
 Settings = dict[str, Any]
-
-log = logging.getLogger(__name__)
+Submit = Callable[..., DoctorJob]
 
 
 def examine(profile: Path) -> Iterator[Finding]:
-    """Check the cluster of a profile with a job of one minute."""
+    """Check the cluster of a profile with jobs of a minute."""
     settings = _read(profile)
     try:
         ours = {key.removeprefix(PREFIX): value for key, value in settings.items()}
@@ -43,10 +39,10 @@ def examine(profile: Path) -> Iterator[Finding]:
     except UserError as error:
         yield Finding("scheduler", MISSING, str(error))
         return
-    yield Finding("scheduler", scheduler.dialect.name)
+    yield Finding("scheduler", scheduler.dialect.name, public=True)
     yield _walltime(settings)
     yield _conda()
-    yield from _test_job(scheduler, settings)
+    yield from _test(scheduler, ours.get("prologue") or "")
 
 
 def _read(profile: Path) -> Settings:
@@ -59,11 +55,9 @@ def _read(profile: Path) -> Settings:
 def _walltime(settings: Settings) -> Finding:
     default = settings.get("default-resources", {}).get("runtime", 60)
     minutes = settings.get("set-resources", {}).get("worker", {}).get("runtime", default)
-    found = f"{minutes} minutes for a worker"
-    if minutes < 30:
-        advice = "trials of 10 minutes are allowed (search.trial_seconds): give workers an hour"
-        return Finding("walltime", found, advice)
-    return Finding("walltime", found)
+    short = "trials of 10 minutes are allowed (search.trial_seconds): give workers an hour"
+    advice = short if minutes < 30 else ""
+    return Finding("walltime", f"{minutes} minutes for a worker", advice, public=True)
 
 
 def _conda() -> Finding:
@@ -71,82 +65,63 @@ def _conda() -> Finding:
     return Finding("conda", found or "none (needed only with --sdm conda)")
 
 
-def _test_job(scheduler: Scheduler, settings: Settings) -> Iterator[Finding]:
-    with tempfile.TemporaryDirectory(prefix=".hpconv-doctor-", dir=Path.cwd()) as here:
-        folder, token = JobFiles(Path(here), "doctor"), Path(here, "token")
-        folder.begin()
-        folder.heartbeat.touch()
-        token.write_text("seen")
-        stem = folder.stem("hp-doctor")
-        with closing(socket.create_server((_own_address(), 0))) as listener:
-            address = "{}:{}".format(*listener.getsockname())
-            probe = [sys.executable, "-m", "hpconv.pbs.probe", address, str(token)]
-            work = f"{shlex.join(probe)} > {shlex.quote(str(stem))}.found"
-            prologue = settings.get(f"{PREFIX}prologue") or ""
-            script = folder.write_script(stem, work, 1, prologue)
-            yield from _follow(scheduler, folder, stem, script)
+def _test(scheduler: Scheduler, prologue: str) -> Iterator[Finding]:
+    folder = tempfile.TemporaryDirectory(
+        prefix=".hpconv-doctor-", dir=Path.cwd(), ignore_cleanup_errors=True
+    )
+    with folder as here:
+        files = JobFiles(Path(here), "doctor")
+        files.begin()
+        files.heartbeat.touch()
+        submit = partial(DoctorJob, scheduler, files, prologue=prologue)
+        try:
+            yield from _jobs(submit, Path(here))
+        except UserError as error:
+            yield Finding("test job", MISSING, str(error))
+        finally:
+            cancel.delete_all(scheduler, files, 0, END_SECONDS)
 
 
-def _own_address() -> str:
-    # as a server in a job does: the address of the host's name, unless that is loopback
-    return bind_address(socket.gethostbyname(socket.gethostname()))
+def _jobs(submit: Submit, here: Path) -> Iterator[Finding]:
+    connection = here / "connection.json"
+    serve = [sys.executable, "-m", "hpconv", "mongod", "start", "--connection", str(connection)]
+    serve += ["--dbpath", str(here / "db"), "--log", str(here / "mongod.log")]
+    server = submit("server", serve, resources=SERVER)
+    server.until(connection.exists)
+    record = connection_file.read(connection)
+    if record.error is not None:
+        raise UserError(record.error)
+    yield Finding("server", f"mongod started on {record.host} after {server.age():.0f} s")
+    probe = [sys.executable, "-m", "hpconv.pbs.probe", str(connection)]
+    client = submit("client", probe, resources=CLIENT)
+    client.until(client.has_finished)
+    yield Finding("test job", f"finished after {client.age():.0f} s", public=True)
+    yield from _found(json.loads(client.output.read_text()), record.host)
 
 
-def _follow(scheduler: Scheduler, folder: JobFiles, stem: Path, script: Path) -> Iterator[Finding]:
-    start = time.monotonic()
-    try:
-        resources, id_file = Resources(cpus=1, memory=500, minutes=1), folder.id_file(stem)
-        job = scheduler.submit(
-            script, "hp-doctor", output=folder.log(stem), id_file=id_file, resources=resources
-        )
-    except (NotNow, SubmitError) as refusal:
-        yield Finding("test job", MISSING, str(refusal))
-        return
-    state = _await(scheduler, stem, job)
-    if state is not None:
-        scheduler.delete([job])
-        log = folder.log(stem)
-        said = log.read_text()[-500:] if log.exists() else ""
-        yield Finding("test job", MISSING, f"{job}: {state} {said}".strip())
-        return
-    yield Finding("test job", f"{job} finished after {time.monotonic() - start:.0f} s")
-    yield from _found(json.loads(stem.with_suffix(".found").read_text()))
-
-
-def _await(scheduler: Scheduler, stem: Path, job: str) -> str | None:
-    """The reason why the job did not finish; None if it did."""
-    tracker, status = JobTracker(scheduler.dialect, minutes=1, patience=60), None
-    comment = ""
-    for second in range(int(WAIT_SECONDS)):
-        if second % ASK_EVERY == ASK_EVERY - 1:
-            status = scheduler.query([job]) or status
-        row = status.jobs.get(job_number(job)) if status else None
-        unknown = status is not None and job_number(job) in status.unknown
-        if row and row.state == "waiting" and row.comment != comment:
-            comment = row.comment
-            log.info("%s waits in the queue: %s", job, comment)
-        kind, reason = tracker.state(read_record(stem.with_suffix(".record")), row, unknown)
-        if kind != ACTIVE:
-            return None if kind == SUCCESS else reason
-        time.sleep(PAUSE)
-    why = comment or "is the queue full or stopped?"
-    return f"it is still waiting after {WAIT_SECONDS / 60:.0f} minutes: {why}"
-
-
-def _found(found: dict[str, Any]) -> Iterator[Finding]:
+def _found(found: dict[str, Any], server: str) -> Iterator[Finding]:
     host = found["host"]
-    if found["file"] == "seen":
-        yield Finding("files", f"this folder is shared with {host}, in both directions")
-    else:
-        advice = "start in a folder on a file system that all nodes share"
-        yield Finding("files", MISSING, f"{host} does not see files written here: {advice}")
-    if found["reached"] is None:
-        yield Finding("network", f"{host} reaches this machine")
-    else:
-        advice = "set config key 'database.bind' to the interface that the nodes share, such as ib0"
-        yield Finding("network", f"{host} cannot reach this machine: {found['reached']}", advice)
+    yield Finding("files", f"this folder is shared with {host}, in both directions")
+    yield network(host, server, found["refused"])
     yield Finding("mongod", found["mongod"])
     yield Finding("kernels", f"{found['kernels']} on {host}")
     few = found["free_gb"] < GIGABYTES
     advice = f"a search and its features may need more than {GIGABYTES} GiB" if few else ""
-    yield Finding("disk", f"{found['free_gb']:.0f} GiB free", advice)
+    yield Finding("disk", f"{found['free_gb']:.0f} GiB free", advice, public=True)
+
+
+def network(host: str, server: str, refused: str | None) -> Finding:
+    """Whether a job on one host reaches the server on another one.
+
+    Args:
+        refused: why it does not.
+    """
+    if refused is not None:
+        advice = f"{host} cannot reach the server on {server}: {refused}"
+        if "database.bind" not in refused:
+            advice += "; set config key 'database.bind' to the interface that the nodes share"
+        return Finding("network", MISSING, advice)
+    if host == server:
+        advice = "repeat it while that node is busy, or request whole nodes in hpconv-pbs-options"
+        return Finding("network", f"untested: both jobs ran on {host}", advice)
+    return Finding("network", f"{host} reaches a server on {server}")

@@ -60,9 +60,18 @@ class JobFiles:
         """The file for a job's output."""
         return self._logs / f"{stem.name}.log"
 
-    def write_script(self, stem: Path, work: str, minutes: int, prologue: str) -> Path:
-        """Write the job script that runs the shell command ``work``."""
+    def write_script(
+        self, stem: Path, work: str, minutes: int, *, prologue: str = "", directive: str = ""
+    ) -> Path:
+        """Write the job script that runs the shell command ``work``.
+
+        Args:
+            minutes: its walltime.
+            prologue: shell command that runs before.
+            directive: line for the scheduler.
+        """
         values = {
+            "DIRECTIVE": directive or "#",
             "PLACE": shlex.quote(str(stem)),
             "RUN": shlex.quote(str(self.heartbeat)),
             "ENVIRONMENT": shlex.quote(str(self._environment)),

@@ -1,4 +1,5 @@
 #!/bin/bash
+@DIRECTIVE@
 # A job of a workflow. It leaves a record of how it ended, which no scheduler keeps for sure.
 place=@PLACE@
 host=$(hostname)
@@ -15,6 +16,13 @@ stop() { # qdel, or the end of the walltime: not every scheduler tells more than
 record running
 # a run that has ended since must not do the same work beside its successor
 [ -e @RUN@ ] || { rm -f "$place.record"; exit 1; }
+# A job that is killed (by Torque's qdel, for example) leaves its temporary files behind. A later job
+# on its node removes them; a folder is locked while its job runs.
+find "${TMPDIR:=/tmp}" -maxdepth 1 -type d -user "$UID" -name 'hpconv-job.*' -mmin +1 \
+    -exec flock --nonblock {} rm -rf {} \; 2>/dev/null
+own_tmpdir=$(mktemp -d "$TMPDIR/hpconv-job.XXXXXX") && exec 9<"$own_tmpdir" && flock 9
+readonly own_tmpdir # a prologue may set TMPDIR
+export TMPDIR=$own_tmpdir
 . @ENVIRONMENT@
 export HPCONV_AGAIN="$place.again"
 # what PBS, or only Torque, tells a job; Slurm's wrappers do not
@@ -37,4 +45,5 @@ done
 [ -e "$place.again" ] && status=0 # it has ended in order, to be submitted again
 [ "$told" ] && [ "$status" -ne 0 ] && status=143 # whatever the work made of it
 record "$status"
+rm -rf "$own_tmpdir"
 exit "$status"

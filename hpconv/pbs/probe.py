@@ -1,4 +1,4 @@
-"""``python -m hpconv.pbs.probe HOST:PORT FILE``: facts about a compute node, as JSON."""
+"""``python -m hpconv.pbs.probe CONNECTION``: facts about a compute node, as JSON."""
 
 import json
 import shutil
@@ -7,32 +7,36 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pymongo.errors import PyMongoError
+
 from hpconv import kernels
 from hpconv.errors import UserError
+from hpconv.mongodb import connection_file
 from hpconv.mongodb.binary import find_mongod
+from hpconv.mongodb.client import ping
 
-SECONDS = 10
+SECONDS = 10.0
 
 
-def look(address: str, file: Path) -> dict[str, Any]:
+def look(connection: Path) -> dict[str, Any]:
     """Collect the facts."""
     return {
         "host": socket.gethostname(),
-        "reached": _reached(address),
-        "file": file.read_text() if file.exists() else None,
+        "refused": _refused(connection),
         "mongod": _mongod(),
         "kernels": kernels.backend(),
-        "free_gb": shutil.disk_usage(file.parent).free / 2**30,
+        "free_gb": shutil.disk_usage(connection.parent).free / 2**30,
     }
 
 
-def _reached(address: str) -> str | None:
-    """The error of a connection attempt; None if it succeeds."""
-    host, _, port = address.rpartition(":")
+def _refused(connection: Path) -> str | None:
+    """Why the server of a connection file cannot be reached; None if it answers."""
+    record = connection_file.read(connection)
     try:
-        socket.create_connection((host, int(port)), SECONDS).close()
-    except OSError as error:
-        return str(error)
+        connection_file.check_visible(record, connection)
+        ping(record.uri or "", SECONDS)
+    except (UserError, PyMongoError) as error:
+        return str(error).partition(" (configured timeouts")[0]
     return None
 
 
@@ -44,4 +48,4 @@ def _mongod() -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(sys.argv[1], Path(sys.argv[2]))))
+    print(json.dumps(look(Path(sys.argv[1]))))

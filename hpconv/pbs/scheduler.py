@@ -28,6 +28,7 @@ SUBMIT_SECONDS = 180  # after a shorter limit a job could be queued without our 
 LOOK_UPS = 5  # jobs missing from qstat's output that are looked up one by one, each time
 UNREACHABLE = 162  # exit status if there is no server
 UNKNOWN_STATUSES = (153, 35)  # unknown job id; 35 is OpenPBS's for a job that has ended
+ENDS = "invalid for state of job"  # of a job that is ending or, on Torque, has ended
 UNKNOWN = re.compile(r"Unknown Job Id(?: Error)? (\d+)")
 TRANSIENT = re.compile(
     r"cannot connect|connection (refused|timed out|reset)|could not connect|unable to contact"
@@ -178,8 +179,9 @@ class Scheduler:
     def delete(self, jobs: Sequence[str]) -> bool:
         """Request the deletion of jobs, which may take a while; returns whether it was accepted."""
         result = run(["qdel", *jobs])
-        if result.returncode not in (0, *UNKNOWN_STATUSES):
-            log.warning("qdel: %s", " ".join((result.stdout + result.stderr).split()))
+        words = " ".join((result.stdout + result.stderr).split())
+        if result.returncode not in (0, *UNKNOWN_STATUSES) and ENDS not in words:
+            log.warning("qdel: %s", words)
             return False
         return True
 

@@ -13,6 +13,7 @@ HELD = "job held, too many failed attempts to run"
 CANNOT = "Can Never Run: Insufficient amount of resource: ncpus"
 WAITS = "Not Running: Insufficient amount of resource: ncpus"
 ATTEMPTS = 21
+CHECKOUT = Path(__file__).parents[3]  # jobs run the code under test, not another installed checkout
 COULD_NOT_START = -3
 
 
@@ -80,7 +81,8 @@ class Cluster:
         if faults.get("never_start") or job.cpus > self.cpus:
             return
         for node, free in self._free.items():
-            if node != faults.get("lose_node") and len(free) >= job.cpus:
+            lost = node == faults.get("lose_node")
+            if not lost and node not in job.excluded and len(free) >= job.cpus:
                 self._start(job, node)
                 return
 
@@ -119,5 +121,5 @@ class Cluster:
         names = {"HOME": str(Path.home()), "USER": job.user, "LOGNAME": job.user}
         system = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/bash", "PBS_ENVIRONMENT": "PBS_BATCH"}
         own = {"PBS_JOBID": self._dialect.identity(job.number), "PBS_JOBNAME": job.name}
-        special = self._dialect.environment(job)
+        special = self._dialect.environment(job) | {"PYTHONPATH": str(CHECKOUT)}
         return names | system | own | origin(job, self._dialect) | special | job.variables
