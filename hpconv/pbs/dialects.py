@@ -8,9 +8,11 @@ make it invalid.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from hpconv.errors import UserError
+from hpconv.pbs.usage import Usage, read_usage
 from hpconv.pbs.verdicts import OPENPBS_VERDICTS, TORQUE_VERDICTS, JobState
 
 JOB_ID = re.compile(r"\d+(\[\d*\])?(\.[\w.-]+)?")
@@ -27,6 +29,8 @@ class JobStatus(NamedTuple):
     state: str
     exit_status: int | None = None
     comment: str = ""
+    used: Usage | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,13 @@ class Dialect:
     query: tuple[str, ...]  # options of qstat
     job: re.Pattern[str]  # one job in qstat's output: id and fields
     field: str  # pattern of a field's value; {} is the field's name
+    states: Mapping[str, str]  # by letter
     verdicts: Mapping[int, JobState]  # by exit status of the scheduler's own
     wraps: bool = False  # long values continue in lines that begin with a tab
-    exit_status: str = ""  # name of that field; Slurm's wrappers do not print it
+    # Slurm's wrappers print neither of these
+    exit_status: str = "exit_status"  # name of that field
+    used: str = r"^\s+resources_used\.{} = (.*)$"  # pattern of a field of resources_used
+    exclude: str = ""  # line of a job script that keeps the job off nodes, if there is a means
     walltime_status: int | None = None  # exit status of a job that exceeded its walltime
 
     def parse(self, output: str) -> dict[str, JobStatus]:
@@ -48,13 +56,18 @@ class Dialect:
         return {job_number(job): self._status(text) for job, text in self.job.findall(whole)}
 
     def _status(self, text: str) -> JobStatus:
-        def field(name: str) -> str:
-            found = re.search(self.field.format(name), text, re.MULTILINE)
+        def find(pattern: str, name: str) -> str:
+            found = re.search(pattern.format(name), text, re.MULTILINE)
             return found[1] if found else ""
 
-        status = field(self.exit_status) if self.exit_status else ""
-        state = STATES.get(field("job_state"), "running")
-        return JobStatus(state, int(status) if status else None, field("comment"))
+        status = find(self.field, self.exit_status)
+        return JobStatus(
+            self.states.get(find(self.field, "job_state"), "running"),
+            int(status) if status else None,
+            find(self.field, "comment"),
+            read_usage(partial(find, self.used)),
+            find(self.field, "exec_host").partition("/")[0],
+        )
 
 
 def job_number(job: str) -> str:
@@ -80,6 +93,7 @@ OPENPBS = Dialect(
     wraps=True,
     exit_status="Exit_status",
     walltime_status=-29,
+    states=STATES,
     verdicts=OPENPBS_VERDICTS,
 )
 TORQUE = Dialect(
@@ -87,11 +101,21 @@ TORQUE = Dialect(
     ("-f", "-x"),
     re.compile(r"<Job><Job_Id>(.*?)</Job_Id>(.*?)</Job>", re.DOTALL),
     r"<{0}>(.*?)</{0}>",
-    exit_status="exit_status",
+    # the memory in Resource_List has the same name
+    used=r"<resources_used>(?:<\w+>[^<]*</\w+>)*?<{0}>([^<]*)</{0}>",
     walltime_status=-11,
+    states=STATES,
     verdicts=TORQUE_VERDICTS,
 )
-SLURM = Dialect("slurm", ("-f",), TEXT_JOB, TEXT_FIELD, verdicts={})
+SLURM = Dialect(
+    "slurm",
+    ("-f",),
+    TEXT_JOB,
+    TEXT_FIELD,
+    verdicts={},
+    states=STATES | {"U": "over"},  # states that the wrappers do not know: out of memory, deadline
+    exclude="#SBATCH --exclude={}",
+)
 DIALECTS = {dialect.name: dialect for dialect in (OPENPBS, TORQUE, SLURM)}
 
 

@@ -13,25 +13,25 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
 
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
-from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
 from hpconv.errors import UserError
 from hpconv.pbs import cancel
 from hpconv.pbs.dialects import job_number
+from hpconv.pbs.efficiency import Efficiency
 from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import JobTracker, read_record
+from hpconv.pbs.lost_nodes import LostNodes
 from hpconv.pbs.memory import memory_advice
 from hpconv.pbs.request import Resources
 from hpconv.pbs.runs import Heart, is_alive
 from hpconv.pbs.scheduler import find, qsub_options
+from hpconv.pbs.settings import ExecutorSettings
 from hpconv.pbs.threads import Submission, Submitter, Watcher
 from hpconv.pbs.unneeded import Unneeded
 from hpconv.pbs.verdicts import ACTIVE, DELETED, FAILED, LOST, REFUSED, SUCCESS, JobState
@@ -44,42 +44,13 @@ ATTEMPTS = 3  # of a job whose node fails
 MEMORY_MB, MINUTES = 2000, 60  # defaults of a rule's resources
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
-@dataclass
-class ExecutorSettings(ExecutorSettingsBase):
-    """Options ``--hpconv-pbs-...``, or keys of a profile."""
-
-    queue: Optional[str] = _option(None, "Queue; the default is the server's.")
-    account: Optional[str] = _option(None, "Project or account to charge.")
-    options: Optional[str] = _option(None, "Additional qsub options, in one string.")
-    prologue: Optional[str] = _option(
-        None, "Command that each job runs first, such as 'module load gcc'."
-    )
-    request: Optional[str] = _option(
-        None, "File with the qsub options of a job; the default is the dialect's."
-    )
-    dialect: Optional[str] = _option(None, "openpbs, torque or slurm; detected by default.")
-    status_seconds: int = _option(15, "Seconds between calls of qstat.")
-    queue_hours: float = _option(48.0, "Hours after which a job that still waits fails.")
-
-
-common_settings = CommonSettings(
-    non_local_exec=True,
-    implies_no_shared_fs=False,
-    job_deploy_sources=False,
-    auto_deploy_default_storage_provider=False,
-    init_seconds_before_status_checks=1,
-)
-
-
 class Executor(RemoteExecutor):
     """Submits jobs with qsub; follows them by their status records and one qstat for all."""
 
+    _ready = False  # Snakemake checks jobs in a thread that starts before __post_init__
+
     def __post_init__(self) -> None:
-        settings: ExecutorSettings = self.workflow.executor_settings
+        settings: ExecutorSettings = self.executor_settings  # the workflow's may be moved
         self._settings = settings
         try:
             self._scheduler = find(
@@ -95,15 +66,19 @@ class Executor(RemoteExecutor):
         self._files = JobFiles(FOLDER, os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(4)))
         self._heart = Heart(self._files.heartbeat)
         self._reasons: dict[str, str] = {}  # by the name of a failed job
+        self._lost_nodes = LostNodes(self._scheduler.dialect, self.logger)
         self._unneeded = Unneeded(self._scheduler, self._files, self.logger)
         self._submitter = Submitter(self._scheduler, self._files, self.logger)
         self._watcher = Watcher(self._scheduler, settings.status_seconds, self.logger)
+        report = settings.efficiency_report
+        self._efficiency = Efficiency(Path(report) if report else None)
         self._remove_orphans()
         self._files.begin()
         self._heart.beat()
-        self._cancelled = False
+        self._deleting = self._interrupted = False
         atexit.register(self._print_reasons)
         atexit.register(self._delete_jobs)
+        self._ready = True
 
     def _remove_orphans(self) -> None:
         """Delete jobs of runs that were killed, so that no work is done twice."""
@@ -128,12 +103,22 @@ class Executor(RemoteExecutor):
         name, resources = _name(job), _resources(job)
         stem = self._files.stem(name)
         work = self.format_job_exec(job)
-        self._files.write_script(stem, work, resources.minutes, self._settings.prologue or "")
+        self._files.write_script(
+            *(stem, work, resources.minutes),
+            prologue=self._settings.prologue or "",
+            directive=self._lost_nodes.directive(),
+        )
         patience = self.workflow.execution_settings.latency_wait
         tracker = JobTracker(self._scheduler.dialect, resources.minutes, patience)
         until = job.resources.get("pbs_until")
         submission = Submission(
-            name, stem, resources, tracker, attempt, until=Path(until) if until else None
+            name,
+            _rule(job),
+            stem,
+            resources,
+            tracker,
+            attempt,
+            until=Path(until) if until else None,
         )
         self._submitter.put(submission)
         return SubmittedJobInfo(job, aux={"submission": submission})
@@ -142,9 +127,11 @@ class Executor(RemoteExecutor):
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report jobs that have ended; yield the other ones."""
+        if not self._ready:
+            return
         self._heart.beat()
         submissions = [info.aux["submission"] for info in active_jobs]
-        self._watcher.poll([each.job for each in submissions if each.job])
+        self._watcher.poll(self._efficiency.follow(submissions, self._watcher.status))
         for info, submission in zip(active_jobs, submissions, strict=True):
             info.external_jobid = submission.job
             state = self._state(submission)
@@ -155,6 +142,8 @@ class Executor(RemoteExecutor):
             elif (again := self._reason_to_repeat(submission, state)) is not None:
                 self._files.remove([submission.stem])
                 self.logger.info(f"{submission.name} is resubmitted: {again}")
+                if state.kind == LOST:
+                    self._lost_nodes.add(submission.tracker.host)
                 yield self._put(info.job, submission.attempt + (state.kind != SUCCESS))
             elif state.kind == SUCCESS:
                 self._files.remove([submission.stem])
@@ -212,6 +201,7 @@ class Executor(RemoteExecutor):
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Delete all jobs of this run; active_jobs lacks those being checked at the moment."""
+        self._interrupted = True
         self._delete_jobs()
 
     def _delete_jobs(self) -> None:
@@ -224,9 +214,9 @@ class Executor(RemoteExecutor):
         if not self._files.submitted():
             self._files.clear()
             return
-        if self._cancelled:
+        if self._deleting:
             return
-        self._cancelled = True
+        self._deleting = True
         command = [sys.executable, "-m", "hpconv.pbs.cancel", self._scheduler.dialect.name]
         command += [str(FOLDER.absolute()), self._files.token]
         silent = subprocess.DEVNULL
@@ -240,6 +230,10 @@ class Executor(RemoteExecutor):
             self.wait = False
         self.wait_thread.join(SHUTDOWN_SECONDS)
         shutil.rmtree(self.tmpdir, ignore_errors=True)
+        if not self._interrupted:
+            self._efficiency.await_ends(self._scheduler)
+        if report := self._efficiency.report():
+            self.logger.info(report)
         self._delete_jobs()
 
     @property
@@ -252,11 +246,16 @@ class Executor(RemoteExecutor):
         return f"cd {shlex.quote(self.workflow.workdir_init)}"
 
 
+def _rule(job: JobExecutorInterface) -> str:
+    """The name of the job's rule, or of its rules."""
+    rules = {each.rule.name for each in (job.jobs if job.is_group() else [job])}
+    return "-".join(sorted(rules))
+
+
 def _name(job: JobExecutorInterface) -> str:
     """A name from the job's rules and wildcards."""
-    if job.is_group():
-        return "-".join(sorted({each.rule.name for each in job.jobs}))
-    named = "-".join([job.rule.name, *map(str, job.wildcards_dict.values())])
+    wildcards = [] if job.is_group() else job.wildcards_dict.values()
+    named = "-".join([_rule(job), *map(str, wildcards)])
     return named.replace("/", "-")  # it is part of file names
 
 

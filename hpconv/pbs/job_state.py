@@ -39,6 +39,9 @@ class JobTracker:
         minutes: the job's walltime.
         patience: seconds to wait for its record on a network file system, after the
             scheduler reports its end.
+
+    Attributes:
+        host: the node on which it ran, if known.
     """
 
     def __init__(self, dialect: Dialect, minutes: int, patience: float) -> None:
@@ -47,6 +50,7 @@ class JobTracker:
         self._patience = patience
         self._over_since: float | None = None
         self._ran = False
+        self.host = ""
 
     def state(self, record: Record | None, row: JobStatus | None, unknown: bool) -> JobState:
         """The job's state.
@@ -56,6 +60,8 @@ class JobTracker:
             row: its status in the queue, if known.
             unknown: whether the scheduler answered that it does not know the job.
         """
+        # the scheduler's name for a node first: a job may know another one
+        self.host = (row.host if row else "") or self.host or (record.host if record else "")
         self._ran |= record is not None or (row is not None and row.state == "running")
         if record is not None and record.status == 0:
             return JobState(SUCCESS)
@@ -105,12 +111,11 @@ class JobTracker:
 
 
 def _unrecorded(status: int) -> str:
-    if status == 0:
-        return (
-            "the scheduler reports success, but the job's record is not visible here: is "
-            "the working directory on a file system that the nodes share?"
-        )
-    return f"it exited with status {status} and wrote no status record"
+    # a job writes its record first, and before it does anything else
+    return (
+        f"it ended with status {status}, and no record of it is visible here: is the working "
+        "directory on a file system that the nodes share, and can they write to it?"
+    )
 
 
 def _was_signalled(record: Record | None) -> bool:
@@ -122,7 +127,11 @@ def _reason_never_runs(row: JobStatus | None) -> str:
     """Why a waiting job will never run, according to the scheduler's comment."""
     if row is None or row.state != "waiting":
         return ""
-    for words in ("Can Never Run", "too many failed attempts"):
-        if words in row.comment:
-            return f"it will never run, says the scheduler: {row.comment}"
+    if "Can Never Run" in row.comment:
+        return f"it will never run, says the scheduler: {row.comment}"
+    if "too many failed attempts" in row.comment:  # OpenPBS, if a node cannot open the job's log
+        return (
+            f"it could not be started: {row.comment}; is the working directory on a file system "
+            "that the nodes share, and can they write to it?"
+        )
     return ""

@@ -26,6 +26,7 @@ class Submission:
     """A job from its submission to its end."""
 
     name: str
+    rule: str  # or rules of a group, joined
     stem: Path
     resources: Resources
     tracker: JobTracker

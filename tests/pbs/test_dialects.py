@@ -6,10 +6,11 @@ import pytest
 
 from hpconv.errors import UserError
 from hpconv.pbs.dialects import DIALECTS, Dialect, JobStatus, job_number, named
+from hpconv.pbs.usage import Usage
 
 RECORDED = Path(__file__).parents[1] / "fixtures/pbs"
 FOLDERS = {"openpbs": "openpbs-text", "torque": "torque", "slurm": "slurm-wrappers"}
-UNTOLD = None  # Slurm's wrappers tell no exit status
+UNTOLD = None  # Slurm's wrappers tell neither exit status nor usage
 
 
 def recorded(dialect: Dialect, case: str) -> str:
@@ -44,6 +45,12 @@ def test_a_job_whose_walltime_was_up_has_the_status_for_it(dialect: Dialect) -> 
     assert row.exit_status == dialect.walltime_status
 
 
+def test_what_a_job_has_used_is_read(dialect: Dialect) -> None:
+    (row,) = dialect.parse(recorded(dialect, "walltime")).values()
+    used = {"openpbs": Usage(4568 / 1024, 0, 22), "torque": Usage(8168 / 1024, 0, 5)}
+    assert row.used == used.get(dialect.name, UNTOLD)
+
+
 def test_the_comment_of_openpbs_is_read() -> None:
     (row,) = named("openpbs").parse(recorded(named("openpbs"), "walltime")).values()
     assert row.comment.endswith("and exceeded resource walltime")
@@ -57,6 +64,12 @@ def test_several_jobs_and_one_unknown(dialect: Dialect) -> None:
 
 def test_an_unknown_job_has_no_row(dialect: Dialect) -> None:
     assert dialect.parse(recorded(dialect, "unknown")) == {}
+
+
+def test_a_job_of_slurm_in_a_state_that_the_wrappers_do_not_know_is_over() -> None:
+    text = recorded(named("slurm"), "ok").replace("job_state = C", "job_state = U")
+    (row,) = named("slurm").parse(text).values()
+    assert row == JobStatus("over", host="sl-n1")
 
 
 def test_a_waiting_job_that_was_deleted_is_over() -> None:

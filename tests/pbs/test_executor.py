@@ -1,5 +1,6 @@
 """Snakemake on a scheduler that misbehaves: no job is lost, doubled or left behind."""
 
+import csv
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from snakemake.common.tests import TestWorkflowsLocalStorageBase
 
-from hpconv.pbs.executor import ExecutorSettings
+from hpconv.pbs.settings import ExecutorSettings
 from hpconv.trials import read
 from tests.conftest import until
 from tests.pbs.fake.harness import FAKE, Fake
@@ -167,9 +168,10 @@ def test_a_scheduler_that_says_nothing_sensible_fails_no_job(start: Start, fault
     assert len(site.calls("qsub")) == 4
 
 
-def test_a_submission_refused_in_passing_is_repeated(start: Start) -> None:
+def test_a_submission_refused_in_passing_by_a_slow_scheduler_is_repeated(start: Start) -> None:
     site = start()
-    site.fake.faults(refuse_submits=1)
+    # so slow that Snakemake checks jobs before the executor has found the dialect
+    site.fake.faults(refuse_submits=1, slow=2)
     status, output = site.run()
     assert status == 0, output
     assert len(site.calls("qsub")) == 2
@@ -193,15 +195,27 @@ def test_a_job_that_can_never_run_is_not_waited_for(start: Start) -> None:
     assert site.queue() == []
 
 
-def test_a_job_whose_node_is_lost_is_submitted_again(start: Start) -> None:
-    site = start("openpbs", "--cpus", "8", "--nodes", "2")
-    process = site.begin(body="test $(grep -c began ran.txt) -gt 1 || sleep 60")
-    until(lambda: site.ran() and site.calls("qstat"))
+@pytest.mark.parametrize(
+    ("dialect", "means"),
+    [
+        ("openpbs", "openpbs cannot be told to avoid a node"),
+        ("slurm", "further jobs of this run avoid it"),
+    ],
+)
+def test_jobs_whose_node_is_lost_are_submitted_again(
+    start: Start, dialect: str, means: str
+) -> None:
+    site = start(dialect, "--cpus", "8", "--nodes", "2")
+    process = site.begin(jobs=2, body="test $(grep -c began ran.txt) -gt 2 || sleep 60")
+    until(lambda: len(site.ran()) == 2 and site.calls("qstat"))
     site.fake.faults(lose_node="n1")
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
-    assert "its node was lost" in output
-    assert len(site.calls("qsub")) == 2
+    assert output.count("its node was lost") == 2
+    assert len(site.calls("qsub")) == 4
+    assert output.count(f"2 jobs were lost on node n1: {means}") == 1
+    last = max((site.fake.folder / "spool").glob("*.SC"))
+    assert ("#SBATCH --exclude=n1\n" in last.read_text()) == (dialect == "slurm")
 
 
 def test_a_job_may_ask_for_another_one(start: Start) -> None:
@@ -347,6 +361,22 @@ def test_a_job_out_of_memory_is_tried_again_with_more(start: Start) -> None:
         "1200",
     ]
     assert "hpconv: work-0 failed" not in output, "it has succeeded"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_jobs_used_of_their_requests_is_reported(start: Start, dialect: str) -> None:
+    site = start(dialect)
+    more = ("--hpconv-pbs-efficiency-report", "used.csv", "--set-resources", "work:mem_mb=4000")
+    status, output = site.run(*more, jobs=2)
+    assert status == 0, output
+    if dialect == "slurm":
+        assert "used.csv is not written: the scheduler does not report what jobs used" in output
+        return
+    (row,) = csv.DictReader((site.folder / "used.csv").open())
+    assert (row["rule"], row["jobs"], row["memory_requested"]) == ("work", "2", "4000")
+    assert 20 < float(row["memory_used"]) < 2000
+    assert float(row["minutes_used"]) < float(row["minutes_requested"]) == 5
+    assert re.search(r"Request less memory.*: work used 0\.\d of 3\.9 GiB", output)
 
 
 class TestAnyWorkflow(TestWorkflowsLocalStorageBase):

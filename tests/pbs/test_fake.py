@@ -17,8 +17,8 @@ RECORDED = {
     "torque": FIXTURES / "torque",
     "slurm": FIXTURES / "slurm-wrappers",
 }
-ENDED = {"F", "C", "U"}
-LOST = [("openpbs", "F"), ("torque", "unknown"), ("slurm", "U")]
+ENDED = {"F", "C"}
+LOST = [("openpbs", "F"), ("torque", "unknown"), ("slurm", "C")]
 SAME = {"job_state", "Job_Name", "queue", "Hold_Types", "Rerunable", "Resource_List", "substate"}
 
 
@@ -300,6 +300,12 @@ def test_answers_are_broken(start: Start) -> None:
     until(lambda: "Can Never Run" in fake.fields(job).get("comment", ""))
     fake.faults()
     fake.wait(job, {"F"})
+
+
+def test_slurm_reads_which_nodes_a_script_excludes(start: Start) -> None:
+    fake = start("slurm", "--nodes", "2")
+    (fake.work / "picky.sh").write_text("#!/bin/sh\n#SBATCH --exclude=n1\nsleep 100\n")
+    assert fake.wait(fake.sized("picky.sh"), {"R"})["exec_host"] == "n2/1"
 
 
 @pytest.mark.parametrize(("dialect", "state"), LOST)

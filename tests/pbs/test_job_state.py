@@ -58,12 +58,12 @@ UNRAN = "ended without a status record: it was deleted before it ran"
         (None, JobStatus("over", -18), REFUSED, "a hook of the site ended it"),
         (ended(143), JobStatus("over", -27), FAILED, "exceeded its memory on n1: Exit_status -27"),
         (ended(None), JobStatus("over", -20), LOST, "its node failed on n1: Exit_status -20"),
-        (None, JobStatus("over", 9), FAILED, "exited with status 9 and wrote no status record"),
-        (None, OVER, FAILED, "is the working directory on a file system that the nodes share?"),
+        (None, JobStatus("over", 9), FAILED, "it ended with status 9, and no record of it"),
+        (None, OVER, FAILED, "is the working directory on a file system that the nodes share"),
         (None, JobStatus("over"), DELETED, UNRAN),
         (None, None, DELETED, UNRAN),
         (None, JobStatus("waiting", None, "Can Never Run: ncpus"), REFUSED, "will never run"),
-        (None, JobStatus("waiting", None, "too many failed attempts"), REFUSED, "never run"),
+        (None, JobStatus("waiting", None, "too many failed attempts"), REFUSED, "nodes share"),
     ],
 )
 def test_end_of_a_job_tells_whose_fault_it_was(

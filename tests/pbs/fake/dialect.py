@@ -85,6 +85,10 @@ class Dialect:
         """A resource that does not go with the others."""
         return None
 
+    def excluded(self, script: str) -> list[str]:
+        """Nodes that a script's own lines exclude."""
+        return []
+
     def environment(self, job: Job) -> dict[str, str]:
         """Variables that only this dialect sets in jobs."""
         return {}

@@ -31,6 +31,7 @@ class Job:
     shell: str | None
     umask: int
     rerunnable: bool
+    excluded: list[str]  # nodes
     state: str = "Q"
     comment: str = ""
     node: str = ""
@@ -51,6 +52,11 @@ class Job:
     def used(self) -> float:
         """Seconds that it has run."""
         return (self.ended or time.time()) - self.started if self.started else 0.0
+
+    def measured(self) -> tuple[float, int]:
+        """Processor seconds, and the memory in kB of its largest process; known at its end."""
+        used = self.session.used if self.session else None
+        return (used.ru_utime + used.ru_stime, used.ru_maxrss) if used else (0.0, 0)
 
     def start(self, session: "Session") -> None:
         """It runs."""

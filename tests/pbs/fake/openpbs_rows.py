@@ -71,8 +71,9 @@ def fields(dialect: Dialect, job: Job) -> dict[str, Any]:
 def _used(job: Job) -> dict[str, Any] | None:
     if not job.started:
         return None
-    used = {"cpupercent": 0, "cput": "00:00:00", "mem": "0kb", "ncpus": job.cpus}
-    return used | {"vmem": "0kb", "walltime": hms(job.used())}
+    seconds, memory = job.measured()
+    used = {"cpupercent": 0, "cput": hms(seconds), "mem": f"{memory}kb", "ncpus": job.cpus}
+    return used | {"vmem": f"{memory}kb", "walltime": hms(job.used())}
 
 
 def _slots(job: Job) -> str:

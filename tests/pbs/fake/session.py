@@ -40,6 +40,7 @@ class Session:
         for stream in streams:
             os.close(stream)
         self.id = self._process.pid
+        self.used: resource.struct_rusage | None = None  # once it has ended
         self._terminated: float | None = None
 
     def terminate(self) -> None:
@@ -63,13 +64,20 @@ class Session:
 
     def ended(self) -> int | None:
         """The exit status as PBS writes it, once nothing of the job is left."""
-        status = self._process.poll()
+        status = self._poll()
         if self._in_grace() and (status is None or self._members()):
             return None
         if self._terminated is not None or status is not None:
             self.signal(signal.SIGKILL)
-            status = self._process.poll()
+            status = self._poll()
         return 256 - status if status is not None and status < 0 else status
+
+    def _poll(self) -> int | None:
+        if self._process.returncode is None:
+            pid, status, used = os.wait4(self.id, os.WNOHANG)
+            if pid:
+                self._process.returncode, self.used = os.waitstatus_to_exitcode(status), used
+        return self._process.returncode
 
     def _in_grace(self) -> bool:
         return self._terminated is not None and time.monotonic() - self._terminated < GRACE

@@ -82,6 +82,10 @@ class Slurm(Dialect):
     def deletion(self, word: str, job: Job | None) -> Answer:
         return Answer(1)
 
+    def excluded(self, script: str) -> list[str]:
+        found = re.search("^#SBATCH --exclude=(.*)$", script, re.MULTILINE)
+        return found[1].split(",") if found else []
+
     def environment(self, job: Job) -> dict[str, str]:
         return {"SLURM_JOB_ID": str(job.number), "SLURM_JOBID": str(job.number)}
 

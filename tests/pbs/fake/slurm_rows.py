@@ -46,8 +46,6 @@ def _job(dialect: Dialect, job: Job) -> str:
 
 
 def _state(job: Job) -> str:
-    if job.ending == "lost":
-        return "U"  # the wrapper has no letter for NODE_FAIL
     return {"H": "Q", "F": "C"}.get(job.state, job.state)
 
 

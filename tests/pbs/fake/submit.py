@@ -57,6 +57,7 @@ def job_from(request: dict[str, Any], dialect: Dialect, number: int, spool: Path
         shell=flags.get("S"),
         umask=int(attributes["umask"], 8) if "umask" in attributes else dialect.umask,
         rerunnable=flags.get("r", "y") == "y",
+        excluded=dialect.excluded(request["script"]),
         state="H" if "h" in flags else "Q",
     )
 

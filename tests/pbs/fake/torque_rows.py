@@ -78,8 +78,9 @@ def fields(dialect: Dialect, job: Job) -> dict[str, Any]:
 def _used(job: Job) -> dict[str, Any] | None:
     if not job.started:
         return None
-    used = {"cput": "00:00:00", "vmem": "0kb", "walltime": hms(job.used()), "mem": "0kb"}
-    return used | {"energy_used": 0}
+    seconds, memory = job.measured()
+    used = {"cput": hms(seconds), "vmem": f"{memory}kb", "walltime": hms(job.used())}
+    return used | {"mem": f"{memory}kb", "energy_used": 0}
 
 
 def _xml(tag: str, value: Any) -> str:
