@@ -82,21 +82,36 @@ def parse_json(text: bytes | str, form: Any, source: str) -> Any:
     Raises:
         UserError: when the text is not JSON or has another form.
     """
-    from pydantic import ValidationError  # here, as 'hpconv --help' imports this module
-    from pydantic_core import from_json
+    from pydantic_core import from_json  # here, as 'hpconv --help' imports this module
 
     try:
         content = from_json(text)  # equal short strings are one object, in all calls
         _checker(form).validate_python(content, strict=True)
-    except ValidationError as invalid:
-        error = invalid.errors(include_url=False)[0]
-        key = ".".join(map(str, error["loc"])) or "its content"
-        raise UserError(
-            f"{source} is damaged or not written by hpconv, {key}: {error['msg']}"
-        ) from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{source} is damaged or no JSON file: {error}") from None
+        raise _damaged(source, error) from None
     return content
+
+
+def select_json(text: bytes | str, form: Any, source: str) -> Any:
+    """As ``parse_json``, but only the keys of form become objects: less time and memory.
+
+    Raises:
+        UserError: as ``parse_json``.
+    """
+    try:
+        return _checker(form).validate_json(text, strict=True)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(source, error) from None
+
+
+def _damaged(source: str, error: Exception) -> UserError:
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return UserError(f"{source} is damaged or no JSON file: {error}")
+    first = error.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"])) or "its content"
+    return UserError(f"{source} is damaged or not written by hpconv, {key}: {first['msg']}")
 
 
 @cache

@@ -125,6 +125,11 @@ def _user_message(error: Exception) -> str | None:
     """The message for an error that the user can fix; None for a programming error."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, MemoryError):
+        return (
+            f"memory has run out ({error or 'no details'}): free some, or request more for this "
+            "job, with the same command and '--retries 2' or '--set-resources features:mem_mb=9000'"
+        )
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, OSError):  # of HDF5, without a number and a file name

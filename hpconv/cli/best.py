@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -10,7 +10,7 @@ from hpconv.cli.options import AsJson, ExperimentFolder
 from hpconv.errors import UserError
 
 if TYPE_CHECKING:
-    from hpconv.trials import Trial
+    from hpconv.trials import Assignment, Trial
 
 STAGE = re.compile(
     r"stage \d+ of \d+ \((?!filters of )(.*)\)"
@@ -31,7 +31,7 @@ def best(
     from hpconv.evaluation.records import winner_test_errors
 
     folder = experiments.find_experiment(experiment, experiments.HISTORIES)
-    ranked = trials.succeeded(trials.read_summaries(experiments.history(folder)))[:number]
+    ranked = trials.read_best(experiments.history(folder), number)
     if not ranked:
         raise UserError(
             f"no trial of {folder} has succeeded yet: 'hpconv status' lists the failures"
@@ -53,7 +53,7 @@ class BestTrial(TypedDict):
     features: list[int] | None  # shape
     seconds: float  # of evaluation
     pipeline: str
-    hyperparameters: dict[str, Any]
+    hyperparameters: "Assignment"
 
 
 def _row(trial: "Trial", test_error: float | None) -> BestTrial:

@@ -1,5 +1,6 @@
-"""Typer callbacks that check the files in options before a command starts."""
+"""Typer callbacks that check options before a command starts, mostly the files in them."""
 
+import math
 import os
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -75,6 +76,13 @@ def _check_writable(option: str, path: Path) -> None:
 def _first_bytes(path: Path, count: int) -> bytes:
     with path.open("rb") as file:
         return file.read(count)
+
+
+def finite(param: typer.CallbackParam, value: float | None) -> float | None:
+    """A callback that refuses infinity and NaN, which ranges let pass."""
+    if value is not None and not math.isfinite(value):
+        raise UserError(f"{max(param.opts, key=len)} is {value}: write a finite number of seconds")
+    return value
 
 
 read_any = _callback(_check_readable)

@@ -103,7 +103,7 @@ def _search(
             show=show,
             check=check,
         ).run()
-    driver.export(store.history(), output)
+    driver.export(store, output)
     lost = [f"worker {name} was killed, or is out of reach" for name in store.worker_names()]
     write_json(summary, {"search": search_record(settings), "stopped": reason, "lost": lost})
 

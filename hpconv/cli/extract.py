@@ -13,6 +13,7 @@ from hpconv.errors import UserError
 
 if TYPE_CHECKING:
     from hpconv.config import ModelSettings
+    from hpconv.trials import Assignment
 
 PANEL = "Without a trial"
 
@@ -114,7 +115,7 @@ def _model(bounds: Mapping[str, Any], n_unsupervised: int) -> "ModelSettings":
     return resolve({"experiment": "any", "model": model}).model
 
 
-def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
+def _assignment(path: Path, model: "ModelSettings") -> "Assignment":
     """Hyperparameters in a file of the user's.
 
     Raises:
@@ -122,7 +123,7 @@ def _assignment(path: Path, model: "ModelSettings") -> dict[str, Any]:
     """
     from hpconv.model import space
 
-    values = _read_json(path)
+    values: Assignment = _read_json(path)
     try:
         space.evaluate(space.search_space(model.output_sizes, model.max_layer_sizes), values)
     except (KeyError, TypeError, ValueError):

@@ -54,13 +54,11 @@ def rank(
     flips: Annotated[bool, typer.Option("--flips", help="As 'evaluation.flips'.")] = False,
 ) -> None:
     """Rank the trials by error; the best ones of different pipelines win."""
-    from hpconv import trials
     from hpconv.evaluation.records import read_rechecks
     from hpconv.evaluation.select import write
 
-    found = read_rechecks(rechecks or [])
     write(
-        *(trials.read(history), winners, found),
+        *(history, winners, read_rechecks(rechecks or [])),
         table=output,
         folder=folder,
         max_n_features=max_n_features,

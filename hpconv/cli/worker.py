@@ -24,17 +24,24 @@ def worker(
         ),
     ] = None,
     poll_interval: Annotated[
-        float, typer.Option(min=0.01, help="Maximum polling interval in seconds.")
+        float,
+        typer.Option(min=0.01, callback=checks.finite, help="Maximum polling interval in seconds."),
     ] = 0.15,
     reserve_timeout: Annotated[
-        float | None, typer.Option(help="Exit after this many seconds without a trial.")
+        float | None,
+        typer.Option(
+            min=0, callback=checks.finite, help="Exit after this many seconds without a trial."
+        ),
     ] = None,
     last_job_timeout: Annotated[
-        float | None, typer.Option(help="Start no trial after this many seconds.")
+        float | None,
+        typer.Option(min=0, callback=checks.finite, help="Start no trial after this many seconds."),
     ] = None,
-    max_jobs: Annotated[int | None, typer.Option(help="Exit after this many trials.")] = None,
+    max_jobs: Annotated[
+        int | None, typer.Option(min=1, help="Exit after this many trials.")
+    ] = None,
     max_consecutive_failures: Annotated[
-        int, typer.Option(help="Exit after this many consecutive programming errors.")
+        int, typer.Option(min=1, help="Exit after this many consecutive programming errors.")
     ] = 4,
     workdir: Annotated[
         Path | None,
@@ -62,7 +69,7 @@ def worker(
     from hpconv.files import write_json
     from hpconv.processes import STOP_SIGNALS, exit_on_signals
     from hpconv.storage.store import Store
-    from hpconv.worker.walltime import WalltimeUsed, submit_again
+    from hpconv.worker.walltime import WalltimeUsed, parse_duration, submit_again
     from hpconv.worker.worker import Worker, WorkerSettings
 
     exit_on_signals(*STOP_SIGNALS)
@@ -73,7 +80,7 @@ def worker(
         max_jobs=max_jobs,
         max_consecutive_failures=max_consecutive_failures,
         workdir=workdir,
-        walltime=walltime,
+        walltime=None if walltime is None else parse_duration(walltime, "--walltime"),
     )
     address, database = _address(connection, mongo)
     running = Worker(Store(address, exp_key, database), settings)

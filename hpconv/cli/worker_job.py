@@ -1,6 +1,7 @@
 """``hpconv wait`` and ``hpconv worker-job``: jobs of the workflow that need a search's server."""
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,10 +101,11 @@ def _search_files(
     from hpconv.worker.search_files import SearchFiles
     from hpconv.worker.walltime import Walltime
 
-    search = search_record(settings)
+    is_over = partial(trials.search_has_ended, summary, search_record(settings))
+    is_over()  # a damaged summary ends this job, unlike what only this worker cannot do
     return SearchFiles(
         connection,
-        lambda: trials.search_has_ended(summary, search),
+        is_over,
         stopped=stopped,
         failure=failure,
         walltime=Walltime(None),

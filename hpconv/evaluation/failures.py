@@ -26,9 +26,14 @@ def run_step(trial_path: Path, step: Callable[[], None]) -> Failure | None:
 
     Returns:
         why the step failed, None if it succeeded.
+
+    Raises:
+        MemoryError: another attempt may have more memory.
     """
     try:
         step()
+    except MemoryError:
+        raise
     except Exception as error:
         failure = _describe(error)
         tid = read_one(trial_path)["tid"]
@@ -48,8 +53,6 @@ def mark_for_retry(trial_path: Path, failure: Failure) -> None:
 def _describe(error: Exception) -> Failure:
     if isinstance(error, CandidateError):
         return {"kind": error.kind, "reason": error.reason}
-    if isinstance(error, MemoryError):
-        return {"kind": "out_of_memory", "reason": str(error)}
     if isinstance(error, UserError):
         return {"kind": "error", "reason": str(error)}
     text = "".join(traceback.format_exception(error))

@@ -39,9 +39,9 @@ def write(
         path: JSON file to write.
         model: gives engine and batch size; the rest is the trial's.
     """
-    found = trials.best_per_pipeline(trials.read(history))[number - 1 : number]
+    ranked = trials.best_per_pipeline(trials.read_summaries(history))
     record: Recheck | None = None
-    for trial in found:
+    for trial in trials.read(history, [each["tid"] for each in ranked[number - 1 : number]]):
         own = with_model_of(trial, model)
         try:
             with features.extracted(trial, data, own, cache=cache, folder=path.parent) as extracted:

@@ -163,7 +163,8 @@ def ensemble(
         cache: folder of the feature cache.
         memory_mb: memory limit in MiB.
     """
-    members = best_ensemble(trials.read(history))
+    tids = best_ensemble(trials.read_summaries(history))
+    members = trials.read(history, tids)
     extracted = [folder / f"features-{member['tid']}.h5" for member in members]
     for member, target in zip(members, extracted, strict=True):
         features.extract(member, data, model, target, cache=cache)
@@ -172,7 +173,7 @@ def ensemble(
         linear_scores.write(folder / f"classifier-{member['tid']}.npz", share)
     record: records.EnsembleEvaluation = {
         **_evaluation(members[-1], trials.ensemble_error(members[-1]), [result]),
-        "members": [member["tid"] for member in members],
+        "members": tids,
     }
     write_json(output, record)
 

@@ -16,13 +16,15 @@ from hpconv.trials import (
     ensemble_error,
     hyperparameters,
     members,
+    read,
+    read_summaries,
     succeeded,
     write_csv,
 )
 
 
 def write(
-    history: list[Trial],
+    history: Path,
     count: int,
     rechecks: Sequence[Recheck],
     *,
@@ -36,20 +38,23 @@ def write(
     These are ``folder/RANK/trial.json``, and ``folder/RANK/VARIANT/trial.json`` for their variants.
 
     Args:
+        history: ``trials.jsonl``.
         max_n_features, flips: which variants there are, as ``variants.of``.
 
     Raises:
         UserError: when there are fewer winners than count.
     """
     by_tid = {recheck["tid"]: recheck for recheck in rechecks}
-    winners = choose(history, count, by_tid)
+    found = read_summaries(history)
+    winners = [trial["tid"] for trial in choose(found, count, by_tid)]
     columns = {
         tid: {"recheck_mean": recheck["mean"], "recheck_deviation": recheck["deviation"]}
         for tid, recheck in by_tid.items()
     }
-    ranked = sorted(succeeded(history), key=partial(_recheck_mean, by_tid))
+    ranked = sorted(succeeded(found), key=partial(_recheck_mean, by_tid))
     write_csv(ranked, table, dialect="excel-tab", columns=columns)
-    for rank, trial in enumerate(winners, start=1):
+    for trial in read(history, winners):
+        rank = 1 + winners.index(trial["tid"])
         write_json(folder / str(rank) / "trial.json", trial)
         for name, variant in variants.of(trial, max_n_features, flips):
             write_json(folder / str(rank) / name / "trial.json", variant)
@@ -98,8 +103,8 @@ def with_new_random_filters(trial: Trial, seed: int) -> Trial:
     return {**trial, "misc": {**trial["misc"], "vals": vals}, "result": result}
 
 
-def best_ensemble(trials: list[Trial]) -> list[Trial]:
-    """The members, oldest first, of the ensemble with the lowest validation error.
+def best_ensemble(trials: list[Trial]) -> list[int]:
+    """The tids, oldest first, of the ensemble with the lowest validation error.
 
     Raises:
         UserError: when no trial succeeded.
@@ -109,4 +114,4 @@ def best_ensemble(trials: list[Trial]) -> list[Trial]:
     if not errors:
         raise UserError(f"none of {len(trials)} trials succeeded: raise 'search.max_evals'")
     _, tid = min(errors)
-    return [by_tid[each] for each in (*members(by_tid[tid]), tid)]
+    return [*members(by_tid[tid]), tid]

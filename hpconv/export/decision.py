@@ -112,10 +112,10 @@ def of_ensemble(experiment: Path) -> Decision:
             "'ensemble.grow: true'"
         )
     record: EnsembleEvaluation = read_json(folder / "evaluation.json")
-    by_tid = {trial["tid"]: trial for trial in trials.read(experiments.history(experiment))}
+    members = trials.read(experiments.history(experiment), record["members"])
     data = experiment / "data.h5"
     found = [
-        winner.with_classifier(by_tid[tid], data, folder / f"classifier-{tid}.npz")
-        for tid in record["members"]
+        winner.with_classifier(trial, data, folder / f"classifier-{trial['tid']}.npz")
+        for trial in members
     ]
     return Decision.of(found, [1.0] * len(found))

@@ -1,10 +1,8 @@
 """A trial's pipeline as a feature extractor for any images."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -22,12 +20,13 @@ from hpconv.features.extractor import Extractor
 from hpconv.features.learning import learn
 from hpconv.files import replacing
 from hpconv.model.pipeline import describe
+from hpconv.trials import Assignment
 
 ADVICE = "write one that succeeded: 'hpconv best' lists them"
 
 
 def from_assignment(
-    assignment: dict[str, Any], unlabelled: np.ndarray, model: ModelSettings
+    assignment: Assignment, unlabelled: np.ndarray, model: ModelSettings
 ) -> Extractor:
     """The pipeline of an assignment, with filters learned from unlabelled images.
 
@@ -38,7 +37,7 @@ def from_assignment(
     return learn(pipeline, unlabelled[: model.n_unsupervised], model)
 
 
-def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
+def from_trial(tid: int, folder: Path) -> tuple[Assignment, Extractor]:
     """The assignment and pipeline of a trial that succeeded, as in its search.
 
     Args:
@@ -48,7 +47,8 @@ def from_trial(tid: int, folder: Path) -> tuple[dict[str, Any], Extractor]:
         UserError: when the experiment has no such trial, the trial failed, or data.h5 has other
             images than it was made with.
     """
-    found = {trial["tid"]: trial for trial in trials.read(experiments.history(folder))}
+    history = trials.read_summaries(experiments.history(folder))
+    found = {trial["tid"]: trial for trial in history}
     if not found:
         raise UserError(f"--trial is {tid}, but {folder} has no trials yet: wait for the search")
     if tid not in found:
@@ -111,7 +111,7 @@ def read_pictures(path: Path, image_shape: tuple[int, ...], decoding: Decoding) 
 
 
 def extract(
-    extractor: Extractor, assignment: Mapping[str, Any], mine: Pictures, path: Path
+    extractor: Extractor, assignment: Assignment, mine: Pictures, path: Path
 ) -> tuple[int, ...]:
     """Write ``features`` (N, ...), ``filters/I``, ``files`` and ``skipped`` of square images.
 

@@ -22,6 +22,7 @@ from hpconv.model.layers import (
     Shape,
     Warp,
 )
+from hpconv.trials import Assignment
 
 Stage = tuple[Layer, ...]
 
@@ -62,7 +63,7 @@ class Pipeline:
                 yield layer, shape
 
 
-def describe(assignment: space.Assignment, image_shape: Shape, model: ModelSettings) -> Pipeline:
+def describe(assignment: Assignment, image_shape: Shape, model: ModelSettings) -> Pipeline:
     """Build a pipeline from hyperparameters and check the shapes of its layers.
 
     Args:

@@ -15,9 +15,9 @@ from hyperopt.pyll import Literal, as_apply
 
 from hpconv.model.chosen import ChosenPipeline
 from hpconv.model.filterbanks import seed_of
+from hpconv.trials import Assignment
 
 Node = Any  # pyll has no types: dicts, lists and Apply nodes are all nodes
-Assignment = dict[str, Any]  # active hyperparameters: label to value, choices by index
 N_SEEDS = 10
 
 
@@ -210,7 +210,7 @@ def _lpool_exit(depth: int) -> Node:
     return _exit(prefix, f"l{depth}elp", pool, norm_choice)
 
 
-def with_added_seed(assignment: Assignment, seed: int) -> dict[str, Any]:
+def with_added_seed(assignment: Assignment, seed: int) -> Assignment:
     """An assignment with other random filters: seed is added to each of its filter seeds."""
     return {
         label: (value + seed) % N_SEEDS if label.endswith("_rseed") else value

@@ -9,9 +9,9 @@ import numpy as np
 from hpconv import trials
 from hpconv.config import ModelSettings
 from hpconv.errors import UserError
-from hpconv.model.space import Assignment, search_space
+from hpconv.model.space import search_space
 from hpconv.model.space_table import Hyperparameter, table
-from hpconv.trials import Trial, best_per_pipeline, hyperparameters
+from hpconv.trials import Assignment, Trial, best_per_pipeline, hyperparameters
 
 IMAGE_SIZE = "warp_osize"  # label of the choice whose options are a setting
 BOUNDS = ("low", "high", "q")  # arguments of a distribution, in hyperopt's order
@@ -28,7 +28,7 @@ def read(path: Path) -> list[Trial]:
     """
     found: list[Trial] = []
     try:
-        found = best_per_pipeline(trials.read(path.expanduser()))
+        found = best_per_pipeline(trials.read_summaries(path.expanduser()))
         reason = "has no trial that succeeded"
     except OSError as error:
         reason = f"cannot be read ({error.strerror})"
@@ -81,7 +81,7 @@ def _with_index_of_size(trial: Trial, sizes: Sequence[int]) -> Assignment:
     """Hyperparameters with the image size as an index into sizes; left out if not in sizes."""
     values = hyperparameters(trial)
     options = dict(enumerate(trial["misc"].get("model", {}).get("output_sizes", ())))
-    size = options.get(values.pop(IMAGE_SIZE, None))
+    size = options.get(int(values.pop(IMAGE_SIZE, -1)))
     return values | ({IMAGE_SIZE: sizes.index(size)} if size in sizes else {})
 
 

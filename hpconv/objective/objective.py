@@ -17,14 +17,13 @@ from hpconv.features import signature
 from hpconv.features.learning import learn
 from hpconv.learners import classifier
 from hpconv.model.pipeline import Pipeline, describe
-from hpconv.model.space import Assignment
 from hpconv.objective.budget import Counts, Pace, check_memory, count
 from hpconv.objective.ensemble_loss import EnsembleContext, ensemble_context, score_trial
 from hpconv.objective.extraction import Features
 from hpconv.objective.rungs import RungContext, reach_rungs, rung_context
 from hpconv.states import STATUS_OK
 from hpconv.stopwatch import Stopwatch
-from hpconv.trials import Result, failed_result, hyperparameters
+from hpconv.trials import Assignment, Result, failed_result, hyperparameters
 
 
 class Objective:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from hyperopt import anneal, rand, trials_from_docs
 from hyperopt.base import Domain
@@ -10,7 +10,7 @@ from hyperopt.base import Domain
 from hpconv.config import SearchSettings
 from hpconv.search.forest import ForestSampler
 from hpconv.search.tpe import TPE
-from hpconv.trials import Trial, hyperparameters
+from hpconv.trials import Assignment, Trial, hyperparameters
 
 SUGGEST: dict[str, Callable[..., list[Trial]]] = {
     "random": rand.suggest,
@@ -32,7 +32,7 @@ class Algorithm(Protocol):
         state NEW or RUNNING are pending: they count as bad until they are replaced.
         """
 
-    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> Assignment:
         """The active hyperparameters of the next trial: label to value, choices by index.
 
         Args:
@@ -52,7 +52,7 @@ class HyperoptAlgorithm:
         """Add trials, or replace those with the same tid."""
         self._history.update((trial["tid"], trial) for trial in trials)
 
-    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> Assignment:
         """The active hyperparameters of the next trial: label to value, choices by index."""
         history = trials_from_docs(self._history.values(), validate=False)
         (trial,) = self._suggest([tid], self._domain, history, seed)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hpconv.config import (
     SearchSettings,
 )
 from hpconv.errors import UserError
+from hpconv.features.cache.keys import version
 from hpconv.files import replacing
 from hpconv.model.space_table import digest
 from hpconv.processes import owner_name, poll_until
@@ -31,7 +32,7 @@ from hpconv.status.progress import Progress
 from hpconv.status.record import Show
 from hpconv.storage.attachments import OBJECTIVE
 from hpconv.storage.store import Store
-from hpconv.trials import Result, Trial, to_builtin_types
+from hpconv.trials import Assignment, Result, Trial, to_builtin_types
 from hpconv.worker.walltime import WalltimeUsed
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2  # between queries for trials that have ended
@@ -66,7 +67,7 @@ class Driver:
         *,
         notes: dict[str, Any] | None = None,
         ensemble: EnsembleSettings = NO_ENSEMBLE,
-        first: Sequence[dict[str, Any]] = (),
+        first: Sequence[Assignment] = (),
         is_feasible: IsFeasible | None = None,
         live: StatusFiles | None = None,
         show: Show = lambda status: None,
@@ -101,8 +102,9 @@ class Driver:
             UserError: if no worker appears, the last one ended on a programming error, too many
                 trials in a row fail, or another driver leads this search.
         """
-        space = digest(self._domain.expr)
-        self._seconds = self._store.search.open(self._fingerprint, self._name, space)
+        self._seconds = self._store.search.open(
+            self._fingerprint, self._name, space=digest(self._domain.expr), code=version()
+        )
         try:
             return self._run()
         finally:
@@ -127,14 +129,9 @@ class Driver:
         pending = self._store.unfinished()
         self._waiting = {trial["tid"] for trial in pending}
         self._rounds.tell(pending)
-        tids = []
-        for trial in self._store.outcomes():
-            self._progress.tell(trial)
-            tids.append(trial["tid"])
-        for ended in self._store.in_batches(tids):
-            self._add_to_history(ended)
-        self._next_tid = 1 + max([*self._waiting, *tids], default=-1)
-        self._waiting.difference_update(tids)
+        self._next_tid = 1 + max(self._waiting, default=-1)
+        for ended in self._store.history("refresh_time"):
+            self._record_finished(ended)
         self._heartbeat(force=True)
 
     def _search(self) -> str:
@@ -156,12 +153,11 @@ class Driver:
             self._progress.tell(trial)
         if ended:  # also by a hyperopt worker, which has no heartbeat
             self._last_seen_worker = time.monotonic()
-        self._add_to_history(ended)
-        self._waiting.difference_update(trial["tid"] for trial in ended)
-
-    def _add_to_history(self, ended: list[Trial]) -> None:
         self._rounds.tell(ended)
         self._publisher.add(ended)
+        tids = [trial["tid"] for trial in ended]
+        self._waiting.difference_update(tids)
+        self._next_tid = max([self._next_tid, *(tid + 1 for tid in tids)])
 
     def _heartbeat(self, force: bool = False) -> None:
         """Send a heartbeat and check leases and workers, once per ``HEARTBEAT_SECONDS``."""
@@ -266,7 +262,8 @@ def fingerprint(
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
 
-def export(trials: Iterable[Trial], path: Path) -> None:
-    """Write trials to a file, one JSON document a line."""
+def export(store: Store, path: Path) -> None:
+    """Write all trials that have ended to a file, by tid, one JSON document a line."""
     with replacing(path) as unfinished, unfinished.open("w") as file:
-        file.writelines(map(as_line, trials))
+        for trials in store.history("tid"):
+            file.writelines(map(as_line, trials))

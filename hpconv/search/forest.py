@@ -17,7 +17,6 @@ choices with a few hundred hyperparameters, few trials and many workers:
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from hyperopt.base import Domain
@@ -28,7 +27,7 @@ from hpconv.model.space_table import table
 from hpconv.search.trees import Trees, fit
 from hpconv.search.unit_space import Roles, UnitSpace
 from hpconv.states import JOB_STATE_DONE, JOB_STATE_ERROR
-from hpconv.trials import Trial, hyperparameters
+from hpconv.trials import Assignment, Trial, hyperparameters
 
 GOOD = 0.15  # share of trials that are varied (Watanabe, 2023)
 VARIATIONS, DRAWS = 300, 200  # candidates per suggestion
@@ -74,7 +73,7 @@ class ForestSampler:
         ended = len(self._losses) - len(self._pending)
         return "random" if ended < self._startup_trials else "forest"
 
-    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> Assignment:
         """The active hyperparameters of the next trial: label to value, choices by index."""
         rng = np.random.default_rng(seed)
         if self.source == "random":

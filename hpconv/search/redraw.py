@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from hpconv.search.algorithms import Algorithm
-from hpconv.trials import to_builtin_types
+from hpconv.trials import Assignment, to_builtin_types
 
 MODEL_REDRAWS = 20  # from the search's own algorithm
 RANDOM_REDRAWS = 100  # at random, if these are all refused
 
-IsFeasible = Callable[[dict[str, Any]], bool]  # of active hyperparameters: label to value
+IsFeasible = Callable[[Assignment], bool]
 
 
 @dataclass(frozen=True)
@@ -20,12 +19,11 @@ class Suggestion:
     """Hyperparameters for a trial.
 
     Attributes:
-        values: label to value, choices by index.
         source: how they were drawn: ``random``, ``tpe``, ``forest``, ``anneal`` or ``start_from``.
         redrawn: number of refused suggestions before this one.
     """
 
-    values: dict[str, Any]
+    values: Assignment
     source: str
     redrawn: int = 0
 

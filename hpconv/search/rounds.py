@@ -18,7 +18,7 @@ from hpconv.errors import UserError
 from hpconv.search.algorithms import Algorithm
 from hpconv.states import JOB_STATE_DONE, STATUS_OK
 from hpconv.storage.attachments import MAX_BYTES
-from hpconv.trials import EnsembleMembership, Trial, continues
+from hpconv.trials import Assignment, EnsembleMembership, Trial, continues
 
 NO_ENSEMBLE = EnsembleSettings()
 
@@ -75,7 +75,7 @@ class Rounds:
             self._round(parent).tell(group, self._settings.absolute_loss_thresh)
         self._members = self._chain()
 
-    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> Assignment:
         """The active hyperparameters of the next trial, by the algorithm of its round."""
         return self._current().suggest(tid, seed, refusals)
 

@@ -19,7 +19,7 @@ from hyperopt.pyll import Apply, Literal
 
 from hpconv.model.space import Node
 from hpconv.search import hyperopt_names as names
-from hpconv.trials import Trial, hyperparameters
+from hpconv.trials import Assignment, Trial, hyperparameters, to_builtin_types
 
 Memo = dict[Node, Any]
 
@@ -69,7 +69,7 @@ class TPE:
         """How the next suggestion is drawn: at random, until there are trials to learn from."""
         return "random" if self._seen < self._startup_trials else "tpe"
 
-    def suggest(self, tid: int, seed: int, refusals: int = 0) -> dict[str, Any]:
+    def suggest(self, tid: int, seed: int, refusals: int = 0) -> Assignment:
         """The active hyperparameters of the next trial: label to value, choices by index.
 
         Each refusal halves the number of candidates of which the best is suggested. With all
@@ -77,12 +77,13 @@ class TPE:
         """
         if self.source == "random":
             (doc,) = rand.suggest([tid], self._domain, Trials(), seed)
-            return {label: value.item() for label, value in hyperparameters(doc).items()}
+            drawn: Assignment = to_builtin_types(hyperparameters(doc))
+            return drawn
         memo = self._memo(seed, max(1, names.N_CANDIDATES >> refusals))
-        drawn = {label: self._evaluate(node, memo) for label, node in self._values.items()}
+        found = {label: self._evaluate(node, memo) for label, node in self._values.items()}
         return {
             label: values[0].item() + self._offset(label)
-            for label, values in drawn.items()
+            for label, values in found.items()
             if len(values)
         }
 

@@ -14,8 +14,8 @@ from hyperopt.pyll import Literal, as_apply
 from scipy.special import ndtr, ndtri
 
 from hpconv.model.space import Node
+from hpconv.trials import Assignment
 
-Values = dict[str, Any]
 Condition = tuple[tuple[int, frozenset[int]], ...]  # columns of choices, and what they must be
 
 
@@ -65,14 +65,14 @@ class UnitSpace:
             for which, options in condition
         ]
 
-    def row(self, values: Mapping[str, Any]) -> np.ndarray:
+    def row(self, values: Assignment) -> np.ndarray:
         """The row ``(n_columns,)`` of an assignment."""
         row = np.full(len(self.columns), math.nan)
         for label, value in values.items():
             row[self._number[label]] = self.columns[self._number[label]].unit(value)
         return row
 
-    def values(self, row: np.ndarray) -> Values:
+    def values(self, row: np.ndarray) -> Assignment:
         """The assignment of a row."""
         active = np.flatnonzero(~np.isnan(row))
         return {self.columns[k].label: self.columns[k].value(row[k]) for k in active}

@@ -4,47 +4,94 @@ import errno
 import json
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from hpconv.files import replacing
+from hpconv.files import no_links, private_name, replacing
 from hpconv.status.record import Status
 from hpconv.trials import Trial
 
 READABLE = 0o644
+MAX_UNWRITTEN = 500  # trials in memory
 
 log = logging.getLogger(__name__)
 
 
 class StatusFiles:
-    """``status.json`` and ``trials.jsonl`` of one driver; write errors never stop the search."""
+    """``status.json`` and ``trials.jsonl`` of one driver; write errors never stop the search.
+
+    Until the first status, when the driver has read all earlier trials, they are in a private file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._trials = folder / "trials.jsonl"
+        self._private: Path | None = private_name(self._trials)
         self._unwritten: list[str] = []  # lines
-        self._file: tuple[int, int] | None = None  # trials.jsonl: inode, and size of its lines
+        self._inode, self._size = 0, 0  # of the file of trials
         self._warned = False
 
     def add(self, ended: Iterable[Trial]) -> None:
         """Add trials that have ended; the next call of ``write`` writes them."""
         self._unwritten += map(as_line, ended)
+        if len(self._unwritten) >= MAX_UNWRITTEN:
+            with self._surviving():
+                self._append()
 
     def write(self, status: Status) -> None:
         """Write trials and status; what cannot be written is written by the next call."""
+        with self._surviving():
+            if self._private and status.state == "failed":  # not all earlier trials are known
+                self._private.unlink(missing_ok=True)
+            else:
+                self._append()
+                self._publish()
+            with replacing(self._folder / "status.json") as unfinished:
+                unfinished.write_text(json.dumps(status.to_json(), indent=2) + "\n")
+                unfinished.chmod(READABLE)
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
         try:
-            self._write_trials(self._folder / "trials.jsonl")
-            _write(self._folder / "status.json", [json.dumps(status.to_json(), indent=2) + "\n"])
+            yield
         except OSError as error:
             if not self._warned:
                 log.warning("no status is written, the search continues: %s", error)
             self._warned = True
 
-    def _write_trials(self, path: Path) -> None:
-        if self._file is None:
-            self._file = _write(path, self._unwritten)
-        elif self._unwritten:
-            self._file = _append(path, "".join(self._unwritten).encode(), *self._file)
+    def _append(self) -> None:
+        """Append what is unwritten to the first bytes of the file, which are whole lines.
+
+        What follows them is part of a line, written when the disk was full.
+        """
+        if not self._inode:
+            self._create()
+        if not self._unwritten:
+            return
+        added = "".join(self._unwritten).encode()
+        path = self._private or self._trials
+        with path.open("r+b", buffering=0) as file:
+            if os.fstat(file.fileno()).st_ino != self._inode:
+                raise OSError(errno.ESTALE, "another driver has replaced it", str(path))
+            file.truncate(self._size)
+            file.seek(self._size)
+            if file.write(added) < len(added):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        self._size += len(added)
         self._unwritten.clear()
+
+    def _create(self) -> None:
+        assert self._private is not None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with open(self._private, "xb", opener=no_links(READABLE)) as file:
+            os.fchmod(file.fileno(), READABLE)  # whatever the umask
+            self._inode = os.fstat(file.fileno()).st_ino
+
+    def _publish(self) -> None:
+        if self._private:
+            self._private.replace(self._trials)
+            self._private = None
 
 
 def as_line(trial: Trial) -> str:
@@ -52,29 +99,4 @@ def as_line(trial: Trial) -> str:
     active = {label: values for label, values in trial["misc"]["vals"].items() if values}
     misc = {key: value for key, value in trial["misc"].items() if key != "idxs"} | {"vals": active}
     document = {key: value for key, value in trial.items() if key != "_id"} | {"misc": misc}
-    return json.dumps(document, default=str) + "\n"
-
-
-def _write(path: Path, lines: Iterable[str]) -> tuple[int, int]:
-    """Replace a file, readable by all; returns its inode and size."""
-    with replacing(path) as unfinished:
-        with unfinished.open("w") as file:
-            file.writelines(lines)
-        unfinished.chmod(READABLE)
-        written = unfinished.stat()
-        return written.st_ino, written.st_size
-
-
-def _append(path: Path, added: bytes, inode: int, size: int) -> tuple[int, int]:
-    """Append to that file after its first size bytes; returns its inode and size.
-
-    What follows is part of a line, written when the disk was full.
-    """
-    with path.open("r+b", buffering=0) as file:
-        if os.fstat(file.fileno()).st_ino != inode:
-            raise OSError(errno.ESTALE, "another driver has replaced it", str(path))
-        file.truncate(size)
-        file.seek(size)
-        if file.write(added) < len(added):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    return inode, size + len(added)
+    return json.dumps(document, default=str, separators=(",", ":")) + "\n"

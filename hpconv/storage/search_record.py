@@ -1,5 +1,6 @@
 """The record of a search: its fingerprint, which driver leads it, and whether it is over."""
 
+import logging
 from datetime import datetime
 from typing import NamedTuple, TypedDict, cast
 
@@ -13,6 +14,8 @@ from hpconv.storage.connection import Connection, retries_when_unreachable
 DRIVER_SECONDS = 5.0  # a driver may be replaced after this time without a heartbeat
 POLL_SECONDS = 0.5
 BREAK_SECONDS = 30.0  # without a heartbeat; half of the time after which a worker loses its trial
+
+log = logging.getLogger(__name__)
 
 
 class Leader(TypedDict):
@@ -31,6 +34,7 @@ class SearchDocument(TypedDict, total=False):
     finished: bool  # no more trials will be queued
     fingerprint: str  # of data and model
     space: str | None  # hash of the search space; of the first driver that recorded one
+    code: str | None  # version of hpconv and of the code that computes features, likewise
     seconds: float  # searched by all drivers together
 
 
@@ -48,11 +52,20 @@ class SearchRecord:
         self._connection = connection
         self._exp_key = exp_key
 
-    def open(self, fingerprint: str, driver: str, space: str | None = None) -> float:
+    def open(
+        self,
+        fingerprint: str,
+        driver: str,
+        *,
+        space: str | None = None,
+        code: str | None = None,
+    ) -> float:
         """Begin or continue the search with this driver as its only leader.
 
         Args:
             space: hash of the search space; None if it is unknown.
+            code: version of hpconv and of the code that computes features; a search that was begun
+                with another one is continued, with a warning.
 
         Returns:
             seconds of searching by earlier drivers.
@@ -62,7 +75,7 @@ class SearchRecord:
                 another model or another search space.
         """
         begun = poll_until(
-            lambda: self._take(fingerprint, driver, space),
+            lambda: self._take(fingerprint, driver, space, code),
             DRIVER_SECONDS + POLL_SECONDS,  # a dead driver's heartbeat is too old by then
             POLL_SECONDS,
         )
@@ -84,10 +97,18 @@ class SearchRecord:
                 "version of hpconv: continue it with that version, or choose a new 'experiment' "
                 "name"
             )
+        if code is not None and begun["code"] != code:
+            log.warning(
+                "experiment '%s' was begun with hpconv %s, this is %s: if features have changed, "
+                "earlier errors do not compare; choose a new 'experiment' name to be sure",
+                *(self._exp_key, begun["code"], code),
+            )
         return begun["seconds"]
 
     @retries_when_unreachable
-    def _take(self, fingerprint: str, driver: str, space: str | None) -> SearchDocument | None:
+    def _take(
+        self, fingerprint: str, driver: str, space: str | None, code: str | None
+    ) -> SearchDocument | None:
         silent = {"$lt": ["$driver.beat", {"$subtract": ["$$NOW", int(DRIVER_SECONDS * 1000)]}]}
         free = [{"driver": None}, {"driver.name": driver}, {"$expr": silent}]
         change = {
@@ -95,6 +116,7 @@ class SearchRecord:
             "finished": False,
             "fingerprint": {"$ifNull": ["$fingerprint", {"$literal": fingerprint}]},
             "space": {"$ifNull": ["$space", {"$literal": space}]},
+            "code": {"$ifNull": ["$code", {"$literal": code}]},
             "seconds": {"$ifNull": ["$seconds", 0.0]},
         }
         unled = {"$setOnInsert": {"driver": None}}

@@ -6,11 +6,10 @@ are the server's, so the clocks of hosts may differ. Methods with ``retries_when
 for a server that is unreachable; those that a worker calls during an evaluation do not.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
-from typing import Any, NamedTuple, TypedDict, cast
+from typing import Any, Literal, NamedTuple, TypedDict, cast
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument, WriteConcern
 from pymongo.collection import Collection as MongoCollection
@@ -309,23 +308,16 @@ class Store:
             query["tid"] = {"$in": list(tids)}
         return list(self._jobs.find(query).sort("tid", ASCENDING))
 
+    def history(self, order: Literal["tid", "refresh_time"]) -> Iterator[list[Trial]]:
+        """All trials that have ended, in batches of that order; within a batch, by tid."""
+        tids = self._ended(order)
+        for start in range(0, len(tids), BATCH):
+            yield self.finished(tids[start : start + BATCH])
+
     @retries_when_unreachable
-    def outcomes(self) -> list[Trial]:
-        """Trials that have ended, in that order, without hyperparameters and traces."""
-        bulky = dict.fromkeys(("misc.idxs", "misc.vals", "misc.model", "result.trace"), False)
-        ended = self._jobs.find(self._query(state={"$in": FINISHED}), bulky)
-        return list(ended.sort("refresh_time", ASCENDING))
-
-    def in_batches(self, tids: Iterable[int]) -> Iterator[list[Trial]]:
-        """Trials with these tids that have ended, by tid; holds few of them at a time."""
-        ordered = sorted(tids)
-        for start in range(0, len(ordered), BATCH):
-            yield self.finished(ordered[start : start + BATCH])
-
-    def history(self) -> Iterator[Trial]:
-        """All trials that have ended, by tid; holds few of them at a time."""
-        tids = [trial["tid"] for trial in self.outcomes()]
-        return chain.from_iterable(self.in_batches(tids))
+    def _ended(self, order: str) -> list[int]:
+        ended = self._jobs.find(self._query(state={"$in": FINISHED}), {"tid": True, "_id": False})
+        return [trial["tid"] for trial in ended.sort(order, ASCENDING)]
 
     @retries_when_unreachable
     def unfinished(self) -> list[Trial]:

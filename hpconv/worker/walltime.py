@@ -39,15 +39,18 @@ def submit_again(reason: WalltimeUsed) -> None:
         sys.exit(EXIT_AGAIN)
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str, source: str) -> float:
     """Read ``SECONDS``, ``MM:SS``, ``HH:MM:SS`` or ``DD:HH:MM:SS``.
+
+    Args:
+        source: of the text, for the message.
 
     Raises:
         UserError: if it is none of these.
     """
     match = DURATION.fullmatch(text.strip())
     if match is None:
-        raise UserError(f"--walltime is '{text}': write HH:MM:SS or seconds, such as 04:00:00")
+        raise UserError(f"{source} is '{text}': write HH:MM:SS or seconds, such as 04:00:00")
     *parts, whole = match.groups()
     if whole:
         return float(whole)
@@ -59,19 +62,20 @@ class Walltime:
     """The time limit of this job, looked up once.
 
     Args:
-        given: the walltime of the job. By default ``PBS_WALLTIME`` (set by Torque), or else
-            qstat's answer for ``PBS_JOBID``, or else no limit.
+        given: the walltime of the job in seconds. By default ``PBS_WALLTIME`` (set by Torque), or
+            else qstat's answer for ``PBS_JOBID``, or else no limit.
 
     Attributes:
         total: seconds from the start of this process to the end of its job.
     """
 
-    def __init__(self, given: str | None) -> None:
+    def __init__(self, given: float | None) -> None:
         now = time.monotonic()
         begun = now - (time.time() - psutil.Process().create_time())
-        text = given or os.environ.get("PBS_WALLTIME")
-        if text:
-            self._end = begun + parse_duration(text)
+        if given is not None:
+            self._end = begun + given
+        elif text := os.environ.get("PBS_WALLTIME"):
+            self._end = begun + parse_duration(text, "PBS_WALLTIME")
         elif job := os.environ.get("PBS_JOBID"):
             self._end = now + _left_by_qstat(job, now - begun)
         else:
@@ -106,4 +110,4 @@ def _left_by_qstat(job: str, age: float) -> float:
 def _field(answer: str, name: str) -> float | None:
     """A duration in the text output of ``qstat -f``, which is the same in all dialects."""
     match = re.search(rf"^\s*{re.escape(name)} = ([\d:]+)$", answer, re.MULTILINE)
-    return parse_duration(match[1]) if match else None
+    return parse_duration(match[1], name) if match else None

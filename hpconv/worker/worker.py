@@ -53,7 +53,7 @@ class WorkerSettings:
         max_jobs: exit after this many trials.
         max_consecutive_failures: exit after this many programming errors in a row.
         workdir: folder in which evaluations run and undelivered results are kept.
-        walltime: of this job, if the scheduler does not report it.
+        walltime: of this job in seconds, if the scheduler does not report it.
     """
 
     poll_interval: float = 0.15
@@ -62,7 +62,7 @@ class WorkerSettings:
     max_jobs: int | None = None
     max_consecutive_failures: int = 4
     workdir: Path | None = None
-    walltime: str | None = None
+    walltime: float | None = None
 
 
 class Worker:

@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from hpconv.features.cache import blocks
 from hpconv.files import write_atomically
+from hpconv.trials import Assignment
 
 BEING_WRITTEN_SECONDS = 3600  # after this time without a new block, the writer was killed
 
@@ -40,7 +41,7 @@ class Facts(TypedDict):
 
     key: str
     trial: TrialName
-    assignment: dict[str, Any]  # hyperparameters by label
+    assignment: Assignment
     checksum: str  # of the images
     engine: str  # cpu or gpu
     kernels: str

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from hpconv import __version__
 from hpconv.config import ModelSettings
 from hpconv.model.pipeline import Pipeline
 
@@ -14,6 +15,11 @@ MODULES = (
     *("model/whitening", "engines", "datasets/protocols", "datasets/data_file"),
     *("datasets/image_rows", "features/extractor", "features/learning"),
 )
+
+
+def version() -> str:
+    """The version of hpconv, and the beginning of ``code_version``."""
+    return f"{__version__} (features {code_version()[:8]})"
 
 
 def code_version() -> str:

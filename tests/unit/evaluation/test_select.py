@@ -1,6 +1,7 @@
 """Selection of winners by validation error alone, each pipeline once."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_test_error_of_a_trial_is_not_used() -> None:
 
 
 def test_a_stopped_trial_is_never_the_best() -> None:
-    assert [trial["tid"] for trial in select.best_ensemble(HISTORY)] == [2]
+    assert select.best_ensemble(HISTORY) == [2]
 
 
 def test_too_few_different_pipelines_are_a_user_error() -> None:
@@ -54,9 +55,17 @@ def test_too_few_different_pipelines_are_a_user_error() -> None:
         select.choose(HISTORY, 4, {})
 
 
-def test_rechecked_candidates_are_ranked_by_their_mean_error(tmp_path: Path) -> None:
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """The trials above in a file."""
+    path = tmp_path / "trials.jsonl"
+    path.write_text("".join(json.dumps(trial) + "\n" for trial in HISTORY))
+    return path
+
+
+def test_rechecked_candidates_are_ranked_by_their_mean_error(history: Path, tmp_path: Path) -> None:
     rechecks = [recheck(2, 0.06, 0.02), recheck(4, 0.03, 0.01)]
-    select.write(HISTORY, 3, rechecks, table=tmp_path / "best.tsv", folder=tmp_path / "winners")
+    select.write(history, 3, rechecks, table=tmp_path / "best.tsv", folder=tmp_path / "winners")
     winners = [read_json(tmp_path / f"winners/{rank}/trial.json")["tid"] for rank in (1, 2, 3)]
     assert winners == [4, 2, 0]
     with (tmp_path / "best.tsv").open() as file:
@@ -70,8 +79,8 @@ def recheck(tid: int, mean: float, deviation: float) -> Recheck:
     return {"tid": tid, "errors": [mean], "mean": mean, "deviation": deviation}
 
 
-def test_winners_get_folders_and_the_table_has_all_trials(tmp_path: Path) -> None:
-    select.write(HISTORY, 2, [], table=tmp_path / "best.tsv", folder=tmp_path / "winners")
+def test_winners_get_folders_and_the_table_has_all_trials(history: Path, tmp_path: Path) -> None:
+    select.write(history, 2, [], table=tmp_path / "best.tsv", folder=tmp_path / "winners")
     assert read_json(tmp_path / "winners/1/trial.json") == HISTORY[2]
     assert not (tmp_path / "winners/3").exists()
     rows = (tmp_path / "best.tsv").read_text().splitlines()

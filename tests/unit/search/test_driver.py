@@ -311,7 +311,7 @@ def test_fingerprint_includes_what_defines_an_ensembles_loss() -> None:
 def test_export_and_live_files_hold_every_trial(store: Store, tmp_path: Path) -> None:
     live = tmp_path / "live"
     search(store, live=StatusFiles(live))
-    export(store.history(), tmp_path / "trials.jsonl")
+    export(store, tmp_path / "trials.jsonl")
     exported = trials.read(tmp_path / "trials.jsonl")
     assert [trial["tid"] for trial in exported] == list(range(8))
     assert [trials.hyperparameters(t) for t in exported] == [
@@ -459,6 +459,7 @@ def test_a_search_that_has_begun_takes_only_the_trials_whose_turn_has_not_passed
 
 def test_trial_that_ended_since_the_last_query_is_not_replaced(store: Store) -> None:
     leader = driver(store, replace(SETTINGS, max_evals=1))
+    store.search.open("a fingerprint", leader._name)
     leader._fill_queue()
     trial = store.reserve("worker")
     assert trial is not None

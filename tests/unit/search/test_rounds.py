@@ -135,8 +135,8 @@ def test_the_best_ensemble_has_the_lowest_error_together() -> None:
     second = trial(3, 0.25, (1,), own_error=0.4, ensemble_error=0.1)
     third = trial(4, 0.2, (1, 3), own_error=0.2, ensemble_error=0.2)
     trials = [*FIRST, second, third]
-    assert [member["tid"] for member in best_ensemble(trials)] == [1, 3]
-    assert [member["tid"] for member in best_ensemble(FIRST)] == [1]
+    assert best_ensemble(trials) == [1, 3]
+    assert best_ensemble(FIRST) == [1]
     assert [winner["tid"] for winner in succeeded(trials)] == [4, 1, 3, 0]
 
 

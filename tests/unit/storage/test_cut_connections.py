@@ -24,7 +24,7 @@ OBJECTIVE = Domain(abs, hp.uniform("x", 0, 1))
 
 def live(store: Store) -> None:
     """All that a driver and its workers ask of the server, once."""
-    store.search.open("digits", "driver", "space")
+    store.search.open("digits", "driver", space="space")
     for _ in range(2):  # a new driver replaces the objective
         store.attachments.put_objective(OBJECTIVE)
     for tid in range(2):

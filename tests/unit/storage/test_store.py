@@ -263,6 +263,16 @@ def test_search_with_another_fingerprint_is_refused(store: Store) -> None:
         store.search.open("letters", "driver")
 
 
+def test_search_continued_by_other_code_is_told(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    for code in (None, "0.1.0", "0.1.0", "0.2.0"):  # the first is a version that did not record it
+        assert not caplog.records
+        store.search.open("digits", "driver", code=code)
+    (told,) = caplog.records
+    assert "was begun with hpconv 0.1.0, this is 0.2.0" in told.getMessage()
+
+
 def test_search_has_one_leader(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_record, "DRIVER_SECONDS", 1.0)
     store.search.open("digits", "first")
@@ -334,7 +344,7 @@ def test_no_operation_scans_a_collection(store: Store) -> None:
         assert (store.count_live_workers(), store.count(), store.count(JOB_STATE_DONE)) == (1, 3, 1)
         store.finished([0, 1])
         store.unfinished()
-        list(store.history())
+        list(store.history("refresh_time"))
         store.queue_state()
         store.durations(10)
         store.attachments.objective()

@@ -34,12 +34,13 @@ def qstat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [("90", 90), ("01:30", 90), ("02:00:00", 7200), ("1:00:00:01", 86401), (" 60 ", 60)],
 )
 def test_parse_duration(text: str, expected: float) -> None:
-    assert walltime.parse_duration(text) == expected
+    assert walltime.parse_duration(text, "--walltime") == expected
 
 
-def test_invalid_duration_is_refused() -> None:
-    with pytest.raises(UserError, match="--walltime is '4h': write HH:MM:SS"):
-        Walltime("4h")
+def test_invalid_duration_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PBS_WALLTIME", "4h")
+    with pytest.raises(UserError, match="PBS_WALLTIME is '4h': write HH:MM:SS"):
+        Walltime(None)
 
 
 def test_no_limit_without_a_scheduler() -> None:
@@ -47,7 +48,7 @@ def test_no_limit_without_a_scheduler() -> None:
 
 
 def test_walltime_option_counts_from_process_start() -> None:
-    assert 0 < Walltime("10:00:00").seconds_left() < 36000
+    assert 0 < Walltime(36000).seconds_left() < 36000
 
 
 def test_walltime_from_torques_variable(monkeypatch: pytest.MonkeyPatch) -> None:
