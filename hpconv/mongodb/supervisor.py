@@ -42,7 +42,7 @@ def serve(settings: ServerSettings, connection: Path) -> None:
     exit_on_signals(*STOP_SIGNALS, status=_exit_status)
     connection.parent.mkdir(parents=True, exist_ok=True)
     with _locked(connection):
-        _remove_stale(connection)
+        _check_unused(connection)
         supervisor.run()
 
 
@@ -80,7 +80,7 @@ class Supervisor:
 
     def _publish_error(self, error: str) -> None:
         try:
-            if not self._connection.exists():  # may be another server's where locks do not work
+            if not _runs(self._connection):  # another one may run where locks do not work
                 connection_file.publish(self._connection, error=error)
         except OSError as unwritten:
             log.error("%s cannot be written: %s", self._connection, unwritten)
@@ -148,12 +148,20 @@ def _already_running(connection: Path) -> str:
     )
 
 
-def _remove_stale(connection: Path) -> None:
+def _check_unused(connection: Path) -> None:
+    """Raise UserError if the file's server runs. A stale file with an address stays until the
+    next one replaces it: without a file, drivers and workers would take the server as stopped.
+    """
     if not connection.exists():
         return
-    record = connection_file.published(connection)
-    # an external server answers although the process that wrote the file has ended
-    if record.uri is not None and not record.external and answers(record.uri):
+    if _runs(connection):
         raise UserError(_already_running(connection))
     log.warning("replacing %s: its server no longer runs", connection)
-    connection.unlink()
+    if connection_file.published(connection).uri is None:
+        connection.unlink()
+
+
+def _runs(connection: Path) -> bool:
+    record = connection_file.published(connection)
+    # an external server answers although the process that wrote the file has ended
+    return record.uri is not None and not record.external and answers(record.uri)

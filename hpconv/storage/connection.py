@@ -39,6 +39,7 @@ class Connection:
         self._address = address
         self._database = database
         self._patience = patience
+        self._gone_since: float | None = None  # when the connection file was first missing
         self._open(address())
 
     @property
@@ -75,12 +76,15 @@ class Connection:
         self._client.close()
 
     def _update_address(self, unreachable_since: float, error: Exception) -> None:
-        patience = self._patience
         try:
             self.follow()
         except FileNotFoundError:
-            patience = STOPPED_SECONDS
-        if time.monotonic() - unreachable_since > patience:
+            self._gone_since = self._gone_since or time.monotonic()
+            waited, patience = time.monotonic() - self._gone_since, STOPPED_SECONDS
+        else:
+            self._gone_since = None
+            waited, patience = time.monotonic() - unreachable_since, self._patience
+        if waited > patience:
             raise error
 
     def follow(self) -> None:

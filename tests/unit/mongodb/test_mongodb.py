@@ -167,14 +167,17 @@ def test_killed_server_is_restarted_with_its_data(tmp_path: Path) -> None:
     ],
 )
 def test_server_that_keeps_dying_is_given_up(tmp_path: Path, end: str, reason: str) -> None:
-    deadly = executable(tmp_path / "mongod", f'test "$1" = --version || {end}; echo v0')
-    process = start_server(tmp_path, "--binary", str(deadly))
+    connection, absent = tmp_path / "connection.json", tmp_path / "absent"
+    write_private(connection, '{"uri": "mongodb://127.0.0.1:1/"}')  # of an earlier server
+    dies = f'test -e {connection} || touch {absent}; test "$1" = --version || {end}; echo v0'
+    process = start_server(tmp_path, "--binary", str(executable(tmp_path / "mongod", dies)))
     _, message = process.communicate(timeout=30)
     assert process.returncode == 1
     in_the_end = f"{reason}, also after {supervisor.MAX_RESTARTS} restarts"
     assert in_the_end in message
     assert message.count(f"{reason}\n") == supervisor.MAX_RESTARTS + 1
-    assert in_the_end in read_json(tmp_path / "connection.json")["error"]
+    assert in_the_end in read_json(connection)["error"]
+    assert not absent.exists()  # or workers would take the server as stopped
 
 
 @pytest.fixture

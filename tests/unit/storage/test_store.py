@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -19,7 +20,8 @@ from hyperopt.base import (
 from pymongo.errors import AutoReconnect, DuplicateKeyError
 
 from hpconv.errors import UserError
-from hpconv.storage import search_record
+from hpconv.mongodb.uri import from_file
+from hpconv.storage import connection, search_record
 from hpconv.storage.store import MAX_ATTEMPTS, Store, TrialLost
 from hpconv.trials import Rung, Standing, Trial
 
@@ -357,3 +359,21 @@ def test_no_operation_scans_a_collection(store: Store) -> None:
     plans = {(entry["ns"], entry["op"], entry.get("planSummary", "")) for entry in seen}
     assert len(plans) > 10
     assert not [plan for plan in plans if "COLLSCAN" in plan[2]]
+
+
+def test_a_new_server_may_start_long_after_the_old_one_was_lost(
+    server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its address is missing for a moment, which does not mean that the server was stopped."""
+    monkeypatch.setattr(connection, "STOPPED_SECONDS", 0.5)
+    dead, begun = "mongodb://127.0.0.1:1/", time.monotonic()
+    moments = iter([FileNotFoundError])
+
+    def address() -> str:
+        if time.monotonic() - begun < 1:
+            return dead
+        for absent in moments:
+            raise absent
+        return from_file(server)()
+
+    assert Store(address, exp_key="any").count() == 0
