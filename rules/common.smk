@@ -261,8 +261,7 @@ FINAL = f"{RESULTS}/final_evaluation.json"
 REPORT = f"{RESULTS}/report.html"
 IMPORTANCE = f"{RESULTS}/importance.csv"
 STOPPING = ("max_evals", "max_minutes", "target_loss", "no_improvement_trials")
-# a trial, and the process around it
-MEMORY_MB = settings.search.trial_memory_mb + 1500
+MEMORY_MB = settings.search.worker_memory_mb
 WORKERS = range(1, worker_count() + 1)
 RUN = f"{SEARCH}/run-{run_name()}"
 ALL_ENDED = f"{RUN}/workers.jsonl"

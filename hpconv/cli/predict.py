@@ -11,10 +11,8 @@ from hpconv.cli.options import ExperimentFolder
 from hpconv.errors import UserError
 
 if TYPE_CHECKING:
-    from hpconv.datasets.new_images import NewImages
     from hpconv.evaluation.records import TestStatistics
     from hpconv.export.decision import Decision
-    from hpconv.export.labelling import Labelled
 
 LARGEST_TABLE = 12  # classes; of more, the most frequent confusions are listed
 
@@ -57,6 +55,7 @@ def predict(
     an HDF5 file or sub-folders named by class, the error is printed.
     """
     from hpconv import experiments
+    from hpconv.cli.progress import bar
     from hpconv.datasets import new_images
     from hpconv.export import decision, labelling
 
@@ -69,7 +68,8 @@ def predict(
         chosen = decision.of_winners_together(folder)
     else:
         chosen = decision.of_ensemble(folder) if ensemble else decision.of_winner(winner, folder)
-    labelled = _label(source, chosen)
+    with bar("images", len(source.names)) as advance:
+        labelled = labelling.label(source, chosen, advance)
     labelling.write(output, labelled, chosen)
     print(f"{output}: labels of {_count(len(labelled.names))}")
     if labelled.skipped:
@@ -83,34 +83,6 @@ def predict(
 
 def _count(number: int) -> str:
     return f"{number} image{'' if number == 1 else 's'}"
-
-
-def _label(source: "NewImages", chosen: "Decision") -> "Labelled":
-    """Label images, with a progress bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from hpconv.export import labelling
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("images", total=len(source.names), rate="")
-
-        def advance(count: int) -> None:
-            progress.advance(task, count)
-            speed = progress.tasks[0].speed
-            progress.update(task, rate=f"{speed:.0f} images/s" if speed else "")
-
-        return labelling.label(source, chosen, advance)
 
 
 def _report(found: "TestStatistics | None", chosen: "Decision", labels: Path | None) -> None:

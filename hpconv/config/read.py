@@ -85,6 +85,26 @@ def _check_variants(settings: Config) -> None:
         )
 
 
+def read_yaml(path: Path) -> Config:
+    """The configuration in a YAML file, as a run of the workflow would read it.
+
+    Raises:
+        UserError: naming the file, the key, the value found and what to write instead.
+    """
+    import yaml
+
+    try:
+        check_repeated_keys(path)
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} has no keys: write them as in config/config.yaml")
+    settings = resolve(content)
+    check_before_run(settings)
+    return settings
+
+
 def load(path: Path) -> Config:
     """The configuration in a JSON file, such as ``results/<experiment>/config.json``.
 

@@ -281,6 +281,11 @@ class SearchSection(Budget, SearchSettings):
     )
     worker_threads: Count = Field(default=1, description="Processor cores of each worker.")
 
+    @property
+    def worker_memory_mb(self) -> int:
+        """Memory of a worker's job in MiB: a trial, and the processes around it."""
+        return self.trial_memory_mb + 1500
+
 
 @dataclass(frozen=True, config=RULES)
 class EnsembleSettings(Section):

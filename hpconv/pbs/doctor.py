@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hpconv.doctor import MISSING, Finding
 from hpconv.errors import UserError
 from hpconv.mongodb import connection_file
 from hpconv.pbs import cancel
 from hpconv.pbs.doctor_job import DoctorJob
 from hpconv.pbs.job_files import JobFiles
+from hpconv.pbs.profile import Profile
 from hpconv.pbs.request import Resources
 from hpconv.pbs.scheduler import Scheduler, find
 
@@ -32,7 +31,7 @@ Submit = Callable[..., DoctorJob]
 
 def examine(profile: Path) -> Iterator[Finding]:
     """Check the cluster of a profile with jobs of a minute."""
-    settings = _read(profile)
+    settings = Profile.read(profile).settings
     try:
         ours = {key.removeprefix(PREFIX): value for key, value in settings.items()}
         scheduler = find(**{key: ours.get(key) for key in FIND})
@@ -43,13 +42,6 @@ def examine(profile: Path) -> Iterator[Finding]:
     yield _walltime(settings)
     yield _conda()
     yield from _test(scheduler, ours.get("prologue") or "")
-
-
-def _read(profile: Path) -> Settings:
-    path = profile / "config.yaml"
-    if not path.exists():
-        raise UserError(f"--profile is '{profile}', which has no config.yaml: try profiles/pbs")
-    return yaml.safe_load(path.read_text()) or {}
 
 
 def _walltime(settings: Settings) -> Finding:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,18 +205,9 @@ class Driver:
         """The next trial; it depends on its tid, the search's seed and the history alone."""
         tid = self._next_tid
         suggestion = self._suggest(tid)
-        chosen, labels = suggestion.values, self._domain.params
-        misc: Any = {
-            "tid": tid,
-            "cmd": ["domain_attachment", OBJECTIVE],
-            "workdir": None,
-            "idxs": {label: [tid] if label in chosen else [] for label in labels},
-            "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
-        }
-        misc |= {"source": suggestion.source, "redrawn": suggestion.redrawn}
-        misc |= {**self._notes, **self._rounds.notes()}
-        result: Result = {"status": STATUS_NEW}
-        return {"tid": tid, "state": JOB_STATE_NEW, "spec": None, "result": result, "misc": misc}
+        notes = {"source": suggestion.source, "redrawn": suggestion.redrawn}
+        notes |= {**self._notes, **self._rounds.notes()}
+        return new_trial(tid, suggestion.values, self._domain.params, notes)
 
     def _suggest(self, tid: int) -> Suggestion:
         if tid < len(self._first):
@@ -237,6 +228,31 @@ class Driver:
             self._store.search.release(self._name)
         except PyMongoError as error:
             log.warning("the server is unreachable, another driver has to wait 5 s: %s", error)
+
+
+def new_trial(
+    tid: int,
+    chosen: Mapping[str, Any],
+    labels: Collection[str],
+    notes: Mapping[str, Any] | None = None,
+) -> Trial:
+    """The document of a trial that is to be evaluated.
+
+    Args:
+        chosen: its active hyperparameters, label to value.
+        labels: of all hyperparameters.
+        notes: added to its ``misc``.
+    """
+    misc: Any = {
+        "tid": tid,
+        "cmd": ["domain_attachment", OBJECTIVE],
+        "workdir": None,
+        "idxs": {label: [tid] if label in chosen else [] for label in labels},
+        "vals": {label: [chosen[label]] if label in chosen else [] for label in labels},
+    }
+    result: Result = {"status": STATUS_NEW}
+    misc |= notes or {}
+    return {"tid": tid, "state": JOB_STATE_NEW, "spec": None, "result": result, "misc": misc}
 
 
 def error_reason(error: BaseException) -> str:

@@ -28,6 +28,7 @@ from hpconv.worker.messages import (
 )
 
 MIB = 2**20
+CHECK_SECONDS = 0.1  # between checks of an evaluation's time and memory
 MAX_IDLE_SHARE = 0.5  # of a trial's memory; a process that holds more between trials has a leak
 
 log = logging.getLogger(__name__)
@@ -166,6 +167,23 @@ class Evaluator:
         died = EvaluatorDied(self._process.exitcode)
         self._start()
         return died
+
+    def stopped(self, seconds: float) -> Outcome | None:
+        """Stop a trial that has exceeded a limit; returns its outcome, None within the limits.
+
+        Args:
+            seconds: since the trial was submitted.
+        """
+        budget, refusal = self.budget, None
+        if seconds > budget.trial_seconds:
+            refusal = CandidateError("too_slow", f"stopped after {budget.trial_seconds:g} s")
+        elif (resident := self.resident_mb()) > budget.trial_memory_mb:
+            reason = f"stopped at {resident:.0f} MiB, {budget.trial_memory_mb} are allowed"
+            refusal = CandidateError("out_of_memory", reason)
+        if refusal is None:
+            return None
+        self.restart()
+        return self.refused(refusal, {"total": seconds})
 
     def refused(self, refusal: CandidateError, seconds: dict[str, float]) -> Outcome:
         """The outcome of a trial that was stopped, with the seconds of its steps."""

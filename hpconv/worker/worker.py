@@ -16,18 +16,17 @@ from bson import ObjectId
 from gridfs import NoFile
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from hpconv.errors import CandidateError, UserError
+from hpconv.errors import UserError
 from hpconv.processes import owner_name
 from hpconv.storage.store import Store, TrialLost
 from hpconv.trials import Result, Rung, Standing, Trial
 from hpconv.worker.ensemble_members import MemberCache
-from hpconv.worker.evaluator import EvaluationError, Evaluator, EvaluatorDied
+from hpconv.worker.evaluator import CHECK_SECONDS, EvaluationError, Evaluator, EvaluatorDied
 from hpconv.worker.messages import AtRung, Outcome
 from hpconv.worker.search_files import SearchOver, SearchStopped
 from hpconv.worker.spool import Spool, Undelivered
 from hpconv.worker.walltime import MARGIN, Walltime, WalltimeUsed
 
-CHECK_SECONDS = 0.1  # between checks of an evaluation's time and memory
 FIRST_PAUSE = 0.01  # after a trial, when the next one is probably queued already
 HEARTBEAT_SECONDS = 2.0
 SHUTDOWN_SECONDS = 3.0  # an unreachable server must not keep a worker from exiting
@@ -239,10 +238,8 @@ class Worker:
                 evaluator.answer(self._compare(trial, outcome.rungs))
             if self._heartbeat() and self._is_over():
                 raise SearchOver
-            seconds = time.monotonic() - start
-            if (refusal := _exceeded(evaluator, seconds)) is not None:
-                evaluator.restart()
-                return evaluator.refused(refusal, {"total": seconds})
+            if (stopped := evaluator.stopped(time.monotonic() - start)) is not None:
+                return stopped
         return outcome
 
     def _compare(self, trial: Trial, reached: list[Rung]) -> Standing:
@@ -273,18 +270,6 @@ class Worker:
         else:
             self.finished += 1
             log.info("trial %d: delivered the result of an earlier worker", late.trial["tid"])
-
-
-def _exceeded(evaluator: Evaluator, seconds: float) -> CandidateError | None:
-    """The limit that a running trial has exceeded, if any."""
-    budget = evaluator.budget
-    if seconds > budget.trial_seconds:
-        return CandidateError("too_slow", f"stopped after {budget.trial_seconds:g} s")
-    resident = evaluator.resident_mb()
-    if resident > budget.trial_memory_mb:
-        reason = f"stopped at {resident:.0f} MiB, {budget.trial_memory_mb} are allowed"
-        return CandidateError("out_of_memory", reason)
-    return None
 
 
 def describe_result(result: Result) -> str:
