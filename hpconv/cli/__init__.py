@@ -16,6 +16,8 @@ from hpconv import __version__
 from hpconv.cli import (
     best,
     cache,
+    cite,
+    compare,
     dashboard,
     demo,
     doctor,
@@ -24,6 +26,7 @@ from hpconv.cli import (
     extract,
     init,
     mongod,
+    plan,
     predict,
     report,
     space,
@@ -77,9 +80,10 @@ def _options(
 
 
 USER_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(init.init, space.space, demo.demo, status.status, best.best, extract.extract),
+    *(init.init, plan.plan, space.space, demo.demo, status.status, best.best, extract.extract),
     *(predict.predict, export.export),
     *(worker.worker, driver.driver, doctor.doctor, report.report, dashboard.dashboard),
+    *(compare.compare, cite.cite),
 )
 WORKFLOW_STEPS: tuple[Callable[..., None], ...] = (
     *(steps.data, worker_job.wait, worker_job.worker_job, driver.gather, steps.recheck, steps.rank),

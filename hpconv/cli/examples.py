@@ -14,6 +14,10 @@ ENDS = f"--summary {DEMO}/search/summary.json --stopped stopped --failure none/f
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("hpconv init photos", "hpconv init table.csv --name mine"),
+    "plan": (
+        "hpconv plan --configfile config/mine.yaml",
+        "hpconv plan --configfile config/mine.yaml --profile profiles/pbs -j 10 --json",
+    ),
     "space": (
         "hpconv space",
         "hpconv space --output-sizes 16,32 --max-layer-sizes 32 --json",
@@ -37,6 +41,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "hpconv predict --winner 2 --experiment demo --images one.png --output labels.csv",
         "hpconv predict --together --images new.csv --labels true.csv --output labels.csv",
     ),
+    "compare": ("hpconv compare demo mine", "hpconv compare demo mine --json"),
+    "cite": ("hpconv cite", "hpconv cite --experiment demo"),
     "cache ls": ("hpconv cache ls", "hpconv cache ls --json"),
     "cache verify": ("hpconv cache verify",),
     "cache prune": ("hpconv cache prune --keep 50GB",),

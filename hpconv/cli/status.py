@@ -18,14 +18,16 @@ def status(
 ) -> None:
     """Show the progress of a search: trials, best error, workers, speed and times.
 
+    After that it says whether more trials are worth their cost.
     It reads files of the experiment and needs neither the server nor its
     password. Ctrl-C ends --watch, not the search. A search whose driver has
     written no status for 30 s is 'silent'.
     """
     from contextlib import suppress
+    from dataclasses import asdict
 
     from hpconv import experiments
-    from hpconv.status import display
+    from hpconv.status import display, outlook
     from hpconv.status import snapshot as statuses
 
     if watch and json_:
@@ -38,7 +40,11 @@ def status(
     found = statuses.read(folder)
     if found is None:
         raise UserError(statuses.not_begun(folder))
+    prospects = outlook.read(folder)
     if json_:
-        print(json.dumps(found.to_json(), indent=2))
-    else:
-        display.show(found)
+        known = {"outlook": asdict(prospects)} if prospects else {}
+        print(json.dumps(found.to_json() | known, indent=2))
+        return
+    display.show(found)
+    if prospects:
+        print(prospects.sentence)

@@ -36,6 +36,8 @@ INSTEAD = {
     r"ssh .*": ("there is no other machine", ""),
     r"optuna-dashboard .*": ("is not installed", ""),
     r"hpconv doctor --profile .*": ("needs a scheduler", "hpconv doctor --help | grep profile"),
+    r"(hpconv plan .*)": ("a dozen candidates take a minute", r"\1 -n 2"),
+    r"hpconv compare .*": ("there is one experiment", "hpconv compare demo results/demo"),
     r"hpconv worker --mongo .*": ("needs a second host", "hpconv worker --help | grep mongo"),
     r"hpconv --install-completion": ("changes a home", "hpconv --help | grep install-comp"),
     r"snakemake --unlock (.*)": ("nothing is locked", r"snakemake -n \1"),
