@@ -10,12 +10,26 @@ from hpconv.cli.options import Config, Data, History, Output, TrialFile
 from hpconv.errors import UserError
 
 
-def data(config: Config, output: Output) -> None:
+def data(
+    config: Config,
+    output: Output,
+    show: Annotated[
+        Path | None,
+        typer.Option(
+            callback=checks.write_file,
+            help="PNG file to write: some images of each class and part.",
+        ),
+    ] = None,
+) -> None:
     """Write a data set and its splits to an HDF5 file."""
     from hpconv import datasets
     from hpconv.config import load
+    from hpconv.report import contact_sheet
 
-    datasets.write(load(config).data, output)
+    settings = load(config)
+    datasets.write(settings.data, output)
+    if show is not None:
+        contact_sheet.write(output, show, settings.report.bands)
 
 
 def recheck(

@@ -19,7 +19,7 @@ def used_once(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Examples without copies of other examples, and a line for each copy.
 
-    All examples, unless they are the user's own single images, which have names and a path.
+    All examples, unless they are single images of the user's own, which have names and a path.
 
     Of equal images in several parts, that of test is used, else that of validation.
 
@@ -33,7 +33,7 @@ def used_once(
     Raises:
         UserError: when equal images have different classes, or too few of a class remain.
     """
-    if not content.names or path is None:
+    if not content.names or content.pairs is not None or path is None:
         return np.arange(len(content.labels)), ()
     examples = _test_first(content)
     originals = examples[firsts([digests[example] for example in examples])]

@@ -8,6 +8,7 @@ An example is an image or a pair of images. The file holds
 - ``train`` and ``validation``, the example numbers for model selection;
 - ``folds/K/train`` and ``folds/K/test``, the example numbers for the final evaluation;
 - ``classes``, the names of the labels;
+- ``names`` (N,), files or rows of the user's own images;
 - ``skipped``, ``copies`` and ``ignored``: files that cannot be read, images that are equal to
   others, and counts of other files;
 - the attributes ``name`` and ``checksum``.
@@ -127,6 +128,10 @@ class DataFile:
     def classes(self) -> tuple[str, ...]:
         """Class names, by class number."""
         return tuple(self._file["classes"].asstr()[()])
+
+    def name_of(self, row: int) -> str | None:
+        """The file of an image, or its row in the user's file; None if it is not known."""
+        return self._file["names"].asstr()[row] if "names" in self._file else None
 
     @cached_property
     def pairs(self) -> np.ndarray | None:

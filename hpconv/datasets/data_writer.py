@@ -26,7 +26,7 @@ class Content:
         pairs: image rows ``(M, 2)`` of the examples, where examples are pairs.
         skipped: files that were left out, ``path: reason`` for each.
         ignored: number of files and folders that are no images, by kind.
-        names: of the examples of the user's own images, in which copies are searched; else empty.
+        names: of the user's own images: of files, or of rows; else empty.
         is_fraction: whether ``data.fraction`` has been applied.
     """
 
@@ -105,6 +105,8 @@ def write_content(
     for key, examples in splits.named().items():
         file[key] = examples
     file["classes"] = np.array(content.classes, h5py.string_dtype())
+    if content.names:
+        file["names"] = np.array(content.names, h5py.string_dtype())
     ignored = [f"{count} {kind}" for kind, count in sorted(content.ignored.items())]
     for key, lines in (("skipped", content.skipped), ("copies", copies), ("ignored", ignored)):
         file[key] = np.array(lines, h5py.string_dtype())

@@ -20,14 +20,26 @@ def write(folder: Path, path: Path, importance_csv: Path | None = None) -> None:
             data.h5.
     """
     # imported here because it loads engines and learners, which takes seconds
-    from hpconv.report import importance, page, payload, provenance, winner
+    from hpconv.report import (
+        citations,
+        contact_sheet,
+        importance,
+        page,
+        payload,
+        provenance,
+        winner,
+    )
 
     history = trials.read_summaries(experiments.history(folder))
     if history and (folder / "data.h5").exists():
         origin.check_trial(history[0], folder / "data.h5")
     found = payload.collect(folder, history)
     facts = provenance.collect(folder, history)
-    text = page.render(found, winner.collect(folder), facts, live=None)
+    bibtex = citations.bibtex(folder, history)
+    data = folder / "data.h5"
+    images = contact_sheet.sheet(data, winner.shown_bands(folder)) if data.exists() else None
+    winners = winner.collect(folder)
+    text = page.render(found, winners, facts, live=None, images=images, bibtex=bibtex)
     write_atomically(path, text)
     if importance_csv is not None:
         rows = found["importance"]["rows"] if found["importance"] else []

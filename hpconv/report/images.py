@@ -11,6 +11,7 @@ from PIL import Image
 TILE = 48  # approximate side of a filter or a map in pixels
 THUMBNAIL = 96  # largest side of an image in pixels
 CRISP = 48  # side in pixels up to which images are enlarged without loss; others are JPEG
+STRIP = 44  # height in pixels of images side by side
 COLUMNS = 8
 GAP = 5  # transparent pixels between tiles
 LEVELS = 25  # shades of a tile, odd for a middle one; more would enlarge the page
@@ -35,20 +36,39 @@ class Picture:
 
 
 def thumbnail(image: np.ndarray, alt: str, bands: Sequence[int] = BANDS) -> Picture:
-    """An image ``(C, H, W)`` uint8, THUMBNAIL pixels at most.
+    """An image ``(C, H, W)`` uint8, THUMBNAIL pixels at most; bands as in ``strip``."""
+    pixels = _visible(image, bands)
+    size = len(pixels)
+    if size <= CRISP:
+        return _picture(Image.fromarray(_enlarged(pixels, THUMBNAIL // size).squeeze()), alt)
+    side = min(size, THUMBNAIL)
+    photo = Image.fromarray(pixels.squeeze())
+    return _picture(photo.resize((side, side), Image.Resampling.LANCZOS), alt, "jpeg")
+
+
+def strip(images: Sequence[np.ndarray], bands: Sequence[int] = BANDS) -> Image.Image:
+    """Images ``(C, H, W)`` uint8 side by side, each STRIP pixels high.
 
     Args:
         bands: channels that are shown as red, green and blue if there are more than three; of two
             channels, the first is shown.
     """
-    image = image[list(bands)] if len(image) > 3 else image[:1] if len(image) == 2 else image
-    size = image.shape[-1]
-    if size <= CRISP:
-        enlarged = _enlarged(image.transpose(1, 2, 0), THUMBNAIL // size)
-        return _picture(Image.fromarray(enlarged.squeeze()), alt)
-    side = min(size, THUMBNAIL)
-    photo = Image.fromarray(image.transpose(1, 2, 0).squeeze())
-    return _picture(photo.resize((side, side), Image.Resampling.LANCZOS), alt, "jpeg")
+    canvas = Image.new("RGB", (len(images) * (STRIP + 1) - 1, STRIP), "white")
+    for number, image in enumerate(images):
+        photo = Image.fromarray(_visible(image, bands).squeeze()).resize((STRIP, STRIP))
+        canvas.paste(photo, (number * (STRIP + 1), 0))
+    return canvas
+
+
+def jpeg(image: Image.Image, alt: str) -> Picture:
+    """An image for the page."""
+    return _picture(image, alt, "jpeg")
+
+
+def _visible(image: np.ndarray, bands: Sequence[int]) -> np.ndarray:
+    """An image ``(C, H, W)`` as ``(H, W, 1 or 3)``."""
+    shown = image[list(bands)] if len(image) > 3 else image[:1] if len(image) == 2 else image
+    return shown.transpose(1, 2, 0)
 
 
 def filters(bank: np.ndarray, alt: str) -> Picture:

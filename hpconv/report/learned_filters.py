@@ -19,6 +19,7 @@ from hpconv.report.diagram import number
 
 MAX_FILTERS = 64
 MAX_MAPS = 16
+LARGE = 1e5  # values of maps that need an explanation
 ENGINE: Literal["cpu"] = "cpu"  # a GPU is not worth its start for one image
 
 
@@ -104,11 +105,18 @@ def _as_maps(output: np.ndarray, stage: Stage) -> np.ndarray:
     return grid.transpose(3, 0, 1, 2).reshape(-1, last.grid_res, last.grid_res)
 
 
+def _why(stack: np.ndarray) -> str:
+    """Why values of maps are large, as they look like a mistake."""
+    if np.abs(stack).max() <= LARGE:
+        return ""
+    return ", which this pipeline does not limit; features are scaled before the classifier"
+
+
 def _stage(level: int, stack: np.ndarray) -> Mosaic:
     count, size, _ = stack.shape
     shown = f"first {MAX_MAPS} shown, " if count > MAX_MAPS else ""
     return {
         "title": f"Layer {level}: {count} maps of {size}×{size}",
-        "note": f"{shown}values {number(stack.min())} to {number(stack.max())}",
+        "note": f"{shown}values {number(stack.min())} to {number(stack.max())}{_why(stack)}",
         "picture": images.maps(stack[:MAX_MAPS], f"the maps of layer {level}"),
     }

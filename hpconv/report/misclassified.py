@@ -11,12 +11,14 @@ from hpconv.datasets.data_file import DataFile
 from hpconv.report import images
 
 N_SHOWN = 12
+N_PARTS = 3  # of a file's path, such as train/cat/1.png; the rest may be private
 
 
 class Mistake(TypedDict):
     """A misclassified test example."""
 
     pictures: list[images.Picture]  # one, or two for a pair of images
+    files: list[str]  # of the pictures, where they are known
     true: str
     predicted: str
     margin: float  # score of the true class minus the best score, negative
@@ -67,8 +69,10 @@ def _shown(
     true, wrong = file.classes[file.labels[example]], file.classes[predicted]
     rows = np.atleast_1d(file.image_rows(example))
     alt = f"{true}, classified as {wrong}"
+    names = filter(None, (file.name_of(row) for row in rows))
     return {
         "pictures": [images.thumbnail(file.images[row], alt, bands) for row in rows],
+        "files": ["/".join(Path(name).parts[-N_PARTS:]) for name in names],
         "true": true,
         "predicted": wrong,
         "margin": float(margin),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hpconv.report.contact_sheet import ContactSheet
 from hpconv.report.payload import Payload
 from hpconv.report.provenance import Provenance
 from hpconv.report.winner import WinnerSection
@@ -28,6 +29,7 @@ SECTIONS = {
     "trials": "Trials",
     "timeline": "Workers",
     "failures": "Failures",
+    "images": "Images",
     "environment": "Provenance",
 }
 
@@ -36,11 +38,16 @@ def render(
     payload: Payload,
     winners: list[WinnerSection],
     provenance: Provenance,
+    *,
     live: str | None,
+    images: ContactSheet | None = None,
+    bibtex: str = "",
 ) -> str:
     """The page as a self-contained HTML text.
 
     Args:
+        images: of each class and part.
+        bibtex: entries to cite.
         live: URL of newer payloads, relative to the page; None if there are none.
     """
     environment = Environment(
@@ -50,13 +57,17 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    optional = {"winners": winners, "images": images}
+    missing = [name for name, content in optional.items() if not content]
     script = f'(() => {{\n"use strict";\n{_texts(SCRIPTS)}}})();'
     return environment.get_template("page.html").render(
         payload=payload,
         winners=winners,
         provenance=provenance,
+        images=images,
+        bibtex=bibtex,
         live=live,
-        sections={id_: title for id_, title in SECTIONS.items() if winners or id_ != "winners"},
+        sections={id_: title for id_, title in SECTIONS.items() if id_ not in missing},
         style=_texts(STYLES),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

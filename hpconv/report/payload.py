@@ -23,6 +23,7 @@ from hpconv.report.best import BestTrial, best
 from hpconv.report.hyperparameter_rows import HyperparameterRow
 from hpconv.report.importance import Importance, importance
 from hpconv.status import snapshot
+from hpconv.status.outlook import outlook
 from hpconv.trials import Trial
 
 ImportanceFunction = Callable[[list[Trial], list[HyperparameterRow]], Importance | None]
@@ -64,7 +65,7 @@ class FinalResults(TypedDict):
     """The final evaluation."""
 
     winner: TestResult | None  # of the first rank
-    average: TestResult | None  # the winners combined
+    average: TestResult | None  # the winners together
     ensemble: TestResult | None
     variants: dict[str, dict[str, TestResult]]  # by name; winner of the first rank, average
     raw_pixels: TestResult
@@ -86,6 +87,7 @@ class Payload(TypedDict):
     spent: dict[str, float]  # worker time in seconds, as ``trials.seconds_spent``
     hyperparameters: list[HyperparameterRow]  # the most important first
     convergence: Convergence
+    outlook: str | None  # whether more trials are worth their cost
     importance: Importance | None
     failures: list[trial_rows.FailureGroup]
     best: list[BestTrial]
@@ -105,11 +107,13 @@ def collect(
     final = read_final(folder)
     hyperparameters = hyperparameter_rows.rows(history)
     found = importance_of(history, hyperparameters)
+    data = _data(folder / "data.h5")
+    prospects = outlook(history, data["validation"]) if data else None
     payload: Payload = {
         "experiment": folder.resolve().name,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "status": status(folder),
-        "data": _data(folder / "data.h5"),
+        "data": data,
         "trials": rows,
         "thinned": len(history) - sum("values" in row for row in rows),
         "redrawn": sum(trial["misc"].get("redrawn", 0) for trial in history),
@@ -117,6 +121,7 @@ def collect(
         "spent": _spent(history),
         "hyperparameters": _by_importance(hyperparameters, found),
         "convergence": convergence(history, folder),
+        "outlook": prospects.sentence if prospects else None,
         "importance": found,
         "failures": trial_rows.failures(history),
         "best": best(history, folder, final),

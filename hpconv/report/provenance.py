@@ -5,14 +5,18 @@ import platform
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from hpconv import __version__, trials
+from hpconv.config import load
 from hpconv.datasets.data_file import DataFile
+from hpconv.errors import UserError
 from hpconv.processes import host_of
+from hpconv.report import contact_sheet
 from hpconv.trials import Trial
 
 LIBRARIES = (
@@ -36,7 +40,8 @@ def collect(folder: Path, history: list[Trial]) -> Provenance:
         "Software": _software(),
         "Machine": _machine(history),
         "Search": _search(folder / "search.json", history),
-        "Data": _data(folder / "data.h5"),
+        "Model": _model(history),
+        "Data": _data(folder),
     }
 
 
@@ -119,22 +124,33 @@ def _search(summary: Path, history: list[Trial]) -> Facts:
     }
 
 
-def _data(path: Path) -> Facts:
+def _model(history: list[Trial]) -> Facts:
+    """Section ``model`` of the configuration, as trials record it."""
+    found = next((model for trial in history if (model := trial["misc"].get("model"))), {})
+    return {key.replace("_", " "): _words(value) for key, value in found.items()}
+
+
+def _path(folder: Path) -> str | None:
+    """The configured place of the images, without its beginning, which may be private."""
+    with suppress(OSError, UserError):
+        path = load(folder / "config.json").data.path
+        return None if path is None else "/".join(path.parts[-2:])
+    return None
+
+
+def _data(folder: Path) -> Facts:
+    path = folder / "data.h5"
     if not path.exists():
         return {}
     with DataFile(path) as data:
         count, *shape = data.images.shape
-        splits = data.splits
-        parts = {
-            "training": splits.train,
-            "validation": splits.validation,
-            "test": splits.folds[0].test,
-        }
-        counts = ", ".join(f"{len(examples):,} {part}" for part, examples in parts.items())
-        if (n_folds := len(splits.folds)) > 1:
+        sizes = contact_sheet.parts(data).items()
+        counts = ", ".join(f"{len(examples):,} {part}" for part, examples in sizes)
+        if (n_folds := len(data.splits.folds)) > 1:
             counts += f" in each of {n_folds} folds"
         facts = {
             "name": data.name,
+            "path": _path(folder) or "the default",
             "images": f"{count:,} of {'×'.join(map(str, shape))}",
             "pairs of images" if data.has_pairs else "examples": counts,
             "classes": str(len(data.classes)),
@@ -168,7 +184,9 @@ def _counted(names: list[str]) -> str:
 def _words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {part}" for key, part in value.items())
-    return str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _long(seconds: float) -> str:

@@ -45,7 +45,7 @@ def collect(folder: Path) -> list[WinnerSection]:
     final = read_final(folder)
     ranks = [entry["rank"] for entry in final["winners"]] if final else []
     folders = [folder / "winners" / str(rank) for rank in ranks if isinstance(rank, int)]
-    bands = _bands(folder) if folders else images.BANDS
+    bands = shown_bands(folder) if folders else images.BANDS
     evaluated = [(each, read_evaluation(each / "evaluation.json")) for each in folders]
     return [
         _winner(each, evaluation, folder / "data.h5", bands)
@@ -54,7 +54,7 @@ def collect(folder: Path) -> list[WinnerSection]:
     ]
 
 
-def _bands(folder: Path) -> Sequence[int]:
+def shown_bands(folder: Path) -> Sequence[int]:
     """Channels that are shown as red, green and blue.
 
     Raises:

@@ -14,6 +14,7 @@ from hpconv.config import DataSettings
 from hpconv.datasets import copies, csv_table, image_files, user_data
 from hpconv.datasets.data_file import FoldSplit, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter
+from hpconv.errors import printable
 
 SAME = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 SIDES = ("left", "right")
@@ -48,7 +49,8 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     whole = np.isin(pairs, written).all(axis=1)
     splits = _splits(path, folds[whole] if len(folds) else folds, labels[whole])
     pairs = copies.firsts(writer.digests)[np.searchsorted(written, pairs[whole])]
-    return Content(labels[whole], CLASSES, splits, pairs, skipped, is_fraction=True)
+    names = [printable(files[number]) for number in written]
+    return Content(labels[whole], CLASSES, splits, pairs, skipped, names=names, is_fraction=True)
 
 
 def _same(row: csv_table.Row) -> int:

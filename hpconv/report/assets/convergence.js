@@ -4,7 +4,7 @@
 const outcomeOf = ({ error, kind }) => (error !== null ? "ok" : kind === "stopped" ? kind : "failed");
 const failedText = (trial) => `trial ${trial.tid}: ${trial.kind}\n${trial.reason ?? ""}`;
 const trialText = (trial) => (trial.error === null ? failedText(trial)
-  : `trial ${trial.tid}: ${percent(trial.error)}\n${[trial.features, duration(trial.seconds), trial.source && sourceName(trial.source)]
+  : `trial ${trial.tid}: ${percent(trial.error)}\n${[shape(trial.features), duration(trial.seconds), trial.source && sourceName(trial.source)]
     .filter(Boolean).join(", ")}${trial.continues === null ? "" : `\ncontinues trial ${trial.continues}`}`);
 
 /** Trials by the source of their hyperparameters. */
@@ -37,11 +37,11 @@ function convergence({ trials, convergence: { tids, best, band, baseline } }, wi
   path.push([end, path.at(-1)[1]]);
   const drawing = figure(width, height, "Validation error of each trial and the best so far",
     axisLeft(y, left, end, y.ticks(7), shortPercent),
-    axisBottom(x, bottom, x.ticks(width / 90).filter(Number.isInteger), String, "trials"),
+    axisBottom(x, bottom, x.ticks(width / 90).filter(Number.isInteger), grouped, { name: "trials" }),
     band && searchBand(band, x, y, last),
     baseline && svg("path", { class: "baseline", d: `M${left} ${y(baseline)}H${end}` }),
     baseline && svg("text", { class: "baseline", x: end, y: y(baseline) - 6, "text-anchor": "end" },
-      `raw pixels ${percent(baseline)}`),
+      `raw pixels ${percent(baseline)} (validation)`),
     others.map((trial) => svg("path", { class: outcomeOf(trial), d: `M${x(place(trial.tid))} 6v10` })),
     bySource(ok).map(([source, of]) => dots(of.map(at), { class: `dots ${source}` })),
     svg("path", { class: "best", d: steps(path) }));
@@ -74,7 +74,7 @@ function legend(ok, others, band, baseline) {
       key(`tick ${outcome}`, `${outcome} (${grouped(of.length)})`)),
     key("stroke best", "best so far"),
     band && key("area", "random search, with its median"),
-    baseline && key("stroke baseline", "raw pixels"));
+    baseline && key("stroke baseline", "validation error of raw pixels"));
 }
 
 const DOTS = "Each dot is a trial. ";

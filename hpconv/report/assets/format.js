@@ -6,9 +6,13 @@ const range = (interval) => `${percent(interval[0])} to ${percent(interval[1])}`
 const grouped = (n) => n.toLocaleString("en"); // 1,998
 const plural = (n, one, many = `${one}s`) => `${grouped(n)} ${n === 1 ? one : many}`;
 
+/** A shape such as 16x4x4 as 16×4×4. */
+const shape = (text) => text && text.split("x").map((n) => grouped(Number(n))).join("×");
+
 function number(x) {
   if (typeof x !== "number") return String(x);
   const size = Math.abs(x);
+  if (Number.isInteger(x) && size < 1e5) return grouped(x).replaceAll("-", "−");
   const exponential = size !== 0 && (size < 1e-3 || size >= 1e5);
   const text = exponential ? x.toExponential(1).replace(".0e", "e").replace("e+", "e")
     : String(Number(x.toPrecision(3)));

@@ -8,7 +8,7 @@ function parallel(data, width) {
   if (trials.length < 2) return "Too few trials.";
   const labels = axesChosen ?? data.hyperparameters.slice(0, width < 600 ? 5 : 8).map(({ label }) => label);
   const rows = data.hyperparameters.filter(({ label }) => labels.includes(label));
-  const whole = Math.max(width, (rows.length + 1) * 92);
+  const whole = Math.max(width, (rows.length + 1) * 132); // wider than a phone: it scrolls
   const margin = Math.min(80, whole / (rows.length + 1) / 2);
   const gap = rows.length ? (whole - 2 * margin) / rows.length : 0;
   const axes = [...rows, { label: ERROR }].map((row, i) => axisOf(row, trials, margin + i * gap));

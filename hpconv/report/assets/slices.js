@@ -20,19 +20,21 @@ function slices({ hyperparameters, trials }, width) {
 
 function slice({ label, log, choice, options }, ok, limits, width) {
   const active = ok.filter((trial) => label in trial.values), left = 40, bottom = 138;
+  const names = choice && options ? options.map((name) => short(String(name), 16)) : null;
+  const flat = names && names.join("").length * 7 < width - left - names.length * 10;
+  const tilted = names && !flat, height = 160 + (tilted ? 5 * Math.max(...names.map((name) => name.length)) : 0);
   const values = active.map((trial) => trial.values[label]), whole = values.every(Number.isInteger);
   const [low, high] = extent(values, log);
   const domain = choice ? [-0.5, Math.max(high, (options?.length ?? 1) - 1) + 0.5] : [low, high];
   const x = scale(domain, [left + 6, width - 8], log), y = scale(limits, [bottom - 6, 34], true);
   const at = (trial) => [x(trial.values[label]), y(trial.error)];
-  const ticks = x.ticks(choice ? 8 : width / 62).filter((v) => !whole || (Number.isInteger(v) && v > low - 1));
-  const named = choice && options && options.join("").length * 7 < width - left - options.length * 10;
+  const ticks = names ? names.map((_, i) => i) : x.ticks(choice ? 8 : width / 62).filter((v) => !whole || (Number.isInteger(v) && v > low - 1));
   const inside = active.filter(passes), idle = ok.length - active.length;
-  const drawing = figure(width, 160, `Validation error against ${label}`,
+  const drawing = figure(width, height, `Validation error against ${label}`,
     svg("text", { x: left, y: 13, class: "name code" }, short(label, (width - left) / 7.3), svg("title", {}, label)),
     svg("text", { x: left, y: 27, class: "lane" }, idle ? `inactive in ${grouped(idle)}` : "always active"),
     axisLeft(y, left, width - 2, y.ticks(3), shortPercent),
-    axisBottom(x, bottom, ticks, (v) => (named ? String(options[v]) : number(v))),
+    axisBottom(x, bottom, ticks, (v) => (names ? names[v] : number(v)), { tilted }),
     dots(active.filter((trial) => !passes(trial)).map(at), { class: "dots faded" }),
     bySource(inside).map(([source, of]) => dots(of.map(at), { class: `dots ${source}` })));
   const say = (value) => (choice && options ? options[value] : number(value));

@@ -10,6 +10,7 @@ function summary(data) {
     going ? progress(status, data) : null,
     html("div", { class: "tiles" }, data.final ? tested(data.final) : soFar(data), searched(data)),
     data.final ? intervals(data) : null,
+    data.outlook && html("p", { id: "outlook" }, html("b", {}, "Is more search worth it? "), data.outlook),
   ];
 }
 
@@ -22,13 +23,13 @@ function tested({ winner, average, ensemble, variants, raw_pixels: raw, missing,
   const members = (it) => it?.members && `trials ${it.members.join(", ")}`;
   return [
     entry("Test error of the winner", winner, `trial ${winner?.tid}`),
-    entry("Winners combined (averaged decision scores)", average, members(average)),
+    entry("Winners together", average, average && `mean of the decision scores of ${members(average)}`),
     entry("Ensemble", ensemble, members(ensemble)),
     ...Object.entries(variants).flatMap(([name, found]) => [
       entry(`Winner ${VARIANTS[name]}`, found.winner, `trial ${found.winner?.tid}`),
-      entry(`Winners combined, ${VARIANTS[name]}`, found.average, members(found.average)),
+      entry(`Winners together, ${VARIANTS[name]}`, found.average, members(found.average)),
     ]),
-    entry("Raw pixels", raw, method),
+    entry("Test error of raw pixels", raw, method),
     missing?.length ? tile("Missing winners", grouped(missing.length),
       ...missing.map(({ rank, reason }) => `rank ${rank}: ${reason}`)) : null,
   ];
@@ -43,7 +44,7 @@ function soFar({ convergence, status, trials }) {
   return [
     tile("Best validation error", percent(best?.error), best && `trial ${best.tid}`,
       best?.since && `since ${clock(best.since)}, ${day(best.since)}`),
-    baseline !== null && tile("Raw pixels", percent(baseline), "validation error of the same classifier"),
+    baseline !== null && tile("Validation error of raw pixels", percent(baseline), "the same classifier"),
   ].filter(Boolean);
 }
 

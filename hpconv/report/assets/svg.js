@@ -23,7 +23,8 @@ function figure(width, height, label, ...children) {
   return svg("svg", { ...size, role: "img", "aria-label": label }, children);
 }
 
-function axisBottom(at, y, values, say, name = null) {
+/** An axis below a figure; tilted texts are read from the lower left. */
+function axisBottom(at, y, values, say, { name = null, tilted = false } = {}) {
   const [start, end] = at.range;
   return svg("g", { class: "axis" },
     svg("path", { d: `M${start} ${y}H${end}` }),
@@ -31,6 +32,8 @@ function axisBottom(at, y, values, say, name = null) {
     values.map((x) => {
       const text = say(x), half = 3.5 * text.length; // of its approximate width
       const center = Math.max(half, Math.min(end + 8 - half, at(x)));
+      const turn = `translate(${at(x) + 4} ${y + 12}) rotate(-40)`;
+      if (tilted) return svg("text", { transform: turn, "text-anchor": "end" }, text);
       return svg("text", { x: center, y: y + 17, "text-anchor": "middle" }, text);
     }),
     name && svg("text", { x: (start + end) / 2, y: y + 34, "text-anchor": "middle", class: "name" }, name));

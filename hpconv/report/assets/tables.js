@@ -28,7 +28,7 @@ function best({ best: rows }) {
     table(head, rows.map((trial) => named(head, row(
       name(trial), percent(trial.validation_error),
       ...(tested ? [percent(trial.test_error), interval(trial)] : []),
-      trial.features, duration(trial.seconds), more(trial))))),
+      shape(trial.features), duration(trial.seconds), more(trial))))),
     html("p", { class: "caption" }, tested
       ? "Trials with a test error are winners: they were retrained on the training and validation examples of each "
         + "fold and tested once. Of trials that differ only in their classifier, the best is the winner."

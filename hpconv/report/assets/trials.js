@@ -6,7 +6,7 @@ let nRows = ROWS_A_STEP, sortedBy = { column: "error", sign: 1 };
 const COLUMNS = {
   tid: ["trial", (t) => t.tid],
   error: ["validation error", (t) => (t.error === null ? t.kind : percent(t.error))],
-  features: ["features", (t) => t.features],
+  features: ["features", (t) => shape(t.features)],
   seconds: ["time", (t) => duration(t.seconds)],
   source: ["source", (t) => sourceName(t.source ?? "unknown")],
   host: ["host", (t) => t.host],

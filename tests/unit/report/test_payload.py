@@ -28,7 +28,7 @@ MODEL = {"output_sizes": [16, 32], "max_layer_sizes": [32]}
 KEYS = [
     *("experiment", "written", "status", "data", "trials", "thinned", "redrawn", "stopped"),
     "spent",
-    *("hyperparameters", "convergence", "importance", "failures", "best", "final"),
+    *("hyperparameters", "convergence", "outlook", "importance", "failures", "best", "final"),
 ]
 
 
@@ -113,7 +113,8 @@ def test_payload_of_a_running_search_is_plain_json(tmp_path: Path) -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert list(found) == KEYS
     assert found["experiment"] == "mine"
-    assert [found[key] for key in ("data", "importance", "final")] == [None, None, None]
+    assert [found[key] for key in ("data", "outlook", "final")] == [None] * 3
+    assert found["importance"] is None
     assert found["convergence"]["baseline"] is None
 
 
