@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpconv.cli import checks
+from hpconv.cli.search_command import search_command
 from hpconv.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,21 +45,10 @@ def init(
     path.parent.mkdir(exist_ok=True)
     with path.open("x", encoding="utf-8") as file:
         file.write(suggestion.configuration(experiment, found))
-    print(f"wrote {path}; change it as you like, then run")
-    print(f"  {_next_command(path)}")
-
-
-def _next_command(path: Path) -> str:
-    """The command of the search: also where the workflow is not in this folder."""
-    import hpconv
-
-    workflow = Path(hpconv.__file__).parents[1]
-    if Path("Snakefile").exists() or not (workflow / "Snakefile").exists():
-        return f"snakemake --profile profiles/local --configfile {path}"
-    return (
-        f"snakemake --snakefile {workflow}/Snakefile --profile {workflow}/profiles/local "
-        f"--configfile {path}"
-    )
+    print(f"wrote {path}; change it as you like. What the search will cost:")
+    print(f"  hpconv plan --configfile {path}")
+    print("The search:")
+    print(f"  {search_command(path)}")
 
 
 def _show(found: "Survey") -> None:

@@ -13,6 +13,7 @@ import typer
 
 from hpconv.cli import checks
 from hpconv.cli.options import AsJson
+from hpconv.cli.search_command import search_command
 
 if TYPE_CHECKING:
     from hpconv.config import Config
@@ -149,7 +150,7 @@ def _show_advice(
     option = "-j" if profile is not None and profile.is_cluster else "--cores"
     folder = profile.path.parent if profile else Path("profiles/local")
     print("\nstart the search with")
-    print(f"  snakemake --profile {folder} {option} {advice.jobs} --configfile {configfile}")
+    print(f"  {search_command(configfile, folder, f'{option} {advice.jobs}')}")
 
 
 def _hours(hours: "Estimate") -> str:

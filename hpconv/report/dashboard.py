@@ -110,7 +110,8 @@ class Handler(BaseHTTPRequestHandler):
         report = source.folder / "report.html"
         if name == "":
             payload, facts = source.collect()
-            return HTML, page.render(payload, [], facts, live="payload.json").encode()
+            winners = source.winners()
+            return HTML, page.render(payload, winners, facts, live="payload.json").encode()
         if name == "payload.json":
             return "application/json", page.as_json(source.collect()[0]).encode()
         if name == "report.html" and report.exists():

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from hpconv import experiments, trials
 from hpconv.errors import UserError
+from hpconv.evaluation.records import FINAL_EVALUATION, read_evaluation
 from hpconv.experiments import HISTORIES
-from hpconv.report import payload, provenance
+from hpconv.report import payload, provenance, winner
 from hpconv.report.hyperparameter_rows import HyperparameterRow
 from hpconv.report.importance import Importance, importance
 from hpconv.report.payload import Payload
@@ -15,7 +16,7 @@ from hpconv.status import snapshot
 from hpconv.trials import Trial
 
 REFRESH_SECONDS, IMPORTANCE_SECONDS = 2.0, 60.0  # minimum time between two computations
-FILES = (*HISTORIES, "search.json", "baseline.json", "final_evaluation.json", "report.html")
+FILES = (*HISTORIES, "search.json", "baseline.json", FINAL_EVALUATION, "report.html")
 
 Stamp = tuple[int, int] | None  # modification time and size of a file; None if it is missing
 
@@ -24,6 +25,7 @@ class LivePayload(Payload, total=False):
     """A payload for the dashboard."""
 
     report: bool  # whether there is a report
+    retrained: list[int]  # number of winners that are, and of all
 
 
 class Source:
@@ -40,6 +42,8 @@ class Source:
         self._stamps: list[Stamp] = []
         self._last = {"trials": -REFRESH_SECONDS, "importance": -IMPORTANCE_SECONDS}
         self._latest_importance: Importance | None = None
+        self._winners: list[winner.WinnerSection] = []
+        self._winners_of: Stamp = None  # the final evaluation with these winners
 
     def collect(self) -> tuple[LivePayload, provenance.Provenance]:
         """The payload and the provenance, from the cache if no file has changed.
@@ -57,7 +61,16 @@ class Source:
             found, facts = collected
             if (self.folder / snapshot.STATUS).exists():
                 found = {**found, "status": payload.status(self.folder)}
+            found["retrained"] = _retrained(self.folder)
             return found, facts
+
+    def winners(self) -> list[winner.WinnerSection]:
+        """The winners' sections, once there is a final evaluation."""
+        with self._lock:
+            stamp = _stamp(self.folder / FINAL_EVALUATION)
+            if stamp != self._winners_of:
+                self._winners, self._winners_of = winner.collect(self.folder), stamp
+            return self._winners
 
     def _collect(self, stamps: list[Stamp]) -> tuple[LivePayload, provenance.Provenance]:
         try:
@@ -69,7 +82,8 @@ class Source:
                 raise UserError(f"{self.folder} cannot be read: {error}") from None
             return self._collected
         report = (self.folder / "report.html").exists()
-        self._collected, self._stamps = ({**found, "report": report}, facts), stamps
+        live: LivePayload = {**found, "report": report, "retrained": _retrained(self.folder)}
+        self._collected, self._stamps = (live, facts), stamps
         return self._collected
 
     def _importance(
@@ -86,6 +100,12 @@ class Source:
         if due:
             self._last[what] = now
         return due
+
+
+def _retrained(folder: Path) -> list[int]:
+    ranks = [path.parent for path in folder.glob("winners/*/trial.json")]
+    done = sum(read_evaluation(rank / "evaluation.json") is not None for rank in ranks)
+    return [done, len(ranks)]
 
 
 def _stamp(path: Path) -> Stamp:

@@ -83,7 +83,9 @@ async function poll(url) {
         const text = await answer.text();
         while (dragging) await new Promise((after) => setTimeout(after, 200));
         seen = answer.headers.get("ETag");
+        const before = payload;
         payload = JSON.parse(text);
+        if (payload.final && !before.final) location.reload(); // with the sections of the winners
         drawAll();
       } else if (answer.status !== 304) throw new Error(answer.statusText);
       live(true);
@@ -97,9 +99,14 @@ function live(reached) {
   const place = document.getElementById("live");
   place.className = reached ? "reached" : "";
   const time = clock(payload.status?.written ?? payload.written, SECONDS);
-  const now = payload.status?.state === "ended" ? "the search has ended" : `live, as of ${time}`;
+  const now = payload.status?.state === "ended" ? ended(payload) : `live, as of ${time}`;
   place.replaceChildren(reached ? now : `The dashboard does not answer. Showing ${time}, retrying …`,
-    payload.report && reached ? html("a", { href: "report.html" }, "report with the winners") : "");
+    payload.report && reached ? html("a", { href: "report.html" }, "report") : "");
+}
+
+function ended({ final, retrained }) {
+  if (final || !retrained[1]) return "the search has ended";
+  return `the search has ended; winners are retrained, ${retrained[0]} of ${retrained[1]} are done`;
 }
 
 if (script.dataset.live) {

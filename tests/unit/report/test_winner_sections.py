@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 import shutil
 from dataclasses import asdict
@@ -15,13 +16,22 @@ from PIL import Image
 
 from hpconv import features, report, trials
 from hpconv.cli.report import report as report_verb
-from hpconv.datasets.data_file import Splits
+from hpconv.datasets.data_file import DataFile, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.evaluation import retrain, summary
 from hpconv.files import read_json, write_json
 from hpconv.model.pipeline import describe
-from hpconv.report import confusion, diagram, images, misclassified, provenance, winner
+from hpconv.report import (
+    confusion,
+    contact_sheet,
+    diagram,
+    images,
+    misclassified,
+    provenance,
+    winner,
+)
 from tests.unit.objective.test_objective import CANDIDATE, MODEL
+from tests.unit.report.test_dashboard import ask, served
 
 TURNED = {
     "warp": 1, "warp_rot": 0.1, "warp_shear": 0.2, "warp_scale_h": 1.1, "warp_scale_v": 0.9,
@@ -290,3 +300,33 @@ def test_provenance_without_trials_has_software_only(tmp_path: Path) -> None:
     facts = provenance.collect(tmp_path, [])
     assert facts["Search"] == facts["Data"] == {}
     assert facts["Software"]["Python"]
+
+
+def test_dashboard_counts_winners_that_are_retrained_and_then_shows_them(copied: Path) -> None:
+    final = (copied / "final_evaluation.json").rename(copied / "later.json")
+    with served(copied) as server:
+        assert json.loads(ask(server, "payload.json").body)["retrained"] == [1, 2]
+        assert b'id="winner-1"' not in ask(server, "").body
+        final.rename(copied / "final_evaluation.json")
+        assert b'id="winner-1"' in ask(server, "").body
+
+
+def test_mistakes_name_files_of_own_images(copied: Path) -> None:
+    with h5py.File(copied / "data.h5", "r+") as file:
+        names = [f"/home/me/photos/six/{row}.png" for row in range(len(file["images"]))]
+        file["names"] = np.array(names, h5py.string_dtype())
+    shown = misclassified.worst(copied / "winners/1/scores.npz", copied / "data.h5")["shown"]
+    assert shown
+    for mistake in shown:
+        assert re.fullmatch(r"photos/six/\d+\.png", *mistake["files"])
+
+
+def test_contact_sheet_has_examples_of_each_class_and_part(copied: Path, tmp_path: Path) -> None:
+    with DataFile(copied / "data.h5") as data:
+        counts = [len(part) for part in contact_sheet.parts(data).values()]
+    sheet = contact_sheet.sheet(copied / "data.h5", images.BANDS)
+    cells = [row["cells"] for row in sheet["rows"]]
+    assert [sum(row[part]["examples"] for row in cells) for part in range(3)] == counts
+    assert all(cell["picture"] for row in cells for cell in row)
+    contact_sheet.write(copied / "data.h5", tmp_path / "sheet.png", images.BANDS)
+    assert Image.open(tmp_path / "sheet.png").height > 10 * images.STRIP
