@@ -14,13 +14,13 @@ from hyperopt.base import Domain
 from hpconv.config import Config
 from hpconv.datasets.protocols import Selection
 from hpconv.errors import CandidateError
-from hpconv.model.space import Assignment, search_space
+from hpconv.model.space import search_space
 from hpconv.objective.budget import count
 from hpconv.objective.objective import Objective, describe_feasible
 from hpconv.search.algorithms import HyperoptAlgorithm
 from hpconv.search.driver import new_trial
 from hpconv.search.redraw import suggest_feasible
-from hpconv.trials import Trial
+from hpconv.trials import Assignment, Trial
 from hpconv.worker.evaluator import CHECK_SECONDS, Evaluator
 from hpconv.worker.messages import Outcome
 
