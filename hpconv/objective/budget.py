@@ -14,6 +14,7 @@ from hpconv.errors import CandidateError
 from hpconv.features import learning
 from hpconv.learners.feature_matrix import BLOCK_BYTES, KEPT_BYTES
 from hpconv.learners.pair_kernels import BLOCK_BYTES as PAIR_BLOCK_BYTES
+from hpconv.learners.pair_kernels import COMPARISONS
 from hpconv.model.layers import Filter, Shape
 from hpconv.model.pipeline import Pipeline
 
@@ -21,8 +22,11 @@ FLOAT, DOUBLE = 4, 8  # bytes
 FIT_ROWS = 1500  # fitting needs about the memory of the features of this many images
 BANK_COPIES = 3  # of a filterbank: as learned, and as packed for the kernels
 PATCH_BLOCKS = 5  # the previous block, the extracted patches, and steps of normalisation
+PAIR_BLOCKS = 5  # the previous block, features of both images, their comparison, a step of it
+SVM_GRAMS = 5  # the weighted sum, a term of it, its copy in float64, and libsvm's cache
 POSITION_BYTES = 64  # per drawn patch
-OVERHEAD = 32 * 2**20  # Python, the allocator, and the kernels' scratch memory
+# Python, scratch memory of the kernels, and freed arrays below 32 MiB, which malloc keeps
+OVERHEAD = 48 * 2**20
 MARGIN = 1.1  # measured peaks exceed the sum of the arrays by up to a tenth
 IMAGES_TO_JUDGE = 150  # as in the published system; the speed of fewer images is not reliable
 
@@ -192,9 +196,17 @@ def _filterbank_bytes(stage: _StageSizes, model: ModelSettings) -> int:
 def _classifier_bytes(counts: Counts, width: int) -> int:
     """Bytes for fitting: a copy of the training features, or the kernels of pairs."""
     if counts.pairs:
-        blocks = 6 * PAIR_BLOCK_BYTES
-        compared = 2 * FLOAT * counts.train * width
-        grams = 2 * DOUBLE * counts.train * (2 * counts.train + counts.validation)
-        return compared + blocks + grams
+        return _pair_bytes(counts, width)
     scaled = FLOAT * counts.train * width
     return min(scaled, KEPT_BYTES) + 3 * BLOCK_BYTES + FLOAT * FIT_ROWS * width
+
+
+def _pair_bytes(counts: Counts, width: int) -> int:
+    """Bytes for kernels of pairs: while features are compared, or an SVM is fitted."""
+    n = counts.train
+    compared = FLOAT * n * width
+    block = min(PAIR_BLOCK_BYTES, compared)
+    images = min(2 * block, FLOAT * counts.images * width)
+    comparing = compared + images + PAIR_BLOCKS * block
+    grams = len(COMPARISONS) * FLOAT * n * (n + counts.validation)
+    return grams + max(comparing, SVM_GRAMS * FLOAT * n**2)

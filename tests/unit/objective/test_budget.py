@@ -22,6 +22,12 @@ def test_memory_of_pair_kernels_is_predicted() -> None:
         )
 
 
+def test_few_pairs_need_less_than_the_blocks_of_many() -> None:
+    pipeline = describe(CANDIDATE, (1, 8, 8), MODEL)
+    counts = Counts((1, 8, 8), 400, 300, 150, 70, pairs=True)
+    check_memory(pipeline, counts, MODEL, limit_mb=96)
+
+
 def test_train_images_are_those_that_filters_are_learned_from(digits: Path) -> None:
     selection = Selection(digits)
     counts = count(selection)
