@@ -49,14 +49,16 @@ class Launcher:
         password, port = self._set_new_password(), free_port()
         uri = f"mongodb://{USER}:{password}@{self._address}:{port}/?authSource=admin"
         listen = ",".join(dict.fromkeys([LOOPBACK, self._address]))
-        return self._start(uri, "--auth", f"--bind_ip={listen}", f"--port={port}", "--nounixsocket")
+        return self._start(uri, "--auth", f"--bind_ip={listen}", f"--port={port}")
 
     def _start(self, uri: str, *options: str) -> Mongod:
         # absolute for backups, which ask the server for its folder
         folder = f"--dbpath={self._settings.dbpath.absolute()}"
         output = (f"--logpath={self._settings.log}", "--logappend")
         most = f"--maxConns={max_connections()}"
-        options = (folder, *output, most, *LOW_MEMORY_OPTIONS, *options)
+        # of other users, it would find sockets with the same name in /tmp
+        own = "--nounixsocket"
+        options = (folder, *output, most, own, *LOW_MEMORY_OPTIONS, *options)
         return Mongod(self._binary, self._settings, uri, options)
 
     def _set_new_password(self) -> str:

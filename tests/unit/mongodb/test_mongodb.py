@@ -74,6 +74,12 @@ def test_server_listens_on_loopback_only(server: Path) -> None:
     assert listening(connection_file.await_server(server)) == {"127.0.0.1"}
 
 
+def test_server_creates_no_socket_where_other_users_have_theirs(server: Path) -> None:
+    log = (server.parent / "mongod.log").read_text()
+    assert "mongod.sock" in log, "the private one, for the password"
+    assert "mongodb-27017.sock" not in log
+
+
 def test_bind_adds_an_address(tmp_path: Path) -> None:
     with served(tmp_path, "--bind", "127.0.0.2") as connection:
         uri = connection_file.await_server(connection)
