@@ -61,7 +61,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"{count} skipped, {reason}")
 
 
-def until(condition: Callable[[], Any], seconds: float = 60) -> None:
+def until(condition: Callable[[], Any], seconds: float = 180) -> None:
     """Wait for something to happen."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -113,7 +113,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     connection_file.await_server(folder / "connection.json")
     yield folder / "connection.json"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
+    assert process.wait(180) == 0
 
 
 @pytest.fixture

@@ -144,6 +144,6 @@ class Search:
                 process.terminate()
         for process in self._processes:
             if process is not self.server:
-                process.wait(20)
+                process.wait(180)
         if self.server.poll() is None:
             self.kill_server()  # nobody reads its files again: no need to wait for them

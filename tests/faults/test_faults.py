@@ -61,9 +61,9 @@ def test_killed_stopped_and_ended_workers_lose_nothing(begin: Begin) -> None:
     search.worker("fifth")
     until(lambda: search.finished() >= 12)
     stopped.send_signal(signal.SIGCONT)
-    assert driver.wait(60) == 0
-    assert stopped.wait(20) == 0
-    assert ended.wait(20) == 128 + signal.SIGTERM
+    assert driver.wait(180) == 0
+    assert stopped.wait(180) == 0
+    assert ended.wait(180) == 128 + signal.SIGTERM
     search.check_rungs(search.check("stopped", "ended", "fourth", "fifth"))
 
 
@@ -82,7 +82,7 @@ def test_a_killed_driver_goes_on_with_the_same_suggestions(begin: Begin) -> None
             long_ago = {"$set": {"driver.beat": LONG_AGO}}
             broken.store.connection.db.searches.update_many({}, long_ago)
     assert broken.driver().wait(60) == 0
-    assert undisturbed.wait(60) == 0
+    assert undisturbed.wait(180) == 0
     expected = [hyperparameters(trial) for trial in whole.check("worker")]
     assert [hyperparameters(trial) for trial in broken.check("worker")] == expected
 
@@ -99,8 +99,8 @@ def test_a_killed_mongod_comes_back_and_nothing_is_lost(begin: Begin) -> None:
         search.kill_mongod()
         address = search.connection.read_text()
         until(lambda before=address: search.connection.read_text() != before)
-    assert driver.wait(90) == 0
-    assert [worker.wait(20) for worker in workers] == [0, 0, 0]
+    assert driver.wait(180) == 0
+    assert [worker.wait(180) for worker in workers] == [0, 0, 0]
     search.check_rungs(search.check(*names))
 
 
@@ -114,8 +114,8 @@ def test_driver_and_workers_wait_for_a_server_that_is_gone(begin: Begin) -> None
         until(lambda who=name: "is unreachable" in search.log(who).read_text())
     assert [process.poll() for process in (driver, *workers)] == [None] * 3
     search.start_server()
-    assert driver.wait(60) == 0
-    assert [worker.wait(20) for worker in workers] == [0, 0]
+    assert driver.wait(180) == 0
+    assert [worker.wait(180) for worker in workers] == [0, 0]
     trials = search.check("one", "two")
     assert {trial["attempts"] for trial in trials} == {0}
     assert "is reachable again" in search.log("one").read_text()
@@ -132,7 +132,7 @@ def test_a_result_without_a_server_waits_for_the_next_worker(begin: Begin) -> No
     (search.folder / "go").touch()  # it goes on at its rung without a server
     until(lambda: "is unreachable" in search.log("first").read_text())
     first.terminate()
-    assert first.wait(20) == 128 + signal.SIGTERM
+    assert first.wait(180) == 128 + signal.SIGTERM
     assert list(search.folder.glob("undelivered-*"))
     search.start_server()
     search.worker("next")

@@ -38,8 +38,8 @@ def test_search_of_an_earlier_release_is_continued(
         for row in bson.decode_all(dump):
             search.store.connection.db[row["collection"]].insert_one(row["document"])
         driver, worker = search.driver(), search.worker("worker")
-        assert driver.wait(120) == 0, search.log("driver").read_text()
-        assert worker.wait(20) == 0
+        assert driver.wait(180) == 0, search.log("driver").read_text()
+        assert worker.wait(180) == 0
         after = search.check("worker")[: len(before)]
         assert [facts(trial) for trial in after] == [facts(trial) for trial in before]
     finally:

@@ -26,7 +26,7 @@ def doctor(
     command = [sys.executable, "-m", "hpconv", "doctor", "--profile", str(profile), *options]
     environment = os.environ | {"PATH": path, "FAKE_PBS": str(pbs)}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180
     )
 
 
@@ -99,7 +99,7 @@ def test_the_reason_why_a_job_waits_is_shown_and_ctrl_c_leaves_none(tmp_path: Pa
         line = next(line for line in process.stdout if "waits in the queue" in line)
         assert "waits in the queue: Not Running: Insufficient amount of resource" in line
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(180)
         assert [row.split()[0] for row in fake.run("qstat")[1].splitlines()[2:]] == [busy]
     finally:
         process.kill()

@@ -151,7 +151,7 @@ def test_a_job_that_somebody_deletes_is_told_apart(start: Start) -> None:
     process = site.begin(body="sleep 60")
     until(site.ran)
     assert site.fake.run("qdel", site.ran()[0].split()[0])[0] == 0
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 1
     assert "ended by a signal" in output
     assert "deleted with qdel" in output
@@ -163,7 +163,7 @@ def test_a_scheduler_that_says_nothing_sensible_fails_no_job(start: Start, fault
     process = site.begin(jobs=4, body="sleep 3")
     until(lambda: len(site.ran()) == 4)
     site.fake.faults(**{fault: True})
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 0, output
     assert len(site.calls("qsub")) == 4
 
@@ -209,7 +209,7 @@ def test_jobs_whose_node_is_lost_are_submitted_again(
     process = site.begin(jobs=2, body="test $(grep -c began ran.txt) -gt 2 || sleep 60")
     until(lambda: len(site.ran()) == 2 and site.calls("qstat"))
     site.fake.faults(lose_node="n1")
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 0, output
     assert output.count("its node was lost") == 2
     assert len(site.calls("qsub")) == 4
@@ -235,7 +235,7 @@ def test_runs_side_by_side_leave_each_others_jobs_alone(start: Start) -> None:
     until(lambda: len(site.ran()) == 2)
     (site.folder / "go.txt").touch()
     for run in runs:
-        output = run.communicate(timeout=60)[0]
+        output = run.communicate(timeout=180)[0]
         assert run.returncode == 0, output
     assert len(site.calls("qsub")) == 2
 
@@ -245,7 +245,7 @@ def test_jobs_that_are_not_needed_leave_the_queue(start: Start) -> None:
     process = site.begin(snakefile=HELPERS, helpers=3)  # one runs, two wait
     until(lambda: len(site.calls("qsub")) == 4 and site.ran())
     (site.folder / "go.txt").touch()
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 0, output
     assert len(site.ran()) == 1
     records = [(site.folder / f"helper/{number}.txt").read_text() for number in range(3)]
@@ -261,7 +261,7 @@ def test_helpers_leave_the_queue_when_another_job_has_failed(start: Start) -> No
     row = next(line for line in site.queue() if "hp-work " in line)
     until(lambda: site.fake.state(row.split()[0]) == "R")
     assert site.fake.run("qdel", row.split()[0])[0] == 0
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 1, output
     assert len(site.ran()) < 3, "at most one more started in the place of the job that failed"
     assert output.splitlines()[-1].startswith("hpconv: work failed: it was ended by a signal")
@@ -281,7 +281,7 @@ def test_work_goes_on_without_a_helper(start: Start, body: str, starts: int, rea
     helper = site.folder / "helper/0.txt"
     until(helper.exists)
     (site.folder / "go.txt").touch()
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 0, output
     assert f"helper-0 is left out: {reason}" in output
     assert len(site.ran()) == starts
@@ -323,7 +323,7 @@ def test_a_deleted_job_fails_though_the_answer_to_qstat_is_cut_off(start: Start)
     until(lambda: len(site.calls("qsub")) == 2 and site.ran())
     site.fake.faults(partial=True)
     assert site.fake.run("qdel", "102")[0] == 0
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 1
     assert "it was deleted before it ran" in output
 

@@ -143,7 +143,7 @@ def serve(folder: Path, command: str) -> None:
     with urllib.request.urlopen(address[0]) as page:
         assert b"demo" in page.read()
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) in (0, 130)
+    assert process.wait(180) in (0, 130)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -44,7 +44,7 @@ def test_kernels_work_after_a_fork() -> None:
     expected = 4 * 5 * 8 * 8 * FILTERS[0].sum()
     assert total(0) == expected
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map_async(total, range(4)).get(timeout=30) == [expected] * 4
+        assert pool.map_async(total, range(4)).get(timeout=180) == [expected] * 4
 
 
 def test_processes_may_build_at_once(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ print(kernels.backend())
 
 def backend(cache: Path) -> tuple[str, str]:
     """Backend and log of a new process with this cache folder."""
-    output, log = python(BACKEND, XDG_CACHE_HOME=str(cache)).communicate(timeout=60)
+    output, log = python(BACKEND, XDG_CACHE_HOME=str(cache)).communicate(timeout=180)
     return output.strip(), log
 
 

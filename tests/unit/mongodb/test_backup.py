@@ -36,15 +36,15 @@ def test_restore_returns_every_document(server: Path, tmp_path: Path) -> None:
     source: MongoClient = MongoClient(connection_file.await_server(server))
     source.hpconv.kept.insert_many([{"_id": n, "data": os.urandom(100)} for n in range(5000)])
     made = hpconv("mongod", "backup", "--connection", server, "--output", tmp_path / "copy")
-    assert made.wait(60) == 0
+    assert made.wait(180) == 0
     assert not locked(connection_file.await_server(server))
     back = hpconv("mongod", "restore", "--backup", tmp_path / "copy", "--dbpath", tmp_path / "db")
-    assert back.wait(60) == 0
+    assert back.wait(180) == 0
     process = start_server(tmp_path)
     copy: MongoClient = MongoClient(connection_file.await_server(tmp_path / "connection.json"))
     assert list(copy.hpconv.kept.find()) == list(source.hpconv.kept.find())
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(180) == 0
 
 
 def test_backup_excludes_files_of_the_running_server(server: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_interrupted_backup_leaves_no_files_and_no_lock(server: Path, tmp_path: 
         while not locked(uri):
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        assert process.wait(180) == 128 + signal.SIGTERM
     assert not locked(uri)
     assert list(tmp_path.iterdir()) == []
 

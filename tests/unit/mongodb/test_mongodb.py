@@ -51,7 +51,7 @@ def served(folder: Path, *options: str, uri: str | None = None) -> Iterator[Path
         yield folder / "connection.json"
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=180)
 
 
 def test_access_needs_the_password(server: Path) -> None:
@@ -111,7 +111,7 @@ def test_data_survive_a_signal_and_a_restart(tmp_path: Path, number: signal.Sign
         assert client.hpconv.marks.count_documents({}) == start
         client.hpconv.marks.insert_one({})
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(180) == 0
         assert not connection.exists()
     assert not mongods(tmp_path)
 
@@ -135,7 +135,7 @@ def test_server_dies_with_its_supervisor_and_can_be_restarted(
     process = start_server(tmp_path)
     assert connection_file.await_server(tmp_path / "connection.json") != before
     process.terminate()
-    _, message = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=180)
     assert "its server no longer runs" in message
     assert secret not in message
 
@@ -177,7 +177,7 @@ def test_server_that_keeps_dying_is_given_up(tmp_path: Path, end: str, reason: s
     write_private(connection, '{"uri": "mongodb://127.0.0.1:1/"}')  # of an earlier server
     dies = f'test -e {connection} || touch {absent}; test "$1" = --version || {end}; echo v0'
     process = start_server(tmp_path, "--binary", str(executable(tmp_path / "mongod", dies)))
-    _, message = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=180)
     assert process.returncode == 1
     in_the_end = f"{reason}, also after {supervisor.MAX_RESTARTS} restarts"
     assert in_the_end in message
@@ -201,7 +201,7 @@ def test_full_disk_is_reported(small_disk: Path, tmp_path: Path, log: str) -> No
     with contextlib.suppress(PyMongoError), MongoClient(uri, journal=True, **patience) as client:
         while True:
             client.hpconv.marks.insert_many([{"data": os.urandom(10**6)} for _ in range(4)])
-    _, message = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=180)
     assert process.returncode == 1
     assert f"the disk of {small_disk / 'db'} is full" in message
     with pytest.raises(UserError, match="is full"):
@@ -215,7 +215,7 @@ def test_server_that_hangs_on_a_full_disk_is_killed(small_disk: Path) -> None:
     os.kill(mongods(small_disk)[0], signal.SIGSTOP)
     with contextlib.suppress(OSError):
         (small_disk / "filler").write_bytes(bytes(40 * 2**20))
-    _, message = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=180)
     assert process.returncode == 1
     assert f"the disk of {small_disk / 'db'} is full" in message
 
@@ -223,7 +223,7 @@ def test_server_that_hangs_on_a_full_disk_is_killed(small_disk: Path) -> None:
 def test_folder_of_another_server_is_refused(server: Path, tmp_path: Path) -> None:
     (tmp_path / "db").symlink_to(server.parent / "db")
     process = start_server(tmp_path)
-    _, message = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "Another mongod instance is already running" in message
     with pytest.raises(UserError, match="Another mongod instance"):
@@ -233,7 +233,7 @@ def test_folder_of_another_server_is_refused(server: Path, tmp_path: Path) -> No
 def test_reason_of_a_server_that_cannot_start_is_that_of_its_log(tmp_path: Path) -> None:
     (tmp_path / "db" / "mongod.lock").mkdir(parents=True)
     process = start_server(tmp_path)
-    _, message = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=180)
     assert process.returncode == 1
     assert re.search("mongod ended: .*directory.*mongod.lock", message)
 
@@ -249,7 +249,7 @@ def test_long_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_second_start_is_refused(server: Path) -> None:
     before = server.read_bytes()
     process = start_server(server.parent)
-    _, message = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=180)
     assert process.returncode == 1
     assert f"a server already runs at {address(read_json(server)['uri'])} " in message
     assert len(message.splitlines()) == 1
@@ -265,7 +265,7 @@ def test_one_of_two_concurrent_starts_is_refused(tmp_path: Path) -> None:
     assert "another 'hpconv mongod start' is starting a server" in refused.communicate()[1]
     assert connection_file.await_server(tmp_path / "connection.json")
     runs.terminate()
-    assert runs.wait(30) == 0
+    assert runs.wait(180) == 0
 
 
 @pytest.mark.parametrize("content", ['{"error": "its disk was full"}', "half of a fi"])
@@ -275,14 +275,14 @@ def test_stale_connection_file_is_replaced(server: Path, tmp_path: Path, content
     process = start_server(tmp_path, uri=connection_file.await_server(server))
     until(lambda: connection_file.published(connection).pid == process.pid)
     process.terminate()
-    assert "its server no longer runs" in process.communicate(timeout=30)[1]
+    assert "its server no longer runs" in process.communicate(timeout=180)[1]
 
 
 def test_connection_file_of_a_running_server_is_kept(server: Path, tmp_path: Path) -> None:
     connection = tmp_path / "connection.json"
     connection.write_bytes(server.read_bytes())
     process = start_server(tmp_path)
-    assert "a server already runs at" in process.communicate(timeout=30)[1]
+    assert "a server already runs at" in process.communicate(timeout=180)[1]
     assert connection.read_bytes() == server.read_bytes()
 
 
@@ -321,7 +321,7 @@ def test_external_server_is_used_and_not_stopped(server: Path, tmp_path: Path) -
     with pytest.raises(UserError, match="hpconv does not stop it"):
         admin.stop(connection)
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(180) == 0
     assert answers(uri)
 
 
@@ -355,7 +355,7 @@ def test_missing_certificate_is_reported(tmp_path: Path) -> None:
     uri = f"mongodb://localhost:9/?tls=true&tlsCAFile={tmp_path / 'ca.pem'}"
     process = start_server(tmp_path, uri=uri)
     assert (
-        f"No such file or directory: '{tmp_path / 'ca.pem'}'" in process.communicate(timeout=30)[1]
+        f"No such file or directory: '{tmp_path / 'ca.pem'}'" in process.communicate(timeout=180)[1]
     )
     assert process.returncode == 1
 
@@ -363,7 +363,7 @@ def test_missing_certificate_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("uri", ["mongodb://me:sec/ret@host/", "mongodb://me:secret@host:x/"])
 def test_invalid_uri_is_refused_without_its_password(tmp_path: Path, uri: str) -> None:
     process = start_server(tmp_path, uri=uri)
-    _, message = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=180)
     assert process.returncode == 1
     assert f"{binary.URI_VARIABLE} cannot be read" in message
     assert "sec" not in message
@@ -374,11 +374,11 @@ def test_stop_waits_for_the_end_of_the_server(tmp_path: Path) -> None:
     process = start_server(tmp_path)
     uri = connection_file.await_server(tmp_path / "connection.json")
     stop = hpconv("mongod", "stop", "--connection", tmp_path / "connection.json")
-    assert f"{address(uri)} has stopped" in stop.communicate(timeout=30)[1]
+    assert f"{address(uri)} has stopped" in stop.communicate(timeout=180)[1]
     assert stop.returncode == 0
     assert not mongods(tmp_path)
     assert not (tmp_path / "connection.json").exists()
-    assert process.wait(30) == 0
+    assert process.wait(180) == 0
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_missing_server_is_reported_in_one_line(
     if content:
         write_private(connection, json.dumps(content))
     process = hpconv("mongod", verb, "--connection", connection)
-    output, message = process.communicate(timeout=30)
+    output, message = process.communicate(timeout=180)
     assert process.returncode == 1
     assert (output, len(message.splitlines())) == ("", 1)
     assert reason in message
@@ -416,7 +416,7 @@ def test_status_counts_trials_by_experiment_and_state(server: Path) -> None:
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_status_does_not_show_the_password(server: Path, options: list[str]) -> None:
     process = hpconv("mongod", "status", "--connection", server, *options)
-    output, message = process.communicate(timeout=30)
+    output, message = process.communicate(timeout=180)
     assert process.returncode == 0
     assert address(read_json(server)["uri"]) in output
     assert password(server) not in output + message
@@ -502,7 +502,7 @@ def test_lock_follows_no_link(tmp_path: Path) -> None:
     (victim := tmp_path / "victim").write_text("kept")
     (tmp_path / "connection.json.lock").symlink_to(victim)
     process = start_server(tmp_path)
-    _, message = process.communicate(timeout=30)
+    _, message = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "connection.json.lock" in message
     assert victim.read_text() == "kept"

@@ -31,7 +31,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ps
     (mongod,) = psutil.Process(process.pid).children()
     yield folder / "connection.json", mongod
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=180)
 
 
 def test_more_sockets_than_a_server_may_open(limited: tuple[Path, psutil.Process]) -> None:

@@ -196,7 +196,7 @@ def test_hyperopts_worker_goes_on_from_our_trials_and_we_from_its(
         misc = {"tid": tid, "cmd": ["domain_attachment", OBJECTIVE], "workdir": None}
         misc |= {"idxs": {label: [tid] for label in vals}, "vals": vals, "boosting": said}
         store.insert({"tid": tid, "spec": None, "misc": misc, "result": {"status": "new"}})
-    subprocess.run(ours, check=True, timeout=60)
+    subprocess.run(ours, check=True, timeout=180)
     assert hyperopt_worker(2).wait(60) == 0
     trials = store.finished()
     assert [type(trial["owner"]) for trial in trials] == [str, list, list]

@@ -55,7 +55,7 @@ def test_queue_is_shared_with_hyperopts_worker(
     assert store.count(JOB_STATE_DONE) == 3
     command = [sys.executable, "-m", "hpconv", "worker", "--connection", str(server)]
     command += ["--exp-key", store.exp_key, "--max-jobs", "3", "--workdir", str(tmp_path)]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=180)
     trials = store.finished()
     assert [trial["result"]["loss"] for trial in trials] == [x / 4 for x in range(6)]
     assert [type(trial["owner"]) for trial in trials] == [list] * 3 + [str] * 3

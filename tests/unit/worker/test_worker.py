@@ -104,7 +104,7 @@ def start(server: Path, store: Store, tmp_path: Path) -> Iterator[Start]:
 def start_images(store: Store, start: Start, digits: Path) -> Start:
     """Starts workers that evaluate pipelines on the digits."""
 
-    def start_worker(trial_seconds: float = 60, model: ModelSettings = MODEL) -> subprocess.Popen:
+    def start_worker(trial_seconds: float = 180, model: ModelSettings = MODEL) -> subprocess.Popen:
         attach_images(store, digits, model, replace(BUDGET, trial_seconds=trial_seconds))
         return start()
 
@@ -119,7 +119,7 @@ def test_worker_finishes_trials_and_exits_with_the_search(
     process = start_images()
     until(lambda: store.count(JOB_STATE_DONE) == 2)
     store.search.close("driver")
-    assert process.wait(20) == 0
+    assert process.wait(180) == 0
     assert json.loads((tmp_path / "record.json").read_text()) == {"finished": 2}
     good, bad = store.finished()
     assert good["result"]["loss"] < 0.03
@@ -183,7 +183,7 @@ def test_signal_requeues_the_current_trial(
     process = start_images()
     until(lambda: store.count(JOB_STATE_RUNNING))
     process.send_signal(number)
-    assert process.wait(10) == 128 + number
+    assert process.wait(180) == 128 + number
     assert store.count(JOB_STATE_NEW) == 1
     assert store.count_live_workers() == 0
 
@@ -197,7 +197,7 @@ def test_end_of_search_requeues_the_current_trial(
     process = start_images()
     until(lambda: store.count(JOB_STATE_RUNNING))
     store.search.close("driver")
-    assert process.wait(20) == 0
+    assert process.wait(180) == 0
     assert json.loads((tmp_path / "record.json").read_text())["finished"] < 20
     assert store.count(JOB_STATE_RUNNING) == 0
 
@@ -219,7 +219,7 @@ def test_trial_that_is_not_in_the_best_third_is_stopped_at_its_rung(
     for _ in range(2):  # the eighth and the ninth trial at the first rung
         queue(store)
     process = start("--max-jobs", "2")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     whole, stopped = (trial["result"] for trial in store.finished([7, 8]))
     assert [rung["share"] for rung in whole["rungs"]] == [0.1, 0.5]
     assert "stopped_at" not in whole
@@ -232,7 +232,7 @@ def test_missing_engine_ends_the_worker(store: Store, start: Start, digits: Path
     attach_images(store, digits, replace(MODEL, engine="gpu"), BUDGET)
     queue(store)
     process = start(CUDA_VISIBLE_DEVICES="")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "\nhpconv: config key 'model.engine' is 'gpu', but PyTorch" in f"\n{said}"
     assert store.count(JOB_STATE_NEW) == 1
@@ -308,7 +308,7 @@ def test_evaluation_process_that_dies_at_each_start_ends_the_worker(
     objectives.attach_objective(store, objectives.Deadly())
     objectives.queue(store, 0.5)
     worker = start()
-    _, message = worker.communicate(timeout=60)
+    _, message = worker.communicate(timeout=180)
     assert worker.returncode == 1
     assert "hpconv: the evaluation process ended with status 7, 4 times in a row" in message
     assert "Traceback" not in message
@@ -392,7 +392,7 @@ def test_limits_end_the_worker(
     objectives.attach_objective(store, objectives.process)
     objectives.queue(store, 0.1, 0.2)
     process = start(*options)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     assert process.returncode == 0
     assert reason in said
     assert json.loads((tmp_path / "record.json").read_text()) == {"finished": finished}
@@ -414,7 +414,7 @@ def test_trial_longer_than_the_walltime_is_not_taken(store: Store, start: Start)
     objectives.queue(store, 0.1, 0.2)
     took_an_hour(store)
     process = start(PBS_WALLTIME="1800")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "the walltime of this job is too short: a trial takes 3600 s" in said
     assert store.count(JOB_STATE_NEW) == 1
@@ -425,7 +425,7 @@ def test_worker_requests_another_job_at_the_end_of_its_walltime(
 ) -> None:
     objectives.attach_objective(store, objectives.process)
     process = start("--walltime", "00:00:25", HPCONV_AGAIN=str(tmp_path / "again"))
-    assert process.wait(60) == EXIT_AGAIN
+    assert process.wait(180) == EXIT_AGAIN
     assert (tmp_path / "again").exists()
 
 
@@ -440,7 +440,7 @@ def test_worker_requests_another_job_at_the_end_of_its_walltime(
 )
 def test_invalid_server_option_is_refused(options: list[str], advice: str) -> None:
     command = [sys.executable, "-m", "hpconv", "worker", "--exp-key", "x", *options]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert run.returncode == 1
     (line,) = run.stderr.splitlines()
     assert advice in line
@@ -456,5 +456,5 @@ def test_server_is_given_by_host_port_and_database(
     command = [sys.executable, "-m", "hpconv", "worker", "--exp-key", store.exp_key]
     command += ["--mongo", f"{uri.hostname}:{uri.port}/hpconv", "--max-jobs", "1"]
     environment = os.environ | {"HPCONV_MONGODB_PASSWORD": str(uri.password)}
-    assert subprocess.run(command, env=environment, cwd=tmp_path, timeout=60).returncode == 0
+    assert subprocess.run(command, env=environment, cwd=tmp_path, timeout=180).returncode == 0
     assert store.count(JOB_STATE_DONE) == 1

@@ -44,7 +44,7 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
 
 def end(folder: Path, process: subprocess.Popen) -> tuple[str | None, str]:
     """The failure in a worker's record, and what it has said, when it has ended."""
-    said = process.communicate(timeout=30)[1]
+    said = process.communicate(timeout=180)[1]
     assert process.returncode == 0, said
     return json.loads((folder / "output").read_text())["failure"], said
 
@@ -124,7 +124,7 @@ def test_worker_that_cannot_evaluate_records_why(
 
 def test_worker_without_time_to_wait_asks_for_another_job(start: Start, tmp_path: Path) -> None:
     process = start(PBS_WALLTIME="10", HPCONV_AGAIN=str(tmp_path / "again"))
-    assert process.wait(30) == 75
+    assert process.wait(180) == 75
     assert (tmp_path / "again").exists()
     assert not (tmp_path / "output").exists()
 
