@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired
+
+from typing_extensions import TypedDict  # pydantic needs it up to Python 3.11
 
 from hpconv import trials
-from hpconv.config import ModelSettings, load, model_of
+from hpconv.config import ModelSettings, model_of
 from hpconv.datasets.data_file import DataFile
 from hpconv.errors import UserError
 from hpconv.evaluation.records import Evaluation, read_evaluation, read_final
+from hpconv.files import read_json
 from hpconv.model.pipeline import Pipeline, describe
 from hpconv.report import confusion, diagram, images, learned_filters, misclassified
 
@@ -54,14 +57,28 @@ def collect(folder: Path) -> list[WinnerSection]:
     ]
 
 
+class _ReportKeys(TypedDict):
+    bands: list[int]
+
+
+class _Configuration(TypedDict):
+    """What is read of ``config.json``, also of one that another version has written."""
+
+    report: NotRequired[_ReportKeys]
+
+
 def shown_bands(folder: Path) -> Sequence[int]:
-    """Channels that are shown as red, green and blue.
+    """Channels of images that are shown as red, green and blue.
+
+    Args:
+        folder: of the experiment.
 
     Raises:
         UserError: when images do not have them.
     """
     config = folder / "config.json"
-    bands = load(config).report.bands if config.exists() else images.BANDS
+    written: _Configuration = read_json(config, _Configuration) if config.exists() else {}
+    bands = written["report"]["bands"] if "report" in written else images.BANDS
     with DataFile(folder / "data.h5") as data:
         channels = data.image_shape[0]
     if channels > len(bands) and max(bands) >= channels:

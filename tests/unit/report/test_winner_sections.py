@@ -18,6 +18,7 @@ from hpconv import features, report, trials
 from hpconv.cli.report import report as report_verb
 from hpconv.datasets.data_file import DataFile, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
+from hpconv.errors import UserError
 from hpconv.evaluation import retrain, summary
 from hpconv.files import read_json, write_json
 from hpconv.model.pipeline import describe
@@ -168,6 +169,19 @@ def test_bands_of_a_thumbnail_are_chosen() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (5, 8, 8), "uint8")
     shown = images.thumbnail(noise, "three of five bands", (4, 2, 0))
     assert (pixels(shown)[::12, ::12] == noise[[4, 2, 0]].transpose(1, 2, 0)).all()
+
+
+def test_bands_that_images_do_not_have_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        ImageWriter(file).append(np.zeros((2, 5, 16, 16), "uint8"))
+        parts = Splits(*[np.arange(2)] * 2, ((np.arange(2),) * 2,))
+        write_content(file, "small", Content(np.arange(2), ("ant", "bee")), parts)
+    assert winner.shown_bands(tmp_path) == images.BANDS
+    write_json(tmp_path / "config.json", {"report": {"bands": [4, 1, 0]}})
+    assert winner.shown_bands(tmp_path) == [4, 1, 0]
+    write_json(tmp_path / "config.json", {"report": {"bands": [5, 1, 0]}})
+    with pytest.raises(UserError, match=r"report\.bands' is \[5, 1, 0\], .* from 0 to 4"):
+        winner.shown_bands(tmp_path)
 
 
 def small_data(path: Path, labels: list[int], pairs: np.ndarray | None = None) -> Path:
