@@ -70,7 +70,7 @@ def _name(option: Any) -> str:
         return str(option.pos_args[0].obj)
     parts = dict(option.named_args)
     if "pool" in parts:
-        return f"{_name(parts['pool'])} at depth {len(parts['stack'].pos_args)}"
+        return f"{_name(parts['pool'])} depth {len(parts['stack'].pos_args)}"
     if "kind" in parts:
         return str(parts["kind"].obj)
     drawn = any(node.name == "hyperopt_param" for node in dfs(option))

@@ -1,14 +1,15 @@
 // Parallel coordinates: each line is a trial, each axis a hyperparameter or the error.
 
 const N_SHADES = 7, TOP = 62, BOTTOM = 310, LANE = 22;
+const AXIS = 132; // width with the texts at an axis
 let axesChosen = null, redrawLines = () => {};
 
 function parallel(data, width) {
   const trials = data.trials.filter((trial) => trial.values);
   if (trials.length < 2) return "Too few trials.";
-  const labels = axesChosen ?? data.hyperparameters.slice(0, width < 600 ? 5 : 8).map(({ label }) => label);
+  const labels = axesChosen ?? data.hyperparameters.slice(0, Math.max(4, Math.floor(width / AXIS) - 1)).map(({ label }) => label);
   const rows = data.hyperparameters.filter(({ label }) => labels.includes(label));
-  const whole = Math.max(width, (rows.length + 1) * 132); // wider than a phone: it scrolls
+  const whole = Math.max(width, (rows.length + 1) * AXIS); // it scrolls if that is wider than the page
   const margin = Math.min(80, whole / (rows.length + 1) / 2);
   const gap = rows.length ? (whole - 2 * margin) / rows.length : 0;
   const axes = [...rows, { label: ERROR }].map((row, i) => axisOf(row, trials, margin + i * gap));
@@ -91,7 +92,7 @@ function drawAxis(axis, gap, i) {
   const { x, label, choice, options, at, isError } = axis;
   const values = choice ? count(Math.round(at.from(TOP)) + 1)
     : at.ticks(6).filter((v) => !axis.whole || Number.isInteger(v));
-  const option = (v) => short(String(options[v]), (gap - 16) / 6.4);
+  const option = (v) => short(String(options[v]), (gap - 10) / 6);
   const say = (v) => (isError ? shortPercent(v) : choice && options ? option(v) : number(v));
   const wide = gap < 150;
   const name = isError ? "validation error" : short(label, Math.max(10, (wide ? 1.85 : 0.95) * gap / 7.3));

@@ -20,7 +20,7 @@ function slices({ hyperparameters, trials }, width) {
 
 function slice({ label, log, choice, options }, ok, limits, width) {
   const active = ok.filter((trial) => label in trial.values), left = 40, bottom = 138;
-  const names = choice && options ? options.map((name) => short(String(name), 16)) : null;
+  const names = choice && options ? options.map((name) => short(String(name), 20)) : null;
   const flat = names && names.join("").length * 7 < width - left - names.length * 10;
   const tilted = names && !flat, height = 160 + (tilted ? 5 * Math.max(...names.map((name) => name.length)) : 0);
   const values = active.map((trial) => trial.values[label]), whole = values.every(Number.isInteger);

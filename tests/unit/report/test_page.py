@@ -18,7 +18,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from hpconv.report import page
 from tests.unit.report.test_dashboard import append, begun, served
-from tests.unit.report.test_payload import collected
+from tests.unit.report.test_payload import collected, searched, write
 
 CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 OPTIONS = (
@@ -182,6 +182,17 @@ def test_importance_can_be_downloaded_as_csv(
     labels = [row["label"] for row in found["importance"]["rows"]]
     assert head == "label,importance,deviation,n"
     assert [line.split(",")[0] for line in lines] == labels
+
+
+def test_choices_have_names_on_axes(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    payload = collected(write(tmp_path / "mine", searched(40)), lambda *_: None)
+    (tmp_path / "page.html").write_text(page.render(payload, [], {}, live=None))
+    show(browser, (tmp_path / "page.html").as_uri())
+    for section in ("parallel", "slices"):
+        texts = browser.find_elements(By.CSS_SELECTOR, f"#{section} svg text")
+        assert "lpool_alpha depth 1" in {text.text for text in texts}, section
+    scrolled = browser.find_element(By.CSS_SELECTOR, "#parallel .scroll")
+    assert scrolled.get_property("scrollWidth") == scrolled.get_property("clientWidth")
 
 
 @pytest.mark.parametrize("n_trials", [0, 1, 5])

@@ -182,8 +182,8 @@ def test_hyperparameter_rows_have_distribution_condition_and_options() -> None:
     rows = {row["label"]: row for row in hyperparameter_rows.rows(trials)}
     assert rows["exit"]["choice"]
     assert rows["exit"]["options"] == [
-        *("gridpool at depth 0", "lpool_alpha at depth 0", "lpool at depth 0"),
-        *("gridpool at depth 1", "lpool_alpha at depth 1", "lpool at depth 1"),
+        *("gridpool depth 0", "lpool_alpha depth 0", "lpool depth 0"),
+        *("gridpool depth 1", "lpool_alpha depth 1", "lpool depth 1"),
     ]
     assert rows["warp"]["options"] == ["off", "on"]
     assert rows["warp_osize"]["options"] == ["16", "32"]
