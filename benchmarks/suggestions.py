@@ -32,6 +32,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from hpconv import trials
 from hpconv.model import space_table
 from hpconv.model.space import search_space
+from hpconv.search.forest import ForestSampler
 from hpconv.search.tpe import TPE
 
 SPACE = search_space([32, 64], [64, 128])
@@ -68,6 +69,19 @@ def by_hyperopt(docs: list[Document]) -> Suggest:
         (doc,) = tpe.suggest([len(docs)], DOMAIN, history, seed, **settings)
         return trials.hyperparameters(doc)
 
+    return suggest
+
+
+def by_forest(docs: list[Document]) -> Suggest:
+    """Each suggestion follows the end of a trial, so that it fits its trees."""
+    sampler = ForestSampler(DOMAIN, STARTUP)
+    sampler.tell(docs)
+
+    def suggest(seed: int) -> dict[str, Any]:
+        sampler.tell(docs[-1:])
+        return sampler.suggest(len(docs), seed)
+
+    suggest(0)  # compiles
     return suggest
 
 
@@ -172,6 +186,7 @@ def main() -> None:
         contenders: dict[str, Suggest] = {
             "hpconv.search.tpe": partial(ours.suggest, size),
             "hyperopt.tpe": by_hyperopt(docs),
+            "hpconv.search.forest": by_forest(docs),
             "Optuna TPESampler": by_optuna(docs),
         }
         for name, seconds in measure(contenders).items():

@@ -12,7 +12,8 @@ from benchmarks.samplers.fast_tpe import N_CANDIDATES, FastTPE
 from hpconv.model.space import Node
 from hpconv.model.space_table import table
 from hpconv.search.forest import ForestSampler
-from hpconv.search.unit_space import UnitSpace, Values
+from hpconv.search.unit_space import UnitSpace
+from hpconv.trials import Assignment
 
 STARTUP = 20
 
@@ -23,34 +24,32 @@ class Random:
     def __init__(self, graph: Node) -> None:
         self._space = UnitSpace(table(graph))
 
-    def started(self, tid: int, values: Values) -> None:
+    def started(self, tid: int, values: Assignment) -> None:
         pass
 
-    def ended(self, tid: int, values: Values, loss: float | None) -> None:
+    def ended(self, tid: int, values: Assignment, loss: float | None) -> None:
         pass
 
-    def suggestions(self, seed: int) -> Iterator[Values]:
+    def suggestions(self, seed: int) -> Iterator[Assignment]:
         rng = np.random.default_rng(seed)
         while True:
             yield self._space.values(self._space.draw(1, rng)[0])
 
 
 class Parzen(Random):
-    """hyperopt's TPE; pending trials have an infinite loss, as in hyperopt, or are unknown."""
+    """hyperopt's TPE, to which pending trials have an infinite loss."""
 
-    def __init__(self, graph: Node, pending: bool) -> None:
+    def __init__(self, graph: Node) -> None:
         super().__init__(graph)
         self._tpe = FastTPE(table(graph))
-        self._pending = pending
 
-    def started(self, tid: int, values: Values) -> None:
-        if self._pending:
-            self._tpe.tell(tid, values, math.inf)
+    def started(self, tid: int, values: Assignment) -> None:
+        self._tpe.tell(tid, values, math.inf)
 
-    def ended(self, tid: int, values: Values, loss: float | None) -> None:
+    def ended(self, tid: int, values: Assignment, loss: float | None) -> None:
         self._tpe.tell(tid, values, math.inf if loss is None else loss)
 
-    def suggestions(self, seed: int) -> Iterator[Values]:
+    def suggestions(self, seed: int) -> Iterator[Assignment]:
         if len(self._tpe) < STARTUP:
             yield from super().suggestions(seed)
         rng = np.random.default_rng(seed)
@@ -65,18 +64,18 @@ class Forest:
         self._domain = Domain(lambda assignment: 0.0, graph)
         self._sampler = ForestSampler(self._domain, STARTUP)
 
-    def started(self, tid: int, values: Values) -> None:
+    def started(self, tid: int, values: Assignment) -> None:
         self._sampler.tell([self._document(tid, values, JOB_STATE_NEW, {})])
 
-    def ended(self, tid: int, values: Values, loss: float | None) -> None:
+    def ended(self, tid: int, values: Assignment, loss: float | None) -> None:
         self._sampler.tell([self._document(tid, values, JOB_STATE_DONE, {"loss": loss})])
 
-    def suggestions(self, seed: int) -> Iterator[Values]:
+    def suggestions(self, seed: int) -> Iterator[Assignment]:
         for attempt in count():
             yield self._sampler.suggest(0, seed + attempt)
 
     def _document(
-        self, tid: int, values: Values, state: int, result: dict[str, Any]
+        self, tid: int, values: Assignment, state: int, result: dict[str, Any]
     ) -> dict[str, Any]:
         vals = {label: [values[label]] if label in values else [] for label in self._domain.params}
         return {"tid": tid, "state": state, "result": result, "misc": {"vals": vals}}

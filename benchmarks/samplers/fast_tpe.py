@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hpconv.search.unit_space import Values
+from hpconv.trials import Assignment
 
 N_CANDIDATES, GAMMA, FORGET = 24, 0.25, 25
 
@@ -29,7 +29,7 @@ class FastTPE:
     def __len__(self) -> int:
         return len(self._told)
 
-    def tell(self, tid: int, values: Values, loss: float) -> None:
+    def tell(self, tid: int, values: Assignment, loss: float) -> None:
         row = np.full(len(self._entries), math.nan)
         for label, value in values.items():
             number = self._number[label]
@@ -37,12 +37,12 @@ class FastTPE:
         self._told[tid] = (row, loss)
         self._history = None
 
-    def suggest(self, seed: int, n_candidates: int = N_CANDIDATES) -> Values:
+    def suggest(self, seed: int, n_candidates: int = N_CANDIDATES) -> Assignment:
         _seed(seed % 2**32)
         if self._history is None:
             self._history, self._mixtures = self._columns(), {}
         columns, below = self._history
-        values: Values = {}
+        values: Assignment = {}
         for number, (label, conditions, options, is_log, *prior) in enumerate(self._entries):
             for name, allowed in conditions:
                 if values.get(name) not in allowed:
@@ -58,7 +58,7 @@ class FastTPE:
         return values
 
     def _columns(self) -> tuple[np.ndarray, np.ndarray]:
-        """Values by hyperparameter and by tid, and which trials are the best."""
+        """Assignment by hyperparameter and by tid, and which trials are the best."""
         told = [self._told[tid] for tid in sorted(self._told)]
         losses = np.array([loss for _, loss in told])
         n_below = min(math.ceil(GAMMA * math.sqrt(len(losses))), FORGET)

@@ -5,6 +5,7 @@ is told as FAIL, of which Optuna's TPE takes no notice; a trial that fails has t
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from math import exp
 from typing import Any
 
@@ -18,32 +19,50 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from benchmarks.samplers.contenders import STARTUP
 from hpconv.model.space import Node
 from hpconv.model.space_table import table
-from hpconv.search.unit_space import Values
+from hpconv.trials import Assignment
 
 FAILED = 5.0  # an error of 99.3 % on the logistic scale
 
 
-class Optuna:
-    """Any sampler of Optuna's; new makes one from a seed."""
+def tpe(**settings: Any) -> Callable[[int], BaseSampler]:
+    """Makes Optuna's TPE from a seed."""
+    return lambda seed: optuna.samplers.TPESampler(n_startup_trials=STARTUP, seed=seed, **settings)
 
-    def __init__(self, graph: Node, new: Callable[[int], BaseSampler], seed: int) -> None:
+
+def hub(module: str, name: str) -> Callable[[int], BaseSampler]:
+    """Makes a sampler of OptunaHub; its registry's ``package/samplers`` is on PYTHONPATH."""
+    return lambda seed: getattr(import_module(module), name)(n_startup_trials=STARTUP, seed=seed)
+
+
+SAMPLERS = {
+    "optuna": tpe(),
+    "optuna-group": tpe(multivariate=True, group=True, constant_liar=True),
+    "optunahub-union": hub("tpe_union_multivariate", "TPEUnionMultivariateSampler"),
+}
+
+
+class Optuna:
+    """Any sampler of Optuna's."""
+
+    def __init__(self, graph: Node, sampler: BaseSampler) -> None:
         rows = sorted(table(graph), key=lambda row: len(row["condition"]))
         self._rows = [(row["label"], row["condition"], _distribution(row)) for row in rows]
-        self._study = optuna.create_study(sampler=new(seed))
-        self._asked: tuple[optuna.Trial, Values] | None = None
+        self._study = optuna.create_study(sampler=sampler)
+        self._asked: tuple[optuna.Trial, Assignment] | None = None
         self._live: dict[int, optuna.Trial] = {}
 
-    def started(self, tid: int, values: Values) -> None:
+    def started(self, tid: int, values: Assignment) -> None:
         if self._asked and self._asked[1] is values:
             self._live[tid], self._asked = self._asked[0], None
 
-    def ended(self, tid: int, values: Values, loss: float | None) -> None:
+    def ended(self, tid: int, values: Assignment, loss: float | None) -> None:
         if tid in self._live:  # else drawn at random after too many refusals
             self._study.tell(self._live.pop(tid), FAILED if loss is None else loss)
 
-    def suggestions(self, seed: int) -> Iterator[Values]:
+    def suggestions(self, seed: int) -> Iterator[Assignment]:
         while True:
             if self._asked:
                 self._study.tell(self._asked[0], state=TrialState.FAIL)
@@ -51,8 +70,8 @@ class Optuna:
             self._asked = trial, self._values(trial)
             yield self._asked[1]
 
-    def _values(self, trial: optuna.Trial) -> Values:
-        values: Values = {}
+    def _values(self, trial: optuna.Trial) -> Assignment:
+        values: Assignment = {}
         for label, condition, distribution in self._rows:
             if all(values.get(name) in allowed for name, allowed in condition.items()):
                 values[label] = trial._suggest(label, distribution)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from benchmarks.samplers.surrogate import Outcome, Surrogate
-from hpconv.search.unit_space import Values
+from hpconv.trials import Assignment
 
 REDRAWS = 20
 
@@ -16,13 +16,13 @@ REDRAWS = 20
 class Contender(Protocol):
     """A sampler in the benchmark."""
 
-    def started(self, tid: int, values: Values) -> None:
+    def started(self, tid: int, values: Assignment) -> None:
         """A suggestion was queued."""
 
-    def ended(self, tid: int, values: Values, loss: float | None) -> None:
+    def ended(self, tid: int, values: Assignment, loss: float | None) -> None:
         """Its trial has a loss, or failed."""
 
-    def suggestions(self, seed: int) -> Iterator[Values]:
+    def suggestions(self, seed: int) -> Iterator[Assignment]:
         """Candidates, best first; the next is used if one is refused."""
 
 
@@ -34,8 +34,8 @@ def search(
     As in the driver, the queue holds half as many trials as there are workers, none for one.
     """
     outstanding = workers + workers // 2 if workers > 1 else 1
-    waiting: list[tuple[int, Values, Outcome]] = []
-    running: list[tuple[float, int, Values, Outcome]] = []
+    waiting: list[tuple[int, Assignment, Outcome]] = []
+    running: list[tuple[float, int, Assignment, Outcome]] = []
     losses: list[float] = []
     clock, tid = 0.0, 0
     while len(losses) < n_trials:
@@ -56,7 +56,7 @@ def search(
 
 def _buildable(
     sampler: Contender, surrogate: Surrogate, tid: int, seed: int
-) -> tuple[Values, Outcome]:
+) -> tuple[Assignment, Outcome]:
     """The first suggestion that sizes and warp allow; after 20 redraws, one at random."""
     number = int(np.random.SeedSequence([seed, tid]).generate_state(1)[0])
     suggestions = islice(sampler.suggestions(number), REDRAWS + 1)

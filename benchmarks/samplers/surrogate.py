@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 from scipy.stats import spearmanr
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     HistGradientBoostingRegressor,
 )
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 from hpconv.config import ModelSettings
 from hpconv.errors import CandidateError
@@ -25,7 +29,8 @@ from hpconv.model.layers import Filter
 from hpconv.model.pipeline import Pipeline, describe
 from hpconv.model.space import search_space
 from hpconv.model.space_table import table as space_table
-from hpconv.search.unit_space import UnitSpace, Values
+from hpconv.search.unit_space import UnitSpace
+from hpconv.trials import Assignment
 
 REFUSED = ("map_too_small", "no_filters", "warp_background", "too_many_features", "out_of_memory")
 INACTIVE = -0.5  # outside of the unit coordinates
@@ -51,7 +56,7 @@ class Features:
         self._place = np.array([names.index(name) for name in roles])
         self.n_features = len(names) + 2 + len(SIZES)
 
-    def of(self, row: np.ndarray, values: Values) -> np.ndarray | None:
+    def of(self, row: np.ndarray, values: Assignment) -> np.ndarray | None:
         """Features of a candidate; None for one that is refused."""
         try:
             pipeline = describe(values, self._shape, self._model)
@@ -159,7 +164,8 @@ class Surrogate:
     """Predicts the outcome of any candidate from a table.
 
     Args:
-        kind: ``trees`` (extremely randomised trees) or ``boosting``; of the loss.
+        kind: of the loss: ``trees`` (extremely randomised), ``boosting`` (both of trees),
+            or ``kernel`` (ridge regression).
     """
 
     def __init__(
@@ -177,7 +183,7 @@ class Surrogate:
         self.quality = _quality(kind, known[~failed], _logit(losses))
         self.noise = self.quality["residual"] / 4  # the rest is what the learner does not see
         learner = LEARNERS[kind]().fit(known[~failed], _logit(losses))
-        self._loss = (Trees.of_boosting if kind == "boosting" else Trees.of_forest)(learner)
+        self._loss = FAST.get(kind, _one)(learner)
         self._failing = Trees.of_forest(
             ExtraTreesClassifier(50, min_samples_leaf=2, random_state=0).fit(known, failed)
         )
@@ -198,7 +204,7 @@ class Surrogate:
                     trials.append(trial)
         return np.array(known), trials
 
-    def __call__(self, values: Values) -> Outcome | None:
+    def __call__(self, values: Assignment) -> Outcome | None:
         """None for a candidate that is refused before it is built."""
         features = self._features.of(self.space.row(values), values)
         if features is None:
@@ -206,7 +212,7 @@ class Surrogate:
         seconds = float(np.exp(self._seconds(features)))
         return Outcome(self._loss(features), self._failing(features), seconds)
 
-    def random(self, rng: np.random.Generator) -> Iterator[Values]:
+    def random(self, rng: np.random.Generator) -> Iterator[Assignment]:
         """Assignments from the prior, without end."""
         while True:
             yield self.space.values(self.space.draw(1, rng)[0])
@@ -222,7 +228,29 @@ LEARNERS = {
     "boosting": lambda: HistGradientBoostingRegressor(
         max_iter=200, learning_rate=0.05, max_leaf_nodes=15, random_state=0
     ),
+    "kernel": lambda: TransformedTargetRegressor(
+        make_pipeline(
+            FunctionTransformer(_log_sizes),
+            MinMaxScaler(),
+            KernelRidge(alpha=0.5, kernel="laplacian", gamma=0.05),
+        ),
+        transformer=StandardScaler(),
+    ),
 }
+
+
+def _log_sizes(features: np.ndarray) -> np.ndarray:
+    return np.concatenate(
+        [features[:, : -len(SIZES)], np.log1p(features[:, -len(SIZES) :])], axis=1
+    )
+
+
+FAST = {"trees": Trees.of_forest, "boosting": Trees.of_boosting}
+
+
+def _one(learner: Any) -> Callable[[np.ndarray], float]:
+    """The prediction for one candidate."""
+    return lambda features: float(learner.predict(features[None])[0])
 
 
 def _logit(error: np.ndarray) -> np.ndarray:
