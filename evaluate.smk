@@ -20,7 +20,7 @@ for path in (HISTORY, ENDED):
             f"'{path}' does not exist: run the whole workflow first, without '-s evaluate.smk'"
         )
 
-GROWS_ENSEMBLE = bool(recorded_search()["ensemble"])
+GROWS_ENSEMBLE = bool(recorded_search()["search"]["ensemble"])
 
 if not Path(DATA).exists():
 

@@ -18,6 +18,7 @@ from hpconv.config import (
 from hpconv.errors import UserError, visible
 from hpconv.experiments import HISTORIES
 from hpconv.files import read_json, write_json
+from hpconv.trials import read_summary
 
 
 def refuse(reason):
@@ -61,13 +62,17 @@ def keys(section, *names):
 
 
 def recorded_search():
-    """The settings with which the search ended, None before that."""
-    return read_json(Path(ENDED))["search"] if Path(ENDED).exists() else None
+    """The record of the search, None before it has ended."""
+    try:
+        return read_summary(Path(ENDED)) if Path(ENDED).exists() else None
+    except UserError as error:
+        refuse(f"{error}: delete this file, and the same command writes it again")
 
 
 def search_has_ended():
     """Whether the search that is configured has ended."""
-    return recorded_search() == search_record(settings)
+    ended = recorded_search()
+    return ended is not None and ended["search"] == search_record(settings)
 
 
 def worker_count():
@@ -77,7 +82,7 @@ def worker_count():
     Snakemake to run it again.
     """
     if search_has_ended():
-        return read_json(Path(ENDED))["workers"]
+        return recorded_search()["workers"]
     if settings.search.workers is not None:
         return settings.search.workers
     if workflow.nodes is not None:
@@ -92,7 +97,7 @@ def run_name():
     so that no file of an earlier run makes Snakemake skip a worker. Jobs get it as HPCONV_RUN.
     """
     if search_has_ended():
-        return read_json(Path(ENDED))["run"]
+        return recorded_search()["run"]
     return os.environ.setdefault("HPCONV_RUN", secrets.token_hex(4))
 
 
@@ -156,7 +161,7 @@ def report_failed_winners():
 
 def report_lost_workers():
     """Name the workers that the search has lost in this run, in one line."""
-    lost = read_json(Path(ENDED)).get("lost", [])
+    lost = recorded_search().get("lost", [])
     if lost and os.environ.get("HPCONV_RUN") == run_name():
         warn(
             f"the search has ended without {len(lost)} of its workers: {'; '.join(lost)}"

@@ -74,7 +74,7 @@ class NewImages:
                 images = arrays.read_npy(self.path, decoding.value_range)
                 _pass_on(images, image_shape[0], sink)
             else:
-                with h5py.File(self.path) as file:
+                with hdf5.opened(self.path) as file:
                     hdf5.write_images(self.path, file["images"], settings, sink)
         except UserError as refusal:
             raise _refused(self.path, refusal) from None
@@ -116,7 +116,7 @@ def _of_table(path: Path) -> NewImages:
 
 
 def _of_hdf5(path: Path) -> NewImages:
-    with h5py.File(path) as file:
+    with hdf5.opened(path) as file:
         if not isinstance(file.get("images"), h5py.Dataset):
             raise UserError("has no data set 'images'")
         names = _rows(len(file["images"]))

@@ -106,7 +106,7 @@ def _kind(path: Path) -> Literal["folder", "csv", "pairs", "hdf5"]:
 def _sizes(name: str, path: Path) -> tuple[np.ndarray, Counter[str]]:
     """Widths and heights ``(2, n)`` of images, and their number by colours and bits."""
     if name == "hdf5":
-        with h5py.File(path) as file:
+        with hdf5.opened(path) as file:
             images = file.get("images")
             if not isinstance(images, h5py.Dataset):
                 raise UserError(f"{path} has no data set 'images'")

@@ -107,6 +107,17 @@ def test_evaluation_before_a_search_is_refused_in_one_line(tmp_path: Path) -> No
     assert "hpconv: 'results/demo/trials.jsonl' does not exist: run the whole" in result.stdout
 
 
+def test_damaged_record_of_the_search_is_refused_in_one_line(tmp_path: Path) -> None:
+    results = tmp_path / "results/demo"
+    results.mkdir(parents=True)
+    for name in ("trials.jsonl", "search.json"):
+        (results / name).write_text('{"search": 1}')
+    result = run(tmp_path, *EVALUATE)
+    assert result.returncode == 1
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("hpconv:")]
+    assert "results/demo/search.json is damaged" in line
+
+
 def test_whole_workflow_evaluates_again_without_a_search(folder: Path) -> None:
     plan = planned(folder, "-R", "retrain", "retrain")
     assert plan["retrain"] == 2

@@ -30,7 +30,7 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
         UserError: when the file holds anything else.
     """
     path = user_data.required_path(settings, "an HDF5 file with images and labels", h5py.is_hdf5)
-    with _open(path) as file:
+    with opened(path) as file:
         for name in ("images", "labels"):
             if not _has(file, name):
                 raise user_data.path_error(path, f"has no data set '{name}'")
@@ -41,11 +41,19 @@ def load(settings: DataSettings, writer: ImageWriter) -> Content:
     return Content(labels, classes, splits, names=names)
 
 
-def _open(path: Path) -> h5py.File:
+def opened(path: Path) -> h5py.File:
+    """Open a file of the user's.
+
+    Raises:
+        UserError: when it is damaged, or another program writes to it.
+    """
     try:
         return h5py.File(path)
+    except BlockingIOError:  # HDF5 locks a file that is written
+        reason = "is open for writing in another process: close that, then try again"
     except OSError as error:
-        raise user_data.path_error(path, f"cannot be opened: {error}") from error
+        reason = f"cannot be opened: {error}"
+    raise user_data.path_error(path, reason)
 
 
 def _has(file: h5py.File, name: str) -> bool:

@@ -4,12 +4,14 @@ import io
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import typer
 
 from hpconv import cli, datasets, features
 from hpconv.config import DataSettings, resolve, search_record, to_json
@@ -175,6 +177,14 @@ READERS = {
         NOT_JSON | {"header": b"\x93NUMPY\x01\x00v\x00{'descr': '|O'}", "zip": b"PK\x03\x04zip"},
     ),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def commands() -> Iterator[None]:
+    """All commands, built once: Typer would build them again for each of 600 calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "app", typer.main.get_command(cli.app))
+        yield
 
 
 @pytest.fixture(scope="module")

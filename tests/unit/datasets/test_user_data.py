@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -605,6 +607,21 @@ def test_truncated_hdf5_is_refused(tmp_path: Path, arrays: Callable[..., Path]) 
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"own\.h5 cannot be opened: .*truncated file"):
         written(tmp_path, "hdf5", path)
+
+
+def test_hdf5_that_another_process_writes_is_refused(
+    tmp_path: Path, arrays: Callable[..., Path]
+) -> None:
+    path = arrays(images=COLOUR, labels=LABELS)
+    with h5py.File(path, "r+"):
+        lines = subprocess.run(
+            [sys.executable, "-m", "hpconv", "init", str(path)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        ).stderr.splitlines()
+    assert [line for line in lines if "own.h5 is open for writing in another process" in line]
+    assert len(lines) == 1
 
 
 def test_file_that_is_not_hdf5_is_refused(tmp_path: Path) -> None:
