@@ -56,10 +56,11 @@ class Row(NamedTuple):
             f"  {self.minutes_used:6.1f} of {self.minutes_requested} minutes"
         )
 
-    def wastes_memory(self) -> bool:
-        """Whether a smaller request would leave much memory to others."""
+    def unused(self) -> float:
+        """MiB-minutes that were requested and not used, if a smaller request would be enough."""
         unused = self.memory_requested - self.memory_used
-        return unused > max(WASTED_MIB, self.memory_requested / 2)
+        wasteful = unused > max(WASTED_MIB, self.memory_requested / 2)
+        return unused * self.jobs * max(self.minutes_used, 0.1) if wasteful else 0.0
 
 
 class Efficiency:
@@ -128,11 +129,11 @@ def _write(rows: Sequence[Row], path: Path) -> None:
 
 def _describe(rows: Sequence[Row], place: str) -> str:
     lines = [f"What jobs used of their requests ({place}):", *(row.line() for row in rows)]
-    wasteful = [
-        f"{row.rule} used {row.memory_used / 1024:.1f} of {row.memory_requested / 1024:.1f} GiB"
-        for row in rows
-        if row.wastes_memory()
-    ]
-    if wasteful:
-        lines.append(f"Request less memory (mem_mb in set-resources): {', '.join(wasteful)}")
+    worst = max(rows, key=Row.unused)
+    if worst.unused() > 0:
+        used, requested = worst.memory_used / 1024, worst.memory_requested / 1024
+        lines.append(
+            f"{worst.rule} used {used:.1f} of {requested:.1f} GiB: request less with mem_mb in "
+            "set-resources"
+        )
     return "\n".join(lines)
