@@ -1,5 +1,5 @@
 # A workflow of seconds: each job says who it is, and waits for a while.
-NUMBERS = range(int(config.get("jobs", 1)))
+NUMBERS = [f"{config.get('prefix', '')}{n}" for n in range(int(config.get("jobs", 1)))]
 
 
 rule all:

@@ -99,7 +99,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_jobs_run_and_one_call_asks_for_all_of_them(start: Start, dialect: str) -> None:
     site = start(dialect, "--cpus", "24")
-    status, output = site.run(jobs=12, body="sleep 2; which hpconv")
+    status, output = site.run(jobs=12, body="sleep 2; which hpconv", prefix="a/")  # of wildcards
     assert status == 0, output
     assert len(site.ran()) == 24
     assert len(site.calls("qsub")) == 12

@@ -91,6 +91,7 @@ def finished(folder: Path, trials: list[Trial]) -> Path:
     missing = [{"rank": 2, "reason": "it was not begun"}]
     data = {"name": "digits", "checksum": "0"}
     final = {"data": data, "raw_pixels": pixels, "winners": winners, "missing": missing}
+    final["variants"] = {"flips": [{**winners[0], "test_error": 0.18}]}
     write_json(folder / "final_evaluation.json", final)
     write_json(folder / "baseline.json", pixels)
     for rank, tid in enumerate((33, 32), start=1):
@@ -258,6 +259,8 @@ def test_best_trials_and_final_results_have_test_errors(tmp_path: Path) -> None:
     final = found["final"]
     assert (final["winner"]["tid"], final["average"]["members"]) == (33, [33, 32])
     assert (final["ensemble"], final["baseline_method"]) == (None, "pixels")
+    assert final["variants"]["flips"]["winner"]["test_error"] == 0.18
+    assert list(final["variants"]["flips"]) == ["winner"]
     assert final["missing"] == [{"rank": 2, "reason": "it was not begun"}]
     assert found["convergence"]["baseline"] == 0.35
 
