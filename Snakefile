@@ -45,5 +45,6 @@ onerror:
 
 
 onsuccess:
+    report_results()
     report_lost_workers()
     report_failed_winners()

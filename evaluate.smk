@@ -43,4 +43,5 @@ onstart:
 
 
 onsuccess:
+    report_results()
     report_failed_winners()

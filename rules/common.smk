@@ -168,6 +168,19 @@ def report_lost_workers():
         )
 
 
+def report_results():
+    """Name the report that this run has written, and the command that uses the winner."""
+    page = Path(REPORT)
+    if not page.exists() or page.stat().st_mtime < STARTED:
+        return
+    warn(f"the report is {REPORT}")
+    if settings.data.name not in PAIRS:
+        warn(
+            f"new pictures: hpconv predict --experiment {settings.experiment} --images new"
+            " --output labels.csv"
+        )
+
+
 def report_errors():
     """Repeat the messages of the jobs that failed, as Snakemake prints more after them."""
     for log in sorted(Path(LOGS).rglob("*.log")):
@@ -273,6 +286,7 @@ ALL_ENDED = f"{RUN}/workers.jsonl"
 # Files that tell workers why the search has stopped: of the driver, and of the executor.
 STOPPED = f"{RUN}/stopped"
 FAILURE = f".snakemake/hpconv-pbs/{run_name()}/driver-mongod.failed"
+PAIRS = ("lfw", "pairs")  # data sets without labels of single images
 RESTARTS = 5  # of a worker that is killed
 RANKS = range(1, settings.evaluation.winners + 1)
 VARIANTS = settings.evaluation.variants

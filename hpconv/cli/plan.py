@@ -130,11 +130,12 @@ def _show_advice(
     profile: "Profile | None",
 ) -> None:
     from hpconv.features.cache.maintenance import readable
+    from hpconv.status.render import duration
 
     trials, workers = settings.search.max_evals, advice.workers
     print(f"{trials} trials: {_hours(advice.hours)} with {_count(workers, 'worker')}", end="")
     each = {n: expected.worker_hours.value / n for n in (2 * workers, 4 * workers)}
-    print("".join(f", {hours:.2g} h with {n}" for n, hours in each.items()))
+    print("".join(f", {duration(3600 * hours)} with {n}" for n, hours in each.items()))
     if settings.search.rungs:
         print("with search.rungs less, as most trials are stopped before their end")
     print(f"feature cache of winners: {readable(expected.cache_bytes)}")
@@ -154,7 +155,11 @@ def _show_advice(
 
 
 def _hours(hours: "Estimate") -> str:
-    return f"{hours.value:.2g} h ({hours.low:.2g} to {hours.high:.2g})"
+    """An estimate in words; the interval is of its mean, not of single searches."""
+    from hpconv.status.render import duration
+
+    value, low, high = (duration(3600 * each) for each in hours)
+    return f"{value} ({low} to {high})"
 
 
 def _count(number: int, what: str) -> str:

@@ -102,7 +102,10 @@ def test_deleted_evaluation_reruns_only_that_winner(finished: Path, results: Pat
     before = evaluation.read_text()
     evaluation.unlink()
     assert planned(finished) == {"all": 1, "retrain": 1, "evaluate": 1, "report": 1}
-    assert run(finished).returncode == 0
+    result = run(finished)
+    assert result.returncode == 0
+    assert "hpconv: the report is results/demo/report.html" in result.stdout
+    assert "hpconv predict --experiment demo --images new" in result.stdout
     again, first = json.loads(evaluation.read_text()), json.loads(before)
     assert again["test_error"] == first["test_error"]
 
