@@ -64,7 +64,7 @@ def plan(
         costs, refusals = _measure(settings, data, number)
         with DataFile(data) as file:
             expected = forecast(settings, costs, refusals, len(file.images))
-    advice = recommend(settings, expected, used, jobs)
+    advice = recommend(settings, expected, used, jobs, len(os.sched_getaffinity(0)))
     if json_:
         print(json.dumps({**asdict(expected), **asdict(advice)}, indent=2))
     else:

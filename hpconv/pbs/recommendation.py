@@ -36,12 +36,17 @@ class Recommendation:
 
 
 def recommend(
-    settings: Config, expected: Forecast, profile: Profile | None, jobs: int | None
+    settings: Config,
+    expected: Forecast,
+    profile: Profile | None,
+    jobs: int | None,
+    processors: int,
 ) -> Recommendation:
     """Recommend how to run a search.
 
     Args:
         jobs: value of ``-j`` or ``--cores``; None for that of the profile.
+        processors: of this machine, which limit the workers unless they run on a cluster.
     """
     cluster, threads = profile is not None and profile.is_cluster, settings.search.worker_threads
     slots = jobs or (profile and profile.slots)
@@ -50,7 +55,8 @@ def recommend(
     elif slots:
         workers = max(1, slots - 1 if cluster else (slots - LOCAL_SLOTS) // threads)
     else:
-        workers = min(MAX_WORKERS, max(1, ceil(expected.worker_hours.high / NIGHT_HOURS)))
+        most = MAX_WORKERS if cluster else max(1, processors // threads)
+        workers = min(most, ceil(expected.worker_hours.high / NIGHT_HOURS))
     hours = Estimate(*(hours / workers for hours in expected.worker_hours))
     return Recommendation(
         workers,

@@ -46,7 +46,7 @@ class Forecast:
         refusals, failures: number of suggestions, and of candidates, by kind.
         worker_hours: for all trials, together.
         cache_bytes: features of all winners, if they have as many as 95 % of the candidates.
-        trial_memory_mb: a sufficient ``search.trial_memory_mb``.
+        trial_memory_mb: a sufficient ``search.trial_memory_mb``, at most the configured one.
     """
 
     candidates: int
@@ -78,6 +78,7 @@ def forecast(
     share = refusals.total() / (refusals.total() + len(costs))
     evaluated = settings.search.max_evals * (1.0 if settings.search.redraw else 1 - share)
     cached = _feature_sets(settings) * images * FLOAT * (_spread(widths).high if widths else 0)
+    enough_mb = STEP_MB * ceil(HEADROOM * peaks.high / STEP_MB)
     return Forecast(
         candidates=len(costs),
         seconds=seconds,
@@ -87,7 +88,7 @@ def forecast(
         failures=dict(Counter(cost.failure for cost in costs if cost.failure).most_common()),
         worker_hours=_total([cost.seconds for cost in costs], evaluated / 3600),
         cache_bytes=round(cached),
-        trial_memory_mb=STEP_MB * ceil(HEADROOM * peaks.high / STEP_MB),
+        trial_memory_mb=min(enough_mb, settings.search.trial_memory_mb),
     )
 
 

@@ -42,13 +42,14 @@ def planned(
     assert expected.cache_bytes == 5 * 1000 * 4 * 500
     assert expected.refused == 0.25
     used = None if profile is None else Profile(Path("profile/config.yaml"), profile)
-    return recommend(settings, expected, used, jobs)
+    return recommend(settings, expected, used, jobs, processors=4)
 
 
 @pytest.mark.parametrize(
     ("profile", "jobs", "search", "workers", "advised"),
     [
         (None, None, {}, 2, 4),
+        (None, None, {"worker_threads": 4}, 1, 6),
         (None, 10, {}, 8, 10),
         (None, 10, {"worker_threads": 4}, 2, 10),
         ({"cores": 4}, None, {}, 2, 4),
@@ -86,7 +87,7 @@ def test_limits_that_stop_many_candidates_are_named() -> None:
     settings = resolve({"experiment": "mine"})
     costs = [*COSTS, TrialCost(600, 300, None, "too_slow")]
     expected = forecast(settings, costs, Counter({"out_of_memory": 2}), images=1000)
-    memory, slow = recommend(settings, expected, None, None).warnings
+    memory, slow = recommend(settings, expected, None, None, 4).warnings
     assert "trial_memory_mb is 8192: 2 of 6 candidates need more" in memory
     assert "1 of 4 candidates are too slow" in slow
 
