@@ -4,6 +4,7 @@
 react to Ctrl-C at once.
 """
 
+import asyncio
 import atexit
 import os
 import secrets
@@ -28,9 +29,9 @@ from hpconv.pbs.job_files import JobFiles
 from hpconv.pbs.job_state import JobTracker, read_record
 from hpconv.pbs.lost_nodes import LostNodes
 from hpconv.pbs.memory import memory_advice
-from hpconv.pbs.request import Resources
+from hpconv.pbs.rules import name_of, resources_of, rule_of
 from hpconv.pbs.runs import Heart, is_alive
-from hpconv.pbs.scheduler import find, qsub_options
+from hpconv.pbs.scheduler import find
 from hpconv.pbs.settings import ExecutorSettings
 from hpconv.pbs.threads import Submission, Submitter, Watcher
 from hpconv.pbs.unneeded import Unneeded
@@ -41,7 +42,6 @@ RUN_VARIABLE = "HPCONV_RUN"  # name of the run, and of its folder in FOLDER
 ORPHAN_SECONDS = 120.0  # for jobs of an earlier run to end
 SHUTDOWN_SECONDS = 0.5
 ATTEMPTS = 3  # of a job whose node fails
-MEMORY_MB, MINUTES = 2000, 60  # defaults of a rule's resources
 
 
 class Executor(RemoteExecutor):
@@ -100,7 +100,7 @@ class Executor(RemoteExecutor):
         self.report_job_submission(self._put(job, attempt=1))
 
     def _put(self, job: JobExecutorInterface, attempt: int) -> SubmittedJobInfo:
-        name, resources = _name(job), _resources(job)
+        name, resources = name_of(job), resources_of(job)
         stem = self._files.stem(name)
         work = self.format_job_exec(job)
         self._files.write_script(
@@ -113,7 +113,7 @@ class Executor(RemoteExecutor):
         until = job.resources.get("pbs_until")
         submission = Submission(
             name,
-            _rule(job),
+            rule_of(job),
             stem,
             resources,
             tracker,
@@ -224,6 +224,12 @@ class Executor(RemoteExecutor):
             command, stdin=silent, stdout=silent, stderr=silent, start_new_session=True
         )
 
+    async def sleep(self) -> None:
+        """Sleep until the next check of jobs, but not beyond the end of the run."""
+        end = time.monotonic() + self.next_seconds_between_status_checks
+        while self.wait and time.monotonic() < end:
+            await asyncio.sleep(SHUTDOWN_SECONDS / 5)
+
     def shutdown(self) -> None:
         """End the run without waiting for a status check in progress."""
         with self.lock:
@@ -244,27 +250,3 @@ class Executor(RemoteExecutor):
     def get_job_exec_prefix(self, job: JobExecutorInterface) -> str:
         """Jobs start in the workflow's working directory."""
         return f"cd {shlex.quote(self.workflow.workdir_init)}"
-
-
-def _rule(job: JobExecutorInterface) -> str:
-    """The name of the job's rule, or of its rules."""
-    rules = {each.rule.name for each in (job.jobs if job.is_group() else [job])}
-    return "-".join(sorted(rules))
-
-
-def _name(job: JobExecutorInterface) -> str:
-    """A name from the job's rules and wildcards."""
-    wildcards = [] if job.is_group() else job.wildcards_dict.values()
-    named = "-".join([_rule(job), *map(str, wildcards)])
-    return named.replace("/", "-")  # it is part of file names
-
-
-def _resources(job: JobExecutorInterface) -> Resources:
-    asked = job.resources
-    return Resources(
-        job.threads,
-        int(asked.get("mem_mb") or MEMORY_MB),
-        int(asked.get("runtime") or MINUTES),
-        int(asked.get("gpus") or 0),
-        qsub_options(*(asked.get(f"pbs_{name}") for name in ("queue", "account", "options"))),
-    )
