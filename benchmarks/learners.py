@@ -85,7 +85,7 @@ def scaled(task: Task, features: np.ndarray, scaler: Scaler, name: str, folder: 
 def prepare(data: Path, extracted: Path | None, rows: int, width: int, folder: Path) -> str:
     """Write scaled features of at most so many training rows, and half as many for validation."""
     selection = Selection(data)
-    tasks = [_first(selection.train, rows), _first(selection.validation, rows // 2)]
+    tasks = [_some(selection.train, rows), _some(selection.validation, rows // 2)]
     if extracted:
         with h5py.File(extracted) as file:
             parts = [file["features"][task.rows].reshape(len(task.rows), -1) for task in tasks]
@@ -103,8 +103,10 @@ def prepare(data: Path, extracted: Path | None, rows: int, width: int, folder: P
     return f"{data.stem}, {counts} images x {parts[0].shape[1]} features"
 
 
-def _first(task: Task, count: int) -> Task:
-    return Task(task.name, task.rows[:count], task.labels[:count])
+def _some(task: Task, count: int) -> Task:
+    """At most count examples, evenly spaced: they may be sorted by class."""
+    chosen = np.unique(np.linspace(0, len(task.labels) - 1, count).round().astype(int))
+    return Task(task.name, task.rows[chosen], task.labels[chosen])
 
 
 def compete(name: str, folder: Path) -> dict[str, float]:

@@ -1,17 +1,12 @@
 """Decodes image files of any format and size into squares of one size (see ``cropping``)."""
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import ImageOps, ImageSequence
 
 from hpconv.config import DataSettings
 from hpconv.config.settings import Channels
@@ -19,7 +14,6 @@ from hpconv.datasets.arrays import MAX_CHANNELS, RANGE_ADVICE
 from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import (
     GRAY,
-    SIXTEEN_BITS,
     WHITE_16_BITS,
     centre_square,
     pillow_mode,
@@ -29,13 +23,18 @@ from hpconv.datasets.cropping import (
 from hpconv.datasets.data_writer import ImageSink
 from hpconv.datasets.decoding import Decoding, ValueRange
 from hpconv.datasets.image_formats import open_image
+from hpconv.datasets.image_reader import (
+    HEADERS_PER_BLOCK,
+    Header,
+    Reader,
+    page_count,
+    read_header,
+    reading,
+)
 from hpconv.errors import UserError, printable
 
-THREADS = 2
-HEADERS_PER_BLOCK = 1000  # files
 MAX_LISTED = 20  # unusable files in a message
 
-Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 
@@ -55,7 +54,7 @@ def decode_files(
             be decoded, or when the squares would be too small.
     """
     written: list[int] = []
-    with _reader(paths) as reader:
+    with reading(paths) as reader:
         for squares in _squares(reader, settings, writer):
             writer.append(np.stack(list(squares.values())))
             written += squares
@@ -67,11 +66,11 @@ def decode_files(
 
 
 def _squares(
-    reader: "_Reader", settings: DataSettings, writer: ImageSink
+    reader: Reader, settings: DataSettings, writer: ImageSink
 ) -> Iterator[dict[int, np.ndarray]]:
     """Blocks of decoded squares by index of the file."""
     found: dict[int, Header] = {}
-    for block in reader.blocks(_header, range(len(reader.paths)), HEADERS_PER_BLOCK):
+    for block in reader.blocks(read_header, range(len(reader.paths)), HEADERS_PER_BLOCK):
         found |= block
     if found:
         size = _size(reader.paths, found, settings.size)
@@ -84,7 +83,7 @@ def _squares(
 
 
 def _decoder(
-    channels: Channels, headers: Sequence["Header"]
+    channels: Channels, headers: Sequence[Header]
 ) -> tuple[int, Callable[..., np.ndarray]]:
     """Number of channels of the squares, and the function that reads a file as one."""
     pages = headers[0].pages
@@ -95,90 +94,17 @@ def _decoder(
                 f"{MAX_CHANNELS} channels at most"
             )
         return pages, partial(_decoded_pages, pages=pages)
-    if several := sum(header.pages > 1 for header in headers):
+    if several := sum(each.pages > 1 for each in headers):
         log.warning(
             f"{several} TIFF files have several pages, of which the first is read; with "
             "'data.channels: pages' each page is a channel"
         )
-    mode = pillow_mode(channels, all(header.gray for header in headers))
+    mode = pillow_mode(channels, all(each.gray for each in headers))
     return len(mode), partial(_decoded, mode=mode)
 
 
-@dataclass(frozen=True)
-class Header:
-    """Size in pixels, Pillow's colour mode and number of pages from the header of an image file."""
-
-    width: int
-    height: int
-    mode: str
-    pages: int
-
-    @property
-    def gray(self) -> bool:
-        """Whether the image has no colours."""
-        return self.mode in GRAY
-
-    @property
-    def deep(self) -> bool:
-        """Whether the image has 16 bits."""
-        return self.mode in SIXTEEN_BITS
-
-
-class _Reader:
-    """Applies a function to files in several threads.
-
-    Attributes:
-        paths: of the files.
-        reasons: of failures, by index of the file.
-    """
-
-    def __init__(self, paths: Sequence[Path], pool: ThreadPoolExecutor) -> None:
-        self.paths, self._pool = paths, pool
-        self.reasons: dict[int, str] = {}
-
-    def blocks(
-        self, read: Callable[[Path], Result], numbers: Sequence[int], length: int
-    ) -> Iterator[dict[int, Result]]:
-        """Results by index of the file, in the given order; failures are left out."""
-        for start in range(0, len(numbers), length):
-            results = self._pool.map(partial(self._try, read), numbers[start : start + length])
-            if block := dict(found for found in results if found is not None):
-                yield block
-
-    def _try(self, read: Callable[[Path], Result], number: int) -> tuple[int, Result] | None:
-        try:
-            return number, read(self.paths[number])
-        except Exception as error:  # damaged files raise exceptions of any class
-            self.reasons[number] = _reason(error)
-            return None
-
-
-def headers(paths: Sequence[Path]) -> list[Header]:
-    """The headers of image files, without those that cannot be read."""
-    with _reader(paths) as reader:
-        blocks = reader.blocks(_header, range(len(paths)), HEADERS_PER_BLOCK)
-        return [header for block in blocks for header in block.values()]
-
-
-@contextmanager
-def _reader(paths: Sequence[Path]) -> Iterator[_Reader]:
-    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield _Reader(paths, pool)
-
-
-def _header(path: Path) -> Header:
-    with open_image(path) as image:
-        return Header(*image.size, image.mode, _pages(image))
-
-
-def _pages(image: Image.Image) -> int:
-    """Pages of a TIFF file; 1 for other formats, whose frames are animations."""
-    return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-
-
 def _value_range(
-    reader: "_Reader", headers: dict[int, Header], settings: DataSettings
+    reader: Reader, headers: dict[int, Header], settings: DataSettings
 ) -> ValueRange | None:
     """The values of 16-bit images that become 0 and 255; a line in the log says which."""
     floats = [number for number, header in headers.items() if header.mode == "F"]
@@ -215,24 +141,14 @@ def _decoded(path: Path, size: int, mode: str, value_range: ValueRange | None) -
 
 def _decoded_pages(path: Path, size: int, pages: int, value_range: ValueRange | None) -> np.ndarray:
     with open_image(path) as image:
-        if _pages(image) != pages:
-            raise ValueError(f"has {_pages(image)} pages, the first file has {pages}")
+        if page_count(image) != pages:
+            raise ValueError(f"has {page_count(image)} pages, the first file has {pages}")
         found = []
         for page in ImageSequence.Iterator(image):
             if page.mode not in GRAY:
                 raise ValueError("has a page in colours, which is no channel")
             found.append(centre_square(page, size, "L", value_range=value_range))
     return np.concatenate(found)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"
-    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
-        return f"has more than {Image.MAX_IMAGE_PIXELS:,} pixels: make it smaller"
-    if "MAX_TEXT" in str(error):  # of Pillow's PNG reader
-        return "has too much text in its metadata: save it without"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _size(paths: Sequence[Path], headers: dict[int, Header], wanted: int | None) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hpconv import datasets
 from hpconv.config import DataSettings
-from hpconv.datasets import csv_table, image_files, new_images
+from hpconv.datasets import csv_table, image_reader, new_images
 from hpconv.datasets.arrays import MIN_SIZE
 from hpconv.datasets.data_file import DataFile
 from hpconv.datasets.loaders import hdf5
@@ -113,7 +113,7 @@ def _sizes(name: str, path: Path) -> tuple[np.ndarray, Counter[str]]:
             height, width, channels = hdf5.image_shape(path, images, "auto")
             mode = f"{images.dtype} {'gray' if channels == 1 else 'colour'}"
             return np.array([[width], [height]]), Counter({mode: len(images)})
-    headers = image_files.headers(_files(name, path))
+    headers = image_reader.headers(_files(name, path))
     if not headers:
         raise UserError(f"{path} has no readable images")
     sizes = np.array([(header.width, header.height) for header in headers]).T
