@@ -150,7 +150,6 @@ def _data(folder: Path) -> Facts:
             counts += f" in each of {n_folds} folds"
         facts = {
             "name": data.name,
-            "path": _path(folder) or "the default",
             "images": f"{count:,} of {'×'.join(map(str, shape))}",
             "pairs of images" if data.has_pairs else "examples": counts,
             "classes": str(len(data.classes)),
@@ -158,6 +157,7 @@ def _data(folder: Path) -> Facts:
         }
         skipped, copies = len(data.left_out("skipped")), len(data.left_out("copies"))
         ignored = ", ".join(data.left_out("ignored"))
+    facts |= {"path": place} if (place := _path(folder)) else {}
     facts |= {"skipped": f"{skipped:,} files that cannot be read"} if skipped else {}
     facts |= {"not used": f"{copies:,} copies of other images"} if copies else {}
     return facts | ({"ignored": ignored} if ignored else {})

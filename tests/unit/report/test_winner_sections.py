@@ -16,6 +16,7 @@ from PIL import Image
 
 from hpconv import features, report, trials
 from hpconv.cli.report import report as report_verb
+from hpconv.config import resolve, to_json
 from hpconv.datasets.data_file import DataFile, Splits
 from hpconv.datasets.data_writer import Content, ImageWriter, write_content
 from hpconv.errors import UserError
@@ -284,20 +285,23 @@ def test_filters_missing_from_the_cache_are_replaced_by_a_note(copied: Path) -> 
     assert 'class="mistakes"' in page
 
 
-def test_provenance_has_the_experiment_that_a_search_starts_from_but_no_private_path(
-    copied: Path,
-) -> None:
+def test_provenance_has_ends_of_paths_that_may_be_private(copied: Path) -> None:
+    mine = {"experiment": "a", "data": {"name": "folder", "path": "/home/me/photos"}}
+    write_json(copied / "config.json", to_json(resolve(mine)))
     ended = read_json(copied / "search.json")
     ended["search"] |= {"start_from": "/home/me/results/first/trials.jsonl", "start_from_best": 3}
     write_json(copied / "search.json", ended)
-    facts = provenance.collect(copied, trials.read(copied / "trials.jsonl"))["Search"]
+    found = provenance.collect(copied, trials.read(copied / "trials.jsonl"))
+    facts = found["Search"]
     assert (facts["start from"], facts["start from best"]) == ("first/trials.jsonl", "3")
+    assert found["Data"]["path"] == "me/photos"
 
 
 def test_provenance_has_settings_machine_data_and_versions(finished: Path) -> None:
     facts = provenance.collect(finished, trials.read(finished / "trials.jsonl"))
     assert facts["Search"]["algorithm"] == "tpe"
     assert facts["Search"]["reason for the end"] == "enough"
+    assert facts["Model"]["n patches"] == f"{MODEL.n_patches:,}"
     assert "target loss" not in facts["Search"]
     assert not [name for name in facts["Search"] if name.startswith("start from")]
     assert facts["Search"]["evaluation time"].startswith("1.0 hours")
