@@ -197,7 +197,7 @@ class SearchSettings(Section):
     """The keys of section ``search`` that decide which trials a search makes."""
 
     algorithm: Literal["tpe", "forest", "random", "anneal"] = Field(
-        default="tpe",
+        default="forest",
         description="Algorithm that suggests candidates: hyperopt's tpe, random or anneal, or "
         "forest, whose trees learn from all exits at once.",
     )

@@ -8,6 +8,7 @@ from hpconv.datasets.survey import Survey
 from hpconv.errors import UserError
 
 FEW = 500  # validation images; with less, the error of the best trial is uncertain
+MANY = 2000  # validation images; with less, a tenth of them tells little
 OUTPUT_SIZES = (32, 64)  # of the published space
 
 
@@ -42,10 +43,13 @@ def configuration(name: str, found: Survey) -> str:
     lines += [
         *("", "search:"),
         "  max_evals: 100 # a first search; increase it, and the search continues",
-        *("", "evaluation:"),
-        "  winners: 3",
     ]
     n_validation = int(found.parts["validation"].sum())
+    if n_validation >= MANY and found.settings.name != "pairs":
+        lines.append(
+            "  rungs: [0.1, 0.3] # shares of the images; only the best third of the trials go on"
+        )
+    lines += ["", "evaluation:", "  winners: 3"]
     if n_validation < FEW:
         error = 0.5 / n_validation**0.5  # the largest standard error of a share
         lines += [

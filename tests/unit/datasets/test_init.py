@@ -11,7 +11,7 @@ from PIL import Image
 
 from hpconv import datasets
 from hpconv.config import resolve
-from hpconv.datasets import survey
+from hpconv.datasets import suggestion, survey
 from hpconv.errors import UserError
 from tests.unit.cli.test_cli import called
 
@@ -60,6 +60,12 @@ def test_folder_gives_a_configuration_with_which_its_images_are_read(
     assert settings.evaluation.recheck.best == 10
     assert "model" not in config
     datasets.write(settings.data, Path("data.h5"))
+
+
+def test_many_images_are_searched_with_rungs(photos: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(suggestion, "MANY", 5)
+    init(capsys, monkeypatch, "photos", "--name", "mine")
+    assert resolve(written("mine")).search.rungs == (0.1, 0.3)
 
 
 def test_existing_configuration_is_kept(photos: Path, capsys: Any, monkeypatch: Any) -> None:

@@ -92,7 +92,7 @@ def experiment(new_store: Callable[[], Store]) -> Callable[[str], Store]:
     return make
 
 
-@pytest.mark.parametrize("algorithm", ["tpe", "random", "anneal"])
+@pytest.mark.parametrize("algorithm", ["tpe", "forest", "anneal"])
 def test_search_with_one_worker_is_reproducible(
     experiment: Callable[[str], Store], algorithm: str
 ) -> None:
@@ -128,7 +128,7 @@ def test_longer_search_continues_without_repeating_trials(store: Store) -> None:
     assert said[-1].trials.ok + said[-1].trials.failed == 14
 
 
-@pytest.mark.parametrize("algorithm", ["tpe", "anneal"])
+@pytest.mark.parametrize("algorithm", ["tpe", "forest", "anneal"])
 def test_resumed_ensemble_grows_as_an_uninterrupted_one(
     experiment: Callable[[str], Store], algorithm: str
 ) -> None:
@@ -397,7 +397,7 @@ def one_in_five_is_feasible(values: dict[str, Any]) -> bool:
     return round(values["warp_osize"] + 1e6 * sum(map(float, values.values()))) % 5 == 0
 
 
-@pytest.mark.parametrize("algorithm", ["tpe", "random", "anneal"])
+@pytest.mark.parametrize("algorithm", ["tpe", "forest", "anneal"])
 def test_a_refused_suggestion_is_drawn_again_and_a_resumed_driver_repeats_it(
     experiment: Callable[[str], Store], algorithm: str
 ) -> None:
@@ -424,7 +424,7 @@ def test_an_ensemble_redraws_from_its_round(store: Store) -> None:
     assert len(finished[-1]["misc"]["boosting"]["members"]) > 1
 
 
-@pytest.mark.parametrize("algorithm", ["tpe", "random", "anneal"])
+@pytest.mark.parametrize("algorithm", ["tpe", "forest", "anneal"])
 def test_the_first_trials_are_the_given_ones_and_a_resumed_driver_repeats_them(
     experiment: Callable[[str], Store], algorithm: str
 ) -> None:
