@@ -97,7 +97,7 @@ def with_new_random_filters(trial: Trial, seed: int) -> Trial:
     The copy has no trace, because that describes the original filters.
     """
     changed = with_added_seed(hyperparameters(trial), seed)
-    vals = trial["misc"]["vals"] | {label: [value] for label, value in changed.items()}
+    vals = {**trial["misc"]["vals"], **{label: [value] for label, value in changed.items()}}
     result = trial["result"].copy()
     result.pop("trace", None)
     return {**trial, "misc": {**trial["misc"], "vals": vals}, "result": result}

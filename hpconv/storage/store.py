@@ -27,7 +27,7 @@ Query = dict[str, Any]  # in MongoDB's query language
 
 LEASE_SECONDS = 60  # a worker loses its trial after this time without a heartbeat
 MAX_ATTEMPTS = 3
-BATCH = 500  # trials in memory at a time when all are read, 10 to 60 KB each
+BATCH = 100  # trials in memory at a time when all are read, up to 100 KB each
 LOST = CandidateError("lost", f"{MAX_ATTEMPTS} workers stopped responding during this trial")
 FINISHED = (JOB_STATE_DONE, JOB_STATE_ERROR)
 OPEN = {"$in": [JOB_STATE_NEW, JOB_STATE_RUNNING]}

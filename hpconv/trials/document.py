@@ -79,7 +79,7 @@ class Misc(TypedDict, total=False):
     cmd: list[str]
     workdir: None
     idxs: dict[str, list[int]]  # hyperopt's, in the database only
-    vals: Required[dict[str, list[float]]]  # of numpy where hyperopt just drew them
+    vals: Required[Mapping[str, list[float]]]  # of numpy where hyperopt just drew them
     source: str  # random, tpe, anneal or start_from
     redrawn: int  # suggestions that sizes, warp or memory refused before this one
     model: dict[str, Any]

