@@ -54,9 +54,10 @@ def hog(images: np.ndarray) -> np.ndarray:
 
 
 def scattering(images: np.ndarray) -> np.ndarray:
-    from kymatio.numpy import Scattering2D
+    # kymatio.numpy does not start with scipy 1.17, for its three-dimensional part
+    from kymatio.scattering2d.frontend.numpy_frontend import ScatteringNumPy2D
 
-    transform = Scattering2D(J=2, shape=images.shape[2:])
+    transform = ScatteringNumPy2D(J=2, shape=images.shape[2:])
     blocks = [transform(images[i : i + 100].astype("float32")) for i in range(0, len(images), 100)]
     return np.concatenate(blocks).astype("float32")
 
