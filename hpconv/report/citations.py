@@ -9,6 +9,7 @@ from hpconv.trials import Trial
 
 METHOD = ("bergstra2013making", "bergstra2015hyperopt")
 TOOLS = ("pedregosa2011scikit", "molder2021snakemake")
+SAMPLERS = {"tpe": "bergstra2011algorithms", "forest": "geurts2006extremely"}
 DATA = {
     "digits": "alpaydin1998digits",
     "mnist": "lecun1998gradient",
@@ -34,8 +35,8 @@ def bibtex(folder: Path, history: list[Trial]) -> str:
 def _of_search(history: list[Trial]) -> Iterator[str]:
     """Keys of algorithms and engines, of all trials."""
     results = [trial["result"] for trial in history]
-    if any(trial["misc"].get("source") == "tpe" for trial in history):
-        yield "bergstra2011algorithms"
+    sources = {trial["misc"].get("source") for trial in history}
+    yield from (key for source, key in SAMPLERS.items() if source in sources)
     if any("rungs" in result for result in results):
         yield "li2020system"
     if any(result.get("engine") == "cpu" for result in results):

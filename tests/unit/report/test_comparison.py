@@ -11,7 +11,7 @@ import pytest
 from hpconv import report, trials
 from hpconv.config import resolve, to_json
 from hpconv.files import write_json
-from hpconv.report.citations import DATA, bibtex
+from hpconv.report.citations import DATA, SAMPLERS, bibtex
 from tests.unit.cli.test_cli import called
 from tests.unit.report.test_payload import finished, searched, write
 
@@ -86,7 +86,7 @@ def test_cited_is_what_was_used(two: Path, capsys: Any, monkeypatch: Any) -> Non
 def test_bibtex_is_valid_and_has_every_data_set() -> None:
     keys = re.findall(r"^@\w+{(\w+),$", REFERENCES, re.M)
     assert len(set(keys)) == len(keys) == REFERENCES.count("@")
-    assert set(DATA.values()) <= set(keys)
+    assert {*DATA.values(), *SAMPLERS.values()} <= set(keys)
     assert REFERENCES.isascii()
     for entry in REFERENCES.split("\n\n"):
         assert entry.count("{") == entry.count("}")
