@@ -24,7 +24,7 @@ BLOCK = re.compile(
 )
 PROGRAMS = "hpconv|snakemake|make|python|pip|mkdocs|optuna-dashboard"
 CHECKOUT = ["Snakefile", "evaluate.smk", "rules", "profiles", "envs", ".ci", "Makefile"]
-CHECKOUT += ["pyproject.toml", "requirements.lock"]
+CHECKOUT += ["pyproject.toml", "requirements.lock", "requirements-dev.lock"]
 CONNECTION = "results/demo/mongodb/connection.json"
 
 # commands that cannot run in a test: pattern, reason, and the command that runs instead
