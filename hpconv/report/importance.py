@@ -33,6 +33,7 @@ from hpconv.trials import Trial, ensemble_error, ensemble_error_or_none, hyperpa
 MIN_TRIALS, MAX_TRIALS = 20, 1000  # that succeeded; of more, an even sample is used
 MIN_ACTIVE = 10  # trials in which a hyperparameter must be active
 FOLDS, TREES, DONORS = 5, 64, 5
+TOGETHER = 20  # swaps whose modified trials are predicted together, 1 MB each
 
 
 class ImportanceRow(TypedDict):
@@ -144,12 +145,14 @@ def _crossvalidated(
         ).fit(inputs[train], target[train])
         left += np.sum((forest.predict(inputs[test]) - target[test]) ** 2)
         swaps = list(_swaps(values, test, below, np.random.default_rng(seed)))
-        changed = np.concatenate([swap.applied_to(inputs) for swap in swaps])
-        rows = np.concatenate([swap.rows for swap in swaps])
-        squared = (forest.predict(changed) - target[rows]) ** 2
         increase = np.zeros(len(below))
-        for swap, part in zip(swaps, np.split(squared, _ends(swaps)), strict=True):
-            increase[swap.label] += swap.sign * part.sum()
+        for start in range(0, len(swaps), TOGETHER):
+            some = swaps[start : start + TOGETHER]
+            changed = np.concatenate([swap.applied_to(inputs) for swap in some])
+            rows = np.concatenate([swap.rows for swap in some])
+            squared = (forest.predict(changed) - target[rows]) ** 2
+            for swap, part in zip(some, np.split(squared, _ends(some)), strict=True):
+                increase[swap.label] += swap.sign * part.sum()
         lost.append(increase / (2 * len(test) * DONORS * target.var()))
     return np.array(lost), round(1 - float(left / len(target) / target.var()), 4)
 
