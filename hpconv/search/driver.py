@@ -126,6 +126,7 @@ class Driver:
     def _continue(self) -> None:
         """Read the state that earlier drivers left in the store."""
         self._store.attachments.put_objective(self._domain)
+        self._store.search.set_ready(self._name)
         pending = self._store.unfinished()
         self._waiting = {trial["tid"] for trial in pending}
         self._rounds.tell(pending)

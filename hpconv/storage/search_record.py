@@ -24,6 +24,7 @@ class Leader(TypedDict):
     name: str
     beat: datetime  # its last heartbeat
     since: datetime  # its first heartbeat after a break
+    ready: bool  # its objective is attached
 
 
 class SearchDocument(TypedDict, total=False):
@@ -112,7 +113,7 @@ class SearchRecord:
         silent = {"$lt": ["$driver.beat", {"$subtract": ["$$NOW", int(DRIVER_SECONDS * 1000)]}]}
         free = [{"driver": None}, {"driver.name": driver}, {"$expr": silent}]
         change = {
-            "driver": {"name": driver, "beat": "$$NOW", "since": "$$NOW"},
+            "driver": {"name": driver, "beat": "$$NOW", "since": "$$NOW", "ready": False},
             "finished": False,
             "fingerprint": {"$ifNull": ["$fingerprint", {"$literal": fingerprint}]},
             "space": {"$ifNull": ["$space", {"$literal": space}]},
@@ -153,6 +154,21 @@ class SearchRecord:
         leader = cast(Leader, led["driver"])
         unbroken = (leader["beat"] - leader["since"]).total_seconds()
         return Beat(leader["beat"], unbroken)
+
+    @retries_when_unreachable
+    def set_ready(self, driver: str) -> None:
+        """Record that the driver has attached its objective, if it leads the search."""
+        led = {"_id": self._exp_key, "driver.name": driver}
+        self._searches().update_one(led, {"$set": {"driver.ready": True}})
+
+    @retries_when_unreachable
+    def is_ready(self) -> bool:
+        """Whether the attached objective is current: not one that a driver is about to replace.
+
+        Also true without a search record: others, such as hyperopt, may fill the queue.
+        """
+        search = self._searches().find_one({"_id": self._exp_key}, {"driver.ready": True})
+        return search is None or bool((search.get("driver") or {"ready": False}).get("ready"))
 
     @retries_when_unreachable
     def close(self, driver: str) -> None:

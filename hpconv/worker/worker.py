@@ -120,7 +120,8 @@ class Worker:
 
     def _ready_evaluator(self) -> Evaluator | None:
         """The evaluator of the latest objective, if it can take a trial."""
-        if self._heartbeat() or self._evaluator is None:
+        look = self._heartbeat() or self._evaluator is None
+        if look and self._store.search.is_ready():
             newest = self._store.attachments.objective()
             if newest is not None and newest != self._objective:
                 self._replace_evaluator(newest)

@@ -310,6 +310,16 @@ def test_search_seconds_add_up_over_drivers(store: Store) -> None:
     assert store.search.open("digits", "third") == 20
 
 
+def test_an_objective_is_current_when_the_driver_has_attached_it(store: Store) -> None:
+    assert store.search.is_ready()  # there may be no driver of ours
+    store.search.open("digits", "driver")
+    assert not store.search.is_ready()
+    store.search.set_ready("driver")
+    assert store.search.is_ready()
+    store.search.open("digits", "driver")
+    assert not store.search.is_ready()
+
+
 def test_leases_are_judged_at_a_heartbeat_without_a_break_before_it(store: Store) -> None:
     store.search.open("digits", "driver")
     queue(store, 1)

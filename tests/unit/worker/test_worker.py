@@ -83,6 +83,7 @@ FEW_FEATURES = replace(MODEL, max_n_features=32)  # an ensemble has something to
 def start(server: Path, store: Store, tmp_path: Path) -> Iterator[Start]:
     """Starts workers on the test's store; whatever still runs at the end is killed."""
     store.search.open("a fingerprint", "driver")
+    store.search.set_ready("driver")
     command = [sys.executable, "-m", "hpconv", "worker", "--connection", str(server)]
     command += ["--exp-key", store.exp_key, "--workdir", str(tmp_path)]
     command += ["--output", str(tmp_path / "record.json")]

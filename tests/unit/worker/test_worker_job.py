@@ -107,6 +107,7 @@ def test_worker_waits_for_a_server_and_follows_it(
     objectives.attach_objective(store, objectives.process)
     objectives.queue(store, 0.1)
     store.search.open("a fingerprint", "driver")
+    store.search.set_ready("driver")
     process = start()
     (tmp_path / "connection").hardlink_to(server)
     until(lambda: not store.unfinished())
