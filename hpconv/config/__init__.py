@@ -11,19 +11,21 @@ from hpconv.config.read import (
     to_json,
     with_model_of,
 )
-from hpconv.config.settings import (
-    RESULT_NEUTRAL_SETTINGS,
+from hpconv.config.rules import Variant
+from hpconv.config.search_settings import (
     UNLIMITED,
     Budget,
+    EnsembleSettings,
+    SearchSection,
+    SearchSettings,
+)
+from hpconv.config.settings import (
+    RESULT_NEUTRAL_SETTINGS,
     Config,
     DatabaseSettings,
     DataSettings,
-    EnsembleSettings,
     EvaluationSettings,
     ModelSettings,
-    SearchSection,
-    SearchSettings,
-    Variant,
 )
 
 __all__ = [

@@ -11,12 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from hpconv.config.schema import allowed, find
-from hpconv.config.settings import (
-    RESULT_NEUTRAL_SETTINGS,
-    Config,
-    ModelSettings,
-    SearchSettings,
-)
+from hpconv.config.search_settings import SearchSettings
+from hpconv.config.settings import RESULT_NEUTRAL_SETTINGS, Config, ModelSettings
 from hpconv.errors import UserError
 from hpconv.trials import Trial
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from hpconv.config.settings import RISING, Config
+from hpconv.config.rules import RISING
+from hpconv.config.settings import Config
 
 NAMES = {"integer": "an integer", "number": "a number", "string": "text", "path": "a path"}
 NAMES |= {"boolean": "true or false"}

@@ -8,7 +8,7 @@ the centre square is kept. Transparent pixels become white, colour becomes gray 
 import numpy as np
 from PIL import Image
 
-from hpconv.config.settings import Channels
+from hpconv.config.rules import Channels
 from hpconv.datasets.arrays import MIN_SIZE, RANGE_ADVICE, scaled_to_unit
 from hpconv.datasets.decoding import ValueRange
 from hpconv.errors import UserError

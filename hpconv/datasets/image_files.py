@@ -9,7 +9,7 @@ import numpy as np
 from PIL import ImageOps, ImageSequence
 
 from hpconv.config import DataSettings
-from hpconv.config.settings import Channels
+from hpconv.config.rules import Channels
 from hpconv.datasets.arrays import MAX_CHANNELS, RANGE_ADVICE
 from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.cropping import (

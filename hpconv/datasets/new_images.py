@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from hpconv.config import DataSettings
-from hpconv.config.settings import Channels
+from hpconv.config.rules import Channels
 from hpconv.datasets import arrays, csv_table, image_files
 from hpconv.datasets.blocks import block_rows
 from hpconv.datasets.data_writer import ImageSink
