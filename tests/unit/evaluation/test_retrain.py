@@ -140,8 +140,10 @@ def test_variants_of_winners_are_entries_beside_them(
     digits: Path, finals: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(finals, tmp_path, dirs_exist_ok=True)
-    history = [trial(7, CANDIDATE), trial(5, OTHER, loss=0.04)]
-    history[0]["misc"]["model"] = to_json(MODEL)
+    best, other = trial(7, CANDIDATE), trial(5, OTHER, loss=0.04)
+    best["misc"]["model"] = to_json(MODEL)
+    history = tmp_path / "trials.jsonl"
+    history.write_text("".join(json.dumps(doc) + "\n" for doc in (best, other)))
     options = {"max_n_features": 2 * MODEL.max_n_features, "flips": True}
     select.write(history, 1, [], table=tmp_path / "t.tsv", folder=tmp_path / "winners", **options)
     for name in ("more_filters", "flips"):
@@ -279,7 +281,7 @@ def test_interval_of_equal_folds_has_no_width() -> None:
 def test_ensemble_is_fitted_member_by_member(digits: Path, tmp_path: Path) -> None:
     first = trial(0, CANDIDATE, own_error=0.03)
     second = trial(1, OTHER, own_error=0.04, ensemble_error=0.01)
-    second["misc"]["boosting"] = {"continues": 0, "members": [0]}
+    second["misc"]["boosting"] = {"continues": 0, "members": [0], "bagging_fraction": 0.5}
     worse = trial(2, OTHER, own_error=0.05, ensemble_error=0.05)
     history = tmp_path / "trials.jsonl"
     history.write_text("".join(json.dumps(doc) + "\n" for doc in (first, second, worse)))

@@ -35,7 +35,7 @@ def experiment(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(digits, data)
     first, second = trial(0, CANDIDATE, own_error=0.03), trial(1, OTHER, own_error=0.04)
     second["result"]["ensemble_error"] = 0.01
-    second["misc"]["boosting"] = {"continues": 0, "members": [0]}
+    second["misc"]["boosting"] = {"continues": 0, "members": [0], "bagging_fraction": 0.5}
     for doc in (first, second):
         doc["misc"]["model"] = vars(MODEL)
     history = folder / "trials.jsonl"

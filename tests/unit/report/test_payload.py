@@ -366,6 +366,6 @@ def test_band_is_estimated_from_random_trials() -> None:
 def test_row_of_an_ensemble_trial_has_the_ensemble_error() -> None:
     (trial,) = searched(1)
     trial["result"] |= {"loss": 0.2, "own_error": 0.3, "ensemble_error": 0.1}
-    trial["misc"]["boosting"] = {"continues": 7, "members": [7]}
+    trial["misc"]["boosting"] = {"continues": 7, "members": [7], "bagging_fraction": 0.5}
     (row,) = trial_rows.rows([trial])
     assert (row["error"], row["continues"]) == (0.1, 7)
