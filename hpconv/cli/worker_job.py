@@ -82,6 +82,7 @@ def worker_job(
         files.wait()
         connection_file.check_visible(connection_file.published(connection), connection)
         store = Store(files.address, settings.experiment, patience=inf)
+        files.await_driver(store.search.is_over)
         Worker(store, WorkerSettings(workdir=workdir)).run()
     except (SearchOver, SearchStopped) as reason:
         log.info("exiting: %s", reason)

@@ -74,6 +74,21 @@ class SearchFiles:
             reminder.tick(f"waiting for the server: there is no {self._connection} yet")
             time.sleep(PAUSE)
 
+    def await_driver(self, is_closed: Callable[[], bool]) -> None:
+        """Wait until the driver has opened a search that is continued.
+
+        Args:
+            is_closed: whether the search is closed in the database, as an earlier driver left it.
+
+        Raises:
+            SearchOver, SearchStopped, WalltimeUsed: as ``address``.
+        """
+        reminder = Reminder()
+        while is_closed():
+            self.address()
+            reminder.tick("waiting for the driver, which continues the search")
+            time.sleep(PAUSE)
+
     def address(self) -> str:
         """The URI of the server; while there is none, the last one (first, an empty text).
 

@@ -126,7 +126,9 @@ def test_best_trial_of_each_pipeline_is_read_best_first(
     again["misc"]["vals"][label] = [0.25]
     write(tmp_path / "trials.jsonl", [worse, best, again, drawn(3, status="fail")])
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert read(Path("~/trials.jsonl")) == [best, worse]
+    found = read(Path("~/trials.jsonl"))
+    assert [trial["tid"] for trial in found] == [best["tid"], worse["tid"]]
+    assert list(map(hyperparameters, found)) == list(map(hyperparameters, (best, worse)))
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,26 @@ def test_worker_waits_for_a_server_and_follows_it(
     assert end(tmp_path, process)[0] is None
 
 
+def test_worker_waits_for_the_driver_that_continues_a_search(
+    start: Start, tmp_path: Path, server: Path, store: Store
+) -> None:
+    objectives.attach_objective(store, objectives.process)
+    objectives.queue(store, 0.1)
+    store.search.open("a fingerprint", "before")
+    store.search.close("before")
+    store.search.release("before")
+    (tmp_path / "connection").hardlink_to(server)
+    process = start()
+    with pytest.raises(subprocess.TimeoutExpired):  # it would have ended by then
+        process.wait(5)
+    store.search.open("a fingerprint", "driver")
+    store.search.set_ready("driver")
+    until(lambda: not store.unfinished())
+    (tmp_path / "connection").unlink()
+    store.search.close("driver")
+    assert end(tmp_path, process)[0] is None
+
+
 def test_worker_that_cannot_evaluate_records_why(
     start: Start, tmp_path: Path, server: Path, store: Store
 ) -> None:
