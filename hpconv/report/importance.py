@@ -144,7 +144,8 @@ def _crossvalidated(
             TREES, max_features=1 / 3, min_samples_leaf=2, random_state=seed
         ).fit(inputs[train], target[train])
         left += np.sum((forest.predict(inputs[test]) - target[test]) ** 2)
-        swaps = list(_swaps(values, test, below, np.random.default_rng(seed)))
+        every = _swaps(values, test, below, np.random.default_rng(seed))
+        swaps = [swap for swap in every if len(swap.rows)]  # no held-out trial may have the value
         increase = np.zeros(len(below))
         for start in range(0, len(swaps), TOGETHER):
             some = swaps[start : start + TOGETHER]

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.model_selection import KFold
 
+from hpconv.report import importance as module
 from hpconv.report.importance import importance, write_csv
 from hpconv.trials import Trial
 
@@ -96,6 +98,15 @@ def test_rarely_active_hyperparameters_are_left_out_with_a_note() -> None:
     assert found is not None
     assert {row["label"] for row in found["rows"]} == {row["label"] for row in LABELS} - {"left_2"}
     assert "2 that are active in fewer than 10" in found["method"]
+
+
+def test_hyperparameter_that_no_held_out_trial_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOGETHER", 1)
+    trials = history(lambda values: values["width"])
+    kept, _ = next(KFold(module.FOLDS, shuffle=True, random_state=0).split(trials))
+    for number in kept[: module.MIN_ACTIVE]:
+        trials[number]["misc"]["vals"]["rare"] = [float(number)]
+    assert shares(trials, [*LABELS, label("rare")])["rare"] < 0.05
 
 
 def test_too_few_trials_give_no_importance() -> None:
