@@ -98,9 +98,7 @@ def with_new_random_filters(trial: Trial, seed: int) -> Trial:
     """
     changed = with_added_seed(hyperparameters(trial), seed)
     vals = {**trial["misc"]["vals"], **{label: [value] for label, value in changed.items()}}
-    result = trial["result"].copy()
-    result.pop("trace", None)
-    return {**trial, "misc": {**trial["misc"], "vals": vals}, "result": result}
+    return variants.rebuilt(trial, {**trial["misc"], "vals": vals})
 
 
 def best_ensemble(trials: list[Trial]) -> list[int]:

@@ -19,16 +19,16 @@ def of(trial: Trial, max_n_features: int | None, flips: bool) -> Iterator[tuple[
         flips: whether there is a variant with mirror images.
     """
     if max_n_features:
-        trial = _with_features(trial, max_n_features)
+        model = trial["misc"].get("model", {}) | {"max_n_features": max_n_features}
+        trial = rebuilt(trial, {**trial["misc"], "model": model})
         yield "more_filters", trial
     if flips:
         misc: Misc = {**trial["misc"], "flips": True}
         yield "flips", {**trial, "misc": misc}
 
 
-def _with_features(trial: Trial, max_n_features: int) -> Trial:
-    """The trial without its trace, which describes fewer filters."""
-    model = trial["misc"].get("model", {}) | {"max_n_features": max_n_features}
+def rebuilt(trial: Trial, misc: Misc) -> Trial:
+    """The trial with another ``misc`` and without its trace, which describes its own filters."""
     result = trial["result"].copy()
     result.pop("trace", None)
-    return {**trial, "misc": {**trial["misc"], "model": model}, "result": result}
+    return {**trial, "misc": misc, "result": result}

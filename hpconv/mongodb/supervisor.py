@@ -16,6 +16,7 @@ from hpconv.files import no_links
 from hpconv.mongodb import connection_file
 from hpconv.mongodb.binary import URI_VARIABLE
 from hpconv.mongodb.client import address, answers, ping
+from hpconv.mongodb.connection_file import ServerRecord
 from hpconv.mongodb.launch import Launcher
 from hpconv.mongodb.process import START_SECONDS, Interrupted, ServerSettings
 from hpconv.processes import exit_on_signals
@@ -80,7 +81,9 @@ class Supervisor:
 
     def _publish_error(self, error: str) -> None:
         try:
-            if not _runs(self._connection):  # another one may run where locks do not work
+            if not _runs(
+                connection_file.published(self._connection)
+            ):  # another one may run where locks do not work
                 connection_file.publish(self._connection, error=error)
         except OSError as unwritten:
             log.error("%s cannot be written: %s", self._connection, unwritten)
@@ -154,14 +157,14 @@ def _check_unused(connection: Path) -> None:
     """
     if not connection.exists():
         return
-    if _runs(connection):
+    record = connection_file.published(connection)
+    if _runs(record):
         raise UserError(_already_running(connection))
     log.warning("replacing %s: its server no longer runs", connection)
-    if connection_file.published(connection).uri is None:
+    if record.uri is None:
         connection.unlink()
 
 
-def _runs(connection: Path) -> bool:
-    record = connection_file.published(connection)
+def _runs(record: ServerRecord) -> bool:
     # an external server answers although the process that wrote the file has ended
     return record.uri is not None and not record.external and answers(record.uri)

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 
 from hpconv import experiments, trials
-from hpconv.config import load, to_json
+from hpconv.config import Config, load, to_json
 from hpconv.datasets.data_file import DataFile
 from hpconv.evaluation.records import FinalEntry, FinalEvaluation, read_final
 from hpconv.evaluation.statistics import interval
@@ -68,7 +68,8 @@ def compare(folders: Sequence[Path]) -> Comparison:
     Raises:
         UserError: when one has no trials, or its files cannot be read.
     """
-    found = [_compared(folder) for folder in folders]
+    configs = [load(folder / "config.json") for folder in folders]
+    found = [_compared(*each) for each in zip(folders, configs, strict=True)]
     count = min(each["trials"] for each in found)
     hours = min(each["processor_hours"] for each in found)
     return {
@@ -78,13 +79,13 @@ def compare(folders: Sequence[Path]) -> Comparison:
         "validation_after_trials": [_lowest(each, "trials", count) for each in found],
         "after_hours": hours,
         "validation_after_hours": [_lowest(each, "processor_hours", hours) for each in found],
-        "settings": _differences([_settings(folder) for folder in folders]),
+        "settings": _differences(list(map(_settings, configs))),
     }
 
 
-def _compared(folder: Path) -> Compared:
+def _compared(folder: Path, config: Config) -> Compared:
     history = trials.read_summaries(experiments.history(folder))
-    threads = load(folder / "config.json").search.worker_threads
+    threads = config.search.worker_threads
     improvements = list(_improvements(history, threads))
     with DataFile(folder / "data.h5") as data:
         name, checksum, n_validation = data.name, data.checksum, len(data.splits.validation)
@@ -148,9 +149,9 @@ def _raw_pixels(final: FinalEvaluation | None) -> Error | None:
     return {"error": pixels["test_error"], "interval": pixels["interval"]}
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def _settings(config: Config) -> dict[str, Any]:
     """The configuration with one entry for each key, such as ``search.seed``."""
-    return dict(_flat(to_json(load(folder / "config.json")), ""))
+    return dict(_flat(to_json(config), ""))
 
 
 def _flat(section: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -101,19 +101,25 @@ def test_worker_that_no_search_needs_ends_at_once(
     assert f"exiting: {reason}" in said
 
 
+def search(store: Store, folder: Path, server: Path, process: subprocess.Popen) -> None:
+    """A driver's search of one queued trial, which the worker evaluates."""
+    store.search.open("a fingerprint", "driver")
+    store.search.set_ready("driver")
+    connection = folder / "connection"
+    if not connection.exists():
+        connection.hardlink_to(server)
+    until(lambda: not store.unfinished())
+    connection.unlink()  # as a server does whose job ends with its walltime
+    store.search.close("driver")
+    assert end(folder, process)[0] is None
+
+
 def test_worker_waits_for_a_server_and_follows_it(
     start: Start, tmp_path: Path, server: Path, store: Store
 ) -> None:
     objectives.attach_objective(store, objectives.process)
     objectives.queue(store, 0.1)
-    store.search.open("a fingerprint", "driver")
-    store.search.set_ready("driver")
-    process = start()
-    (tmp_path / "connection").hardlink_to(server)
-    until(lambda: not store.unfinished())
-    (tmp_path / "connection").unlink()  # as a server does whose job ends with its walltime
-    store.search.close("driver")
-    assert end(tmp_path, process)[0] is None
+    search(store, tmp_path, server, start())
 
 
 def test_worker_waits_for_the_driver_that_continues_a_search(
@@ -128,12 +134,7 @@ def test_worker_waits_for_the_driver_that_continues_a_search(
     process = start()
     with pytest.raises(subprocess.TimeoutExpired):  # it would have ended by then
         process.wait(5)
-    store.search.open("a fingerprint", "driver")
-    store.search.set_ready("driver")
-    until(lambda: not store.unfinished())
-    (tmp_path / "connection").unlink()
-    store.search.close("driver")
-    assert end(tmp_path, process)[0] is None
+    search(store, tmp_path, server, process)
 
 
 def test_worker_that_cannot_evaluate_records_why(
